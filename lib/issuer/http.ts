@@ -1,0 +1,148 @@
+/** Talking to the authorization server: one deadline for all of an exchange, a byte cap, no redirect, JSON or nothing. */
+
+/** Replaceable for proxies, custom certificate authorities and client certificates. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export interface HttpOptions {
+  readonly fetch: Fetch;
+  /** For the whole exchange, body included. Seconds. */
+  readonly timeout: number;
+  /** Cap on the body of an answer. */
+  readonly maxBytes: number;
+}
+
+export interface JsonAnswer {
+  readonly json: Record<string, unknown>;
+  /** `Cache-Control: max-age` (RFC 9111 §5.2.2.1). Seconds. */
+  readonly maxAge: number | undefined;
+}
+
+export type HttpFailure = 'unreachable' | 'timeout' | 'redirect' | 'status' | 'too_large' | 'invalid';
+
+/** Why an exchange with the authorization server failed. It travels as the `cause` of an `UpstreamError`. */
+export class HttpError extends Error {
+  readonly failure: HttpFailure;
+  /** Of the answer, where there was one. */
+  readonly status: number | undefined;
+
+  constructor(failure: HttpFailure, message: string, options?: ErrorOptions & { status?: number }) {
+    super(message, options);
+    this.name = 'HttpError';
+    this.failure = failure;
+    this.status = options?.status;
+  }
+}
+
+// What a kept-alive connection shows that the server had closed before our request reached it.
+const CLOSED_CONNECTION = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+
+/** Fetches a JSON object. Every way in which that can go wrong is an `HttpError`. */
+export async function fetchJson(
+  url: string,
+  http: HttpOptions,
+  closing?: AbortSignal,
+  init: RequestInit = {},
+): Promise<JsonAnswer> {
+  const deadline = new AbortController();
+  const expired = new Promise<never>((_, reject) => {
+    const stop = (error: HttpError): void => {
+      reject(error);
+      deadline.abort(error);
+    };
+    const timer = setTimeout(() => {
+      stop(new HttpError('timeout', `${url} did not answer within ${http.timeout} s`));
+    }, http.timeout * 1000);
+    timer.unref();
+    const close = (): void => {
+      stop(new HttpError('unreachable', `${url} was not waited for: closed`));
+    };
+    closing?.addEventListener('abort', close, { once: true });
+    deadline.signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      closing?.removeEventListener('abort', close);
+    });
+    if (closing?.aborted === true) close();
+  });
+  try {
+    // The race is for a `fetch` of the user's that does not heed the signal: the deadline holds all the same.
+    return await Promise.race([exchange(url, http, { ...init, signal: deadline.signal }), expired]);
+  } finally {
+    deadline.abort();
+  }
+}
+
+async function exchange(url: string, http: HttpOptions, init: RequestInit): Promise<JsonAnswer> {
+  const response = await send(url, http, { redirect: 'manual', ...init });
+  if (response.status !== 200) {
+    await response.body?.cancel();
+    const location = response.headers.get('location');
+    if (response.status >= 300 && response.status < 400 && location !== null) {
+      throw new HttpError('redirect', `${url} redirects to ${location}, which is not followed`, {
+        status: response.status,
+      });
+    }
+    throw new HttpError('status', `${url} answered ${response.status}`, { status: response.status });
+  }
+  const json = parseObject(await readBody(url, response, http.maxBytes));
+  if (json === undefined) throw new HttpError('invalid', `${url} did not answer with a JSON object`);
+  return { json, maxAge: readMaxAge(response.headers.get('cache-control')) };
+}
+
+async function send(url: string, http: HttpOptions, init: RequestInit): Promise<Response> {
+  try {
+    return await http.fetch(url, init);
+  } catch (error) {
+    if (!isClosedConnection(error) || init.signal?.aborted === true) throw unreachable(url, error);
+  }
+  try {
+    return await http.fetch(url, init);
+  } catch (error) {
+    throw unreachable(url, error);
+  }
+}
+
+function isClosedConnection(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return [error, cause].some(
+    (each) => each instanceof Error && 'code' in each && CLOSED_CONNECTION.has(String(each.code)),
+  );
+}
+
+function unreachable(url: string, cause: unknown): HttpError {
+  return cause instanceof HttpError ? cause : new HttpError('unreachable', `${url} cannot be reached`, { cause });
+}
+
+async function readBody(url: string, response: Response, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader();
+  try {
+    for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
+      size += part.value.byteLength;
+      if (size > maxBytes) break;
+      chunks.push(part.value);
+    }
+  } catch (cause) {
+    throw unreachable(url, cause);
+  }
+  if (size > maxBytes) {
+    await reader?.cancel();
+    throw new HttpError('too_large', `${url} answered with more than ${maxBytes} bytes`);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parseObject(body: Buffer): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readMaxAge(cacheControl: string | null): number | undefined {
+  const digits = /(?:^|,)[ \t]*max-age="?(\d{1,10})/i.exec(cacheControl ?? '')?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}

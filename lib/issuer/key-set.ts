@@ -1,0 +1,95 @@
+import { KeyObject } from 'node:crypto';
+import { createLocalJWKSet, errors, type JWK } from 'jose';
+import { HttpError } from './http.js';
+
+const MAX_KEYS = 100;
+const MAX_CANDIDATES = 5;
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
+
+/**
+ * The usable public keys of one JWKS (RFC 7517 §5). jose selects and imports them; what cannot be safe is left out
+ * beforehand, so that one bad key does not spoil the good ones.
+ */
+export class KeySet {
+  /** Equal for two sets with the same usable keys. */
+  readonly fingerprint: string;
+  readonly #select: ReturnType<typeof createLocalJWKSet>;
+  // Only what was found is remembered, so its size is bounded by the keys and not by what callers ask for.
+  readonly #found = new Map<string, Promise<readonly KeyObject[]>>();
+
+  private constructor(keys: JWK[]) {
+    this.fingerprint = JSON.stringify(keys);
+    this.#select = createLocalJWKSet({ keys });
+  }
+
+  /** Makes a set out of a document; `undefined` where that is no JWKS or holds more keys than can be meant. */
+  static of(document: unknown): KeySet | undefined {
+    if (typeof document !== 'object' || document === null || !('keys' in document)) return undefined;
+    const { keys } = document;
+    if (!Array.isArray(keys) || keys.length > MAX_KEYS) return undefined;
+    return new KeySet(keys.filter(isSafe));
+  }
+
+  /** The same for a document of the issuer's, where being none is a failure of the issuer's. */
+  static fetchedFrom(url: string, document: unknown): KeySet {
+    const set = KeySet.of(document);
+    if (set === undefined) throw new HttpError('invalid', `${url} is no JWKS, or one of more than ${MAX_KEYS} keys`);
+    return set;
+  }
+
+  get size(): number {
+    return this.#select.jwks().keys.length;
+  }
+
+  /** The keys that a token of this algorithm and key id may have been signed with, at most 5. */
+  async find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]> {
+    const name = kid === undefined ? alg : `${alg} ${kid}`;
+    const known = this.#found.get(name);
+    if (known !== undefined) return known;
+    const search = this.#search(alg, kid);
+    const keys = await search;
+    if (keys.length > 0) this.#found.set(name, search);
+    return keys;
+  }
+
+  async #search(alg: string, kid: string | undefined): Promise<readonly KeyObject[]> {
+    try {
+      const key = await this.#select(kid === undefined ? { alg } : { alg, kid });
+      return [KeyObject.from(key)];
+    } catch (error) {
+      // The one key that is meant may be malformed in ways that only its import shows: then there is no such key.
+      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return [];
+      const keys: KeyObject[] = [];
+      for await (const key of error) {
+        keys.push(KeyObject.from(key));
+        if (keys.length === MAX_CANDIDATES) break;
+      }
+      return keys;
+    }
+  }
+}
+
+function isSafe(jwk: unknown): jwk is JWK {
+  if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) return false;
+  const members = jwk as Record<string, unknown>;
+  // A private or symmetric key in a public document is known to everybody.
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(members, name))) return false;
+  if (members.kty === 'RSA') return isSafeRsa(members);
+  return members.kty === 'EC' || members.kty === 'OKP';
+}
+
+// RFC 7518 §3.3: 2048 bits or larger. The upper bound is for the time that one verification may take.
+function isSafeRsa({ n, e }: Record<string, unknown>): boolean {
+  const bits = bitLength(n);
+  if (bits < 2048 || bits > 16_384) return false;
+  const exponentBits = bitLength(e);
+  const isOdd = typeof e === 'string' && ((Buffer.from(e, 'base64url').at(-1) ?? 0) & 1) === 1;
+  return exponentBits > 1 && exponentBits <= 256 && isOdd;
+}
+
+function bitLength(value: unknown): number {
+  if (typeof value !== 'string') return 0;
+  const bytes = Buffer.from(value, 'base64url');
+  const first = bytes.findIndex((byte) => byte !== 0);
+  return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24;
+}

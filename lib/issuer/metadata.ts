@@ -1,0 +1,68 @@
+import { HttpError, fetchJson, type HttpOptions, type JsonAnswer } from './http.js';
+import { mayPointTo, parseUrl } from './url.js';
+
+/** The members of an authorization server's metadata (RFC 8414 §2) that a resource server needs. */
+export interface IssuerMetadata {
+  readonly issuer: string;
+  readonly jwks_uri?: string;
+}
+
+/**
+ * Where an issuer's metadata may be: OpenID Connect Discovery 1.0 §4 first, because nearly every server has it, then
+ * RFC 8414 §3.1, which puts the well-known part between host and path.
+ */
+export function metadataUrls(issuer: string): string[] {
+  const url = parseUrl(issuer);
+  if (url === undefined) return [];
+  const path = url.pathname.replace(/\/$/, '');
+  return [
+    `${url.origin}${path}/.well-known/openid-configuration`,
+    `${url.origin}/.well-known/oauth-authorization-server${path}`,
+  ];
+}
+
+/**
+ * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3) and may point only to
+ * where `mayPointTo` allows. A form that is not there, or is no such document, leads to the next; a server that cannot be
+ * reached or is failing is not asked a second time.
+ */
+export async function fetchMetadata(
+  issuer: string,
+  allowInsecureHttp: boolean,
+  http: HttpOptions,
+  closing: AbortSignal,
+): Promise<JsonAnswer & { json: IssuerMetadata }> {
+  const failures: Error[] = [];
+  for (const url of metadataUrls(issuer)) {
+    try {
+      const answer = await fetchJson(url, http, closing);
+      return { ...answer, json: checkMetadata(answer.json, url, issuer, allowInsecureHttp) };
+    } catch (error) {
+      if (!(error instanceof HttpError) || !leadsOn(error)) throw error;
+      failures.push(error);
+    }
+  }
+  throw new AggregateError(failures, `no metadata of ${issuer} at any well-known address`);
+}
+
+function leadsOn(error: HttpError): boolean {
+  if (error.failure === 'unreachable' || error.failure === 'timeout') return false;
+  return error.status === undefined || (error.status < 500 && error.status !== 429);
+}
+
+function checkMetadata(
+  json: Record<string, unknown>,
+  url: string,
+  issuer: string,
+  allowInsecureHttp: boolean,
+): Record<string, unknown> & IssuerMetadata {
+  if (json.issuer !== issuer) {
+    throw new HttpError('invalid', `${url} is metadata of the issuer ${JSON.stringify(json.issuer)}, not of ${issuer}`);
+  }
+  const jwksUri = json.jwks_uri;
+  if (jwksUri === undefined) return { ...json, issuer };
+  if (typeof jwksUri !== 'string' || !mayPointTo(issuer, jwksUri, allowInsecureHttp)) {
+    throw new HttpError('invalid', `${url} has a jwks_uri that is not an https: URL`);
+  }
+  return { ...json, issuer, jwks_uri: jwksUri };
+}

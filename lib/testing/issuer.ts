@@ -1,0 +1,205 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  CompactSign,
+  type CompactJWSHeaderParameters,
+  type CryptoKey,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+} from 'jose';
+import { answerWithFault, type Fault } from './faults.js';
+
+/** Which of the issuer's documents. */
+export type IssuerDocument = 'metadata' | 'jwks';
+
+export interface TestIssuerOptions {
+  /** `aud` of its tokens. @default 'https://api.example.com' */
+  audience?: string;
+  /** How it signs. @default 'ES256' */
+  algorithm?: string;
+  /** Path of the issuer below its origin, such as `/tenant`. @default none */
+  path?: string;
+  /** The well-known form that is served; the other answers 404. @default both */
+  wellKnown?: 'openid-configuration' | 'oauth-authorization-server';
+  /** What time it is: seconds since the epoch. @default the system clock */
+  clock?: () => number;
+}
+
+/** How one token differs from a good one. */
+export interface IssueOptions {
+  /** Members of the JOSE header to add or replace; `undefined` leaves one out. */
+  header?: Record<string, unknown>;
+  /** Sign with this key instead of the issuer's. */
+  key?: SigningKey;
+  /** The payload to sign instead of claims, whatever its bytes. */
+  payload?: Uint8Array;
+}
+
+export interface SigningKey {
+  readonly kid: string;
+  readonly algorithm: string;
+  readonly privateKey: CryptoKey;
+  readonly publicJwk: JWK;
+}
+
+/** Makes a key pair; RSA keys take the longest. */
+export async function makeSigningKey(algorithm = 'ES256'): Promise<SigningKey> {
+  const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
+  const kid = randomUUID();
+  return {
+    kid,
+    algorithm,
+    privateKey,
+    publicJwk: { ...(await exportJWK(publicKey)), kid, alg: algorithm, use: 'sig' },
+  };
+}
+
+/**
+ * An authorization server under a test's control: it serves metadata and JWKS on a loopback port of the system's choice,
+ * signs tokens good and bad, rotates its keys, goes down, misbehaves, and counts what it was asked.
+ */
+export class TestIssuer {
+  /** Members added to the metadata, or replacing what is there. */
+  readonly metadata: Record<string, unknown> = {};
+  /** The keys it publishes; a test may put anything here. */
+  published: unknown[] = [];
+  /** `Cache-Control` of its documents. */
+  cacheControl: string | undefined;
+  /** How often each document was asked for. */
+  readonly requests: Record<IssuerDocument, number> = { metadata: 0, jwks: 0 };
+  readonly #options: TestIssuerOptions;
+  readonly #faults = new Map<IssuerDocument, Fault>();
+  readonly #server: Server;
+  #port = 0;
+  #key: SigningKey;
+
+  private constructor(options: TestIssuerOptions, key: SigningKey) {
+    this.#options = options;
+    this.#key = key;
+    this.published = [key.publicJwk];
+    this.#server = createServer((req, res) => {
+      this.#answer(req, res);
+    });
+  }
+
+  /** Starts one; `close()` ends it. */
+  static async start(options: TestIssuerOptions = {}): Promise<TestIssuer> {
+    const issuer = new TestIssuer(options, await makeSigningKey(options.algorithm));
+    await issuer.comeBack();
+    return issuer;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}${this.#options.path ?? ''}`;
+  }
+
+  get jwksUri(): string {
+    return `http://127.0.0.1:${this.#port}/jwks`;
+  }
+
+  get audience(): string {
+    return this.#options.audience ?? 'https://api.example.com';
+  }
+
+  get key(): SigningKey {
+    return this.#key;
+  }
+
+  get now(): number {
+    return Math.floor(this.#options.clock?.() ?? Date.now() / 1000);
+  }
+
+  /** A token that a verifier of this issuer accepts, unless the arguments spoil it. `undefined` leaves a claim out. */
+  async issue(claims: Record<string, unknown> = {}, options: IssueOptions = {}): Promise<string> {
+    const { now } = this;
+    const all = {
+      iss: this.url,
+      aud: this.audience,
+      sub: 'client-1',
+      client_id: 'client-1',
+      iat: now,
+      exp: now + 300,
+      jti: randomUUID(),
+      ...claims,
+    };
+    const key = options.key ?? this.#key;
+    const header = { alg: key.algorithm, kid: key.kid, typ: 'at+jwt', ...options.header };
+    const written = JSON.parse(JSON.stringify(header)) as CompactJWSHeaderParameters;
+    const payload = options.payload ?? new TextEncoder().encode(JSON.stringify(all));
+    // What a header calls critical is the test's business; jose signs only what it is told to know.
+    const crit = Object.fromEntries((Array.isArray(written.crit) ? written.crit : []).map((name) => [name, true]));
+    return new CompactSign(payload).setProtectedHeader(written).sign(key.privateKey, { crit });
+  }
+
+  /** Signs with a new key from now on. The old one stays published unless `forgetOld`. */
+  async rotate({ forgetOld = true } = {}): Promise<SigningKey> {
+    this.#key = await makeSigningKey(this.#options.algorithm);
+    this.published = forgetOld ? [this.#key.publicJwk] : [...this.published, this.#key.publicJwk];
+    return this.#key;
+  }
+
+  /** Answers one document, or all, with a fault until `heal`. */
+  fail(document: IssuerDocument, fault: Fault): void {
+    this.#faults.set(document, fault);
+  }
+
+  heal(): void {
+    this.#faults.clear();
+  }
+
+  /** Refuses connections. */
+  async goDown(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  /** Listens again where it did before. */
+  async comeBack(): Promise<void> {
+    if (this.#server.listening) return;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#port, '127.0.0.1', resolve);
+    });
+    this.#port = (this.#server.address() as AddressInfo).port;
+  }
+
+  close(): Promise<void> {
+    return this.goDown();
+  }
+
+  #answer(req: IncomingMessage, res: ServerResponse): void {
+    const document = this.#documentAt(req.url ?? '');
+    if (document === undefined) {
+      res.writeHead(404).end('not found');
+      return;
+    }
+    this.requests[document]++;
+    const content = document === 'jwks' ? { keys: this.published } : this.#metadata();
+    const fault = this.#faults.get(document);
+    if (fault !== undefined) {
+      answerWithFault(fault, res, content);
+      return;
+    }
+    if (this.cacheControl !== undefined) res.setHeader('Cache-Control', this.cacheControl);
+    res.setHeader('Content-Type', 'application/json').end(JSON.stringify(content));
+  }
+
+  #documentAt(url: string): IssuerDocument | undefined {
+    const { path = '', wellKnown } = this.#options;
+    const forms = {
+      'openid-configuration': `${path}/.well-known/openid-configuration`,
+      'oauth-authorization-server': `/.well-known/oauth-authorization-server${path}`,
+    };
+    const served = wellKnown === undefined ? Object.values(forms) : [forms[wellKnown]];
+    if (served.includes(url)) return 'metadata';
+    return url.startsWith('/jwks') ? 'jwks' : undefined;
+  }
+
+  #metadata(): Record<string, unknown> {
+    return { issuer: this.url, jwks_uri: this.jwksUri, ...this.metadata };
+  }
+}

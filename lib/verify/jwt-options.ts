@@ -1,0 +1,221 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { JSONWebKeySet } from 'jose';
+import { ConfigurationError } from '../errors.js';
+import type { HttpOptions } from '../issuer/http.js';
+import { KeySet } from '../issuer/key-set.js';
+import { FixedKeys, type KeyOptions, type KeySource, RemoteKeys } from '../issuer/keys.js';
+import { isSecureUrl, parseUrl } from '../issuer/url.js';
+import { count, group, misfit, oneOf, readOptions, type Rule, type Rules, seconds, text, texts } from '../options.js';
+import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
+import type { JwtRules } from './jwt-checks.js';
+import { globalFetch, type SharedVerifierOptions, sharedRules, systemClock } from './shared-options.js';
+
+/** A signature algorithm of RFC 7518 §3.1, RFC 8037 §3.1 or RFC 9864 §2.2. `none` is not one. */
+export type AsymmetricAlgorithm =
+  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519';
+
+/** A MAC algorithm of RFC 7518 §3.2; only with `secret`. */
+export type SymmetricAlgorithm = 'HS256' | 'HS384' | 'HS512';
+
+/** What `jwtVerifier` takes. */
+export interface JwtVerifierOptions extends SharedVerifierOptions {
+  /**
+   * Whose tokens are accepted: compared with `iss` exactly, trailing slash included. Unless `jwksUri`, `jwks` or
+   * `secret` is given, the keys are found by its metadata (RFC 8414, OpenID Connect Discovery).
+   */
+  issuer: string;
+  /** This API's own identifiers: `aud` must hold at least one. `false` accepts tokens meant for any API. */
+  audience: string | readonly string[] | false;
+  /** Where the issuer's JWKS is, instead of discovery. */
+  jwksUri?: string;
+  /** The issuer's public keys themselves, instead of discovery. */
+  jwks?: JSONWebKeySet;
+  /** A secret shared with the issuer, instead of keys: at least as many bytes as the hash, 32 for HS256. */
+  secret?: string | Uint8Array;
+  /**
+   * The accepted values of `alg`. By default every `AsymmetricAlgorithm`; with `secret` those of HS256, HS384, HS512
+   * that the secret is long enough for.
+   */
+  algorithms?: readonly (AsymmetricAlgorithm | SymmetricAlgorithm)[];
+  /** `'rfc9068'`: the type `at+jwt` and all claims of RFC 9068 §2.2 are required. */
+  profile?: 'rfc9068';
+  /** How far clocks may differ, for `exp`, `nbf`, `iat`. Seconds, 0 to 300. @default 5 */
+  clockTolerance?: number;
+  /** How long after `iat` a token is accepted, whatever its `exp`; makes `iat` required. Seconds, 1 to 31,536,000. */
+  maxTokenAge?: number;
+  /** Claims that must be there, whatever their value. */
+  requiredClaims?: readonly string[];
+  /** Longer tokens are refused unread. Bytes, 256 to 1,048,576. @default 16384 */
+  maxTokenBytes?: number;
+  /** How the issuer's keys are kept. */
+  keys?: KeyOptions;
+}
+
+const ASYMMETRIC: readonly AsymmetricAlgorithm[] = [
+  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
+  ...(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
+];
+/** RFC 7518 §3.2: a key of the same size as the hash output or larger. */
+const SECRET_BYTES: Readonly<Record<SymmetricAlgorithm, number>> = { HS256: 32, HS384: 48, HS512: 64 };
+const SYMMETRIC = Object.keys(SECRET_BYTES) as SymmetricAlgorithm[];
+
+const keyRules: Rules<KeyOptions> = {
+  refreshInterval: seconds(1, 86_400, 'Leave it out to follow the Cache-Control of the issuer.'),
+  cooldown: seconds(1, 3_600, 'Leave it out for 30.'),
+  maxStale: seconds(0, 604_800, 'Leave it out for 86400, a day; 0 turns it off.'),
+  timeout: seconds(0.1, 60, 'Leave it out for 5.'),
+  maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
+};
+
+const audienceRule: Rule<string | readonly string[] | false> = {
+  expected: 'a non-empty string, an array of them, or false',
+  fix: 'Pass the identifier of this API as its issuer knows it, or audience: false to accept tokens meant for any API.',
+  parse: (value) => {
+    if (value === false) return false;
+    if (typeof value === 'string') return value === '' ? undefined : [value];
+    return texts('', '').parse(value, '');
+  },
+};
+
+const jwksRule: Rule<JSONWebKeySet> = {
+  expected: 'a JWKS, { keys: [...] }, of at least one public key that is safe to use',
+  fix: 'Pass what the jwks_uri of the issuer answers. Private and symmetric keys and short RSA keys are not used.',
+  parse: (value) => ((KeySet.of(value)?.size ?? 0) > 0 ? (value as JSONWebKeySet) : undefined),
+};
+
+const secretRule: Rule<string | Uint8Array> = {
+  expected: 'a string or a Uint8Array of at least 32 bytes',
+  fix: 'Make one with crypto.randomBytes(32).',
+  secret: true,
+  parse: (value) => {
+    if (typeof value === 'string') return Buffer.byteLength(value) < 32 ? undefined : value;
+    return value instanceof Uint8Array && value.byteLength >= 32 ? Uint8Array.from(value) : undefined;
+  },
+};
+
+export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
+  ...sharedRules,
+  issuer: text('the issuer as its tokens spell it in "iss"', 'Pass a string such as "https://auth.example.com".'),
+  audience: audienceRule,
+  jwksUri: text('an absolute URL', 'Leave it out to find it by the metadata of the issuer.', (value) =>
+    URL.canParse(value),
+  ),
+  jwks: jwksRule,
+  secret: secretRule,
+  algorithms: {
+    expected: `an array of ${[...ASYMMETRIC, ...SYMMETRIC].join(', ')}`,
+    fix: 'Name the algorithms that the issuer signs with, or leave it out.',
+    parse: (value) => {
+      const names = texts('', '').parse(value, '');
+      const known = [...ASYMMETRIC, ...SYMMETRIC].filter((algorithm) => names?.includes(algorithm));
+      return known.length > 0 && known.length === names?.length ? known : undefined;
+    },
+  },
+  profile: oneOf(['rfc9068'], 'Leave it out to accept access tokens in any JWT form.'),
+  clockTolerance: seconds(0, 300, 'Leave it out for 5.'),
+  maxTokenAge: seconds(1, 31_536_000, 'Leave it out to go by exp alone.'),
+  requiredClaims: texts('an array of claim names', 'Leave it out to require none beyond iss, aud and exp.'),
+  maxTokenBytes: count('bytes', 256, 1_048_576, 'Leave it out for 16384.'),
+  keys: group(keyRules),
+};
+
+/** The options, checked and complete: what a token must be, and where its keys come from. */
+export interface JwtSettings {
+  readonly rules: JwtRules;
+  readonly keys: KeySource;
+  readonly maxTokenBytes: number;
+  readonly clock: () => number;
+}
+
+export function readJwtVerifierOptions(given: JwtVerifierOptions): JwtSettings {
+  const where = 'jwtVerifier';
+  const options = readOptions<Partial<JwtVerifierOptions>>(where, given, jwtVerifierRules);
+  const { issuer, audience } = options;
+  if (issuer === undefined) throw misfit(`${where}: issuer`, jwtVerifierRules.issuer, undefined);
+  if (audience === undefined) throw misfit(`${where}: audience`, audienceRule, undefined);
+  const complete = { ...options, issuer, audience };
+  checkKeyOrigin(where, complete);
+  const clock = options.clock ?? systemClock;
+  const rules: JwtRules = {
+    issuer,
+    audience: audience === false ? false : [audience].flat(),
+    algorithms: readAlgorithms(where, complete),
+    profile: options.profile,
+    clockTolerance: options.clockTolerance ?? 5,
+    maxTokenAge: options.maxTokenAge,
+    requiredClaims: options.requiredClaims ?? [],
+    clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
+    scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
+  };
+  return { rules, keys: makeKeys(complete, clock), maxTokenBytes: options.maxTokenBytes ?? 16_384, clock };
+}
+
+function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
+  const { issuer, jwksUri, allowInsecureHttp = false } = options;
+  const origins = (['jwksUri', 'jwks', 'secret'] as const).filter((name) => options[name] !== undefined);
+  if (origins.length > 1) {
+    throw new ConfigurationError({
+      option: `${where}: ${origins.join(', ')}`,
+      expected: 'at most one of jwksUri, jwks and secret',
+      got: `${origins.length} of them`,
+      fix: 'Keep one, or none to find the keys by the metadata of the issuer.',
+    });
+  }
+  const fix = 'Use https:, or set allowInsecureHttp: true where the network in between is trusted.';
+  const expected = 'an https: URL without user, query and fragment (http: on loopback)';
+  // An issuer that nobody asks for keys may be any string, but one that is a URL is held to the same rule.
+  if ((origins.length === 0 || issuer.startsWith('http:')) && !isIssuerUrl(issuer, allowInsecureHttp)) {
+    throw misfit(`${where}: issuer`, { expected, fix }, issuer);
+  }
+  if (jwksUri !== undefined && !isSecureUrl(jwksUri, allowInsecureHttp)) {
+    throw misfit(`${where}: jwksUri`, { expected: 'an https: URL (http: on loopback)', fix }, jwksUri);
+  }
+}
+
+// RFC 8414 §2: a URL that uses the https scheme and has no query or fragment components.
+function isIssuerUrl(issuer: string, allowInsecureHttp: boolean): boolean {
+  const url = parseUrl(issuer);
+  return isSecureUrl(issuer, allowInsecureHttp) && url?.search === '' && url.hash === '';
+}
+
+function readAlgorithms(where: string, options: JwtVerifierOptions): ReadonlySet<string> {
+  const { secret } = options;
+  const bytes = secret === undefined ? 0 : Buffer.byteLength(secret);
+  const possible = secret === undefined ? ASYMMETRIC : SYMMETRIC.filter((alg) => SECRET_BYTES[alg] <= bytes);
+  const chosen = options.algorithms ?? possible;
+  if (chosen.every((alg) => possible.some((each) => each === alg))) return new Set(chosen);
+  throw new ConfigurationError({
+    option: `${where}: algorithms`,
+    expected: `${possible.join(', ')}, because ${secret === undefined ? 'there is no secret' : `the secret has ${bytes} bytes`}`,
+    got: chosen.join(', '),
+    fix:
+      secret === undefined
+        ? 'HS algorithms need the option secret, and nobody but issuer and API may know it.'
+        : `A secret serves HS256 from 32, HS384 from 48, HS512 from 64 bytes, and no asymmetric algorithm.`,
+  });
+}
+
+function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
+  const { secret, jwks, keys = {} } = options;
+  if (secret !== undefined) {
+    const key: KeyObject = createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : secret);
+    return new FixedKeys(() => Promise.resolve([key]));
+  }
+  const set = jwks === undefined ? undefined : KeySet.of(jwks);
+  if (set !== undefined) return new FixedKeys((alg, kid) => set.find(alg, kid));
+  const http: HttpOptions = {
+    fetch: options.fetch ?? globalFetch,
+    timeout: keys.timeout ?? 5,
+    maxBytes: keys.maxBytes ?? 1_048_576,
+  };
+  return new RemoteKeys({
+    issuer: options.issuer,
+    jwksUri: options.jwksUri,
+    allowInsecureHttp: options.allowInsecureHttp ?? false,
+    http,
+    refreshInterval: keys.refreshInterval,
+    cooldown: keys.cooldown ?? 30,
+    maxStale: keys.maxStale ?? 86_400,
+    clock,
+  });
+}
