@@ -112,7 +112,8 @@ const expectedRule: Rule<Predicate<[unknown]>> = {
     if (typeof expected === 'function') return expected as Predicate<[unknown]>;
     const values: unknown[] = Array.isArray(expected) ? [...(expected as unknown[])] : [expected];
     if (values.length === 0 || !values.every(isClaimValue)) return undefined;
-    return (value) => (Array.isArray(value) ? (value as unknown[]) : [value]).some((each) => values.includes(each));
+    const allowed = new Set<unknown>(values);
+    return (value) => (Array.isArray(value) ? value.some((each) => allowed.has(each)) : allowed.has(value));
   },
 };
 
