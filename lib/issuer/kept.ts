@@ -1,21 +1,26 @@
 import { UpstreamError, type UpstreamReason } from '../errors.js';
 
-/** What a load brought: the value, and for how long the server calls it fresh (seconds). */
+/** What a load brought. */
 export interface Loaded<T> {
   readonly value: T;
+  /** For how long the server calls it fresh. Seconds. */
   readonly maxAge: number | undefined;
+  /** Where that was not just now. Seconds since the epoch. */
+  readonly fetchedAt?: number;
 }
 
 export interface KeptOptions<T> {
   /** Fetches the document. The signal is aborted when nobody waits any more. */
   readonly load: (closing: AbortSignal) => Promise<Loaded<T>>;
+  /** What an earlier process has left, if anything: looked at once, before the first load. */
+  readonly restore: () => Promise<Loaded<T> | undefined>;
   /** How the failure is called where there is nothing to serve. */
   readonly reason: UpstreamReason;
   /** Seconds since the epoch. */
   readonly clock: () => number;
   /** Fresh for that long whatever the server says. Seconds. */
   readonly refreshInterval: number | undefined;
-  /** How long a value that can no longer be refreshed still serves, counted from when it was fetched. Seconds. */
+  /** How long a value that cannot be refreshed still serves after it was fresh. Seconds. */
   readonly maxStale: number;
   /** Whether it is refreshed by timer; otherwise only when somebody gets it. */
   readonly ahead: boolean;
@@ -46,6 +51,7 @@ export class Kept<T> {
   readonly #closing = new AbortController();
   #entry: { value: T; fetchedAt: number; freshUntil: number } | undefined;
   #loading: Promise<T> | undefined;
+  #restoring: Promise<void> | undefined;
   #failures = 0;
   #retryAt = 0;
   #lastError: unknown;
@@ -61,11 +67,12 @@ export class Kept<T> {
     if (entry === undefined) return undefined;
     const now = this.#options.clock();
     if (now < entry.freshUntil) return entry.value;
-    return this.#failures > 0 && now < entry.fetchedAt + this.#options.maxStale ? entry.value : undefined;
+    return this.#failures > 0 && now < entry.freshUntil + this.#options.maxStale ? entry.value : undefined;
   }
 
   /** The value, waiting for it where there is none to serve. An `UpstreamError` where it cannot be had. */
   async get(): Promise<T> {
+    if (this.#entry === undefined) await (this.#restoring ??= this.#restore());
     const value = this.peek();
     if (value === undefined) return this.renew().catch((error: unknown) => this.#stale(error));
     // The timer does this, unless it is late: a process may have been frozen.
@@ -103,23 +110,28 @@ export class Kept<T> {
 
   async #load(): Promise<T> {
     try {
-      const { value, maxAge } = await this.#options.load(this.#closing.signal);
-      this.#keep(value, maxAge);
-      return value;
+      const loaded = await this.#options.load(this.#closing.signal);
+      this.#keep(loaded);
+      this.#failures = 0;
+      this.#lastError = undefined;
+      return loaded.value;
     } catch (error) {
       this.#failed(error);
       throw this.#error();
     }
   }
 
-  #keep(value: T, maxAge: number | undefined): void {
-    const fetchedAt = this.#options.clock();
-    const fresh = this.#options.refreshInterval ?? Math.min(MOST_FRESH, Math.max(LEAST_FRESH, maxAge ?? DEFAULT_FRESH));
+  async #restore(): Promise<void> {
+    const restored = await this.#options.restore();
+    if (restored !== undefined && this.#entry === undefined) this.#keep(restored);
+  }
+
+  #keep({ value, maxAge = DEFAULT_FRESH, fetchedAt = this.#options.clock() }: Loaded<T>): void {
+    const fresh = this.#options.refreshInterval ?? Math.min(MOST_FRESH, Math.max(LEAST_FRESH, maxAge));
     this.#entry = { value, fetchedAt, freshUntil: fetchedAt + fresh };
-    this.#failures = 0;
-    this.#lastError = undefined;
+    const left = Math.max(0, fetchedAt + fresh - this.#options.clock());
     // Ahead of time, so that no request waits; at no fixed time, so that a fleet does not arrive together.
-    this.#schedule(fresh * (0.75 + Math.random() * 0.15));
+    this.#schedule(left * (0.75 + Math.random() * 0.15));
   }
 
   #failed(error: unknown): void {

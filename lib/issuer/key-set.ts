@@ -13,11 +13,13 @@ const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 export class KeySet {
   /** Equal for two sets with the same usable keys. */
   readonly fingerprint: string;
+  readonly keys: readonly JWK[];
   readonly #select: ReturnType<typeof createLocalJWKSet>;
   // Only what was found is remembered, so its size is bounded by the keys and not by what callers ask for.
   readonly #found = new Map<string, Promise<readonly KeyObject[]>>();
 
   private constructor(keys: JWK[]) {
+    this.keys = keys;
     this.fingerprint = JSON.stringify(keys);
     this.#select = createLocalJWKSet({ keys });
   }
@@ -35,10 +37,6 @@ export class KeySet {
     const set = KeySet.of(document);
     if (set === undefined) throw new HttpError('invalid', `${url} is no JWKS, or one of more than ${MAX_KEYS} keys`);
     return set;
-  }
-
-  get size(): number {
-    return this.#select.jwks().keys.length;
   }
 
   /** The keys that a token of this algorithm and key id may have been signed with, at most 5. */

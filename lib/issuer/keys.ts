@@ -1,17 +1,25 @@
 import type { KeyObject } from 'node:crypto';
+import type { Store } from '../store/store.js';
 import { HttpError, fetchJson, type HttpOptions } from './http.js';
-import { Kept, type KeptHealth } from './kept.js';
+import { Kept, type KeptHealth, type Loaded } from './kept.js';
 import { KeySet } from './key-set.js';
 import { fetchMetadata, type IssuerMetadata } from './metadata.js';
+import { KeySnapshot, type Snapshot } from './snapshot.js';
 
-/** Where a verifier gets the keys that a token may have been signed with. */
-export interface KeySource {
-  /** The keys that are meant by algorithm and key id. An `UpstreamError` where the issuer's keys cannot be had. */
+/** The keys of one moment. Their identity tells whether what rested on them still stands. */
+export interface Keys {
+  /** The keys that a token of this algorithm and key id may have been signed with. */
   find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]>;
-  /** The same without those already tried, after asking the issuer anew, as often as that is allowed. */
-  findAgain(alg: string, kid: string | undefined, tried: readonly KeyObject[]): Promise<readonly KeyObject[]>;
-  /** What the answers rest on at the moment, without waiting; `undefined` where that would need waiting. */
-  current(): unknown;
+}
+
+/** Where a verifier gets its keys. */
+export interface KeySource {
+  /** The keys to verify with. An `UpstreamError` where the issuer's keys cannot be had. */
+  get(): Promise<Keys>;
+  /** The keys after asking the issuer anew because one is unknown, as often as that is allowed. */
+  ask(): Promise<Keys>;
+  /** What `get` would give, without waiting; `undefined` where it would wait. */
+  current(): Keys | undefined;
   ready(): Promise<void>;
   health(): KeysHealth;
   close(): void;
@@ -22,6 +30,8 @@ export interface KeysHealth {
   readonly keys: KeptHealth;
   /** Where the keys' address comes from discovery. */
   readonly metadata?: KeptHealth;
+  /** Why the `keySnapshot` could not be read or saved the last time. Requests do not depend on it. */
+  readonly snapshotError?: unknown;
 }
 
 /** How an issuer's keys are kept. */
@@ -34,8 +44,8 @@ export interface KeyOptions {
   /** Least time between two fetches for the sake of an unknown key id. Seconds, 1 to 3,600. @default 30 */
   cooldown?: number;
   /**
-   * How long the last good keys still serve when the issuer cannot be reached. Seconds, 0 (never) to 604,800.
-   * @default 86400
+   * How long the last good keys still serve, once they are no longer fresh, when the issuer cannot be reached. Seconds,
+   * 0 (never) to 604,800. @default 86400
    */
   maxStale?: number;
   /** Deadline for one exchange with the issuer, body included. Seconds, 0.1 to 60. @default 5 */
@@ -46,22 +56,22 @@ export interface KeyOptions {
 
 /** Keys that are at hand: a JWKS or a secret from the options. */
 export class FixedKeys implements KeySource {
-  readonly #find: KeySource['find'];
+  readonly #keys: Keys;
 
-  constructor(find: KeySource['find']) {
-    this.#find = find;
+  constructor(keys: Keys) {
+    this.#keys = keys;
   }
 
-  find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]> {
-    return this.#find(alg, kid);
+  get(): Promise<Keys> {
+    return Promise.resolve(this.#keys);
   }
 
-  findAgain(): Promise<readonly KeyObject[]> {
-    return Promise.resolve([]);
+  ask(): Promise<Keys> {
+    return this.get();
   }
 
-  current(): unknown {
-    return this;
+  current(): Keys {
+    return this.#keys;
   }
 
   ready(): Promise<void> {
@@ -86,6 +96,7 @@ export interface RemoteKeysOptions {
   readonly refreshInterval: number | undefined;
   readonly cooldown: number;
   readonly maxStale: number;
+  readonly snapshot: Store | undefined;
   readonly clock: () => number;
 }
 
@@ -94,17 +105,21 @@ export class RemoteKeys implements KeySource {
   readonly #options: RemoteKeysOptions;
   readonly #metadata: Kept<IssuerMetadata> | undefined;
   readonly #keys: Kept<KeySet>;
+  readonly #snapshot: KeySnapshot | undefined;
+  #restored: Promise<Snapshot | undefined> | undefined;
   #lastSet: KeySet | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #asking: Promise<KeySet> | undefined;
 
   constructor(options: RemoteKeysOptions) {
     this.#options = options;
-    const { clock, refreshInterval, maxStale } = options;
+    const { clock, refreshInterval, maxStale, snapshot: store } = options;
+    if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: options.http.timeout });
     if (options.jwksUri === undefined) {
       // Not refreshed by a timer of its own: whenever keys are, it is looked at first.
       this.#metadata = new Kept({
         load: (closing) => this.#loadMetadata(closing),
+        restore: () => this.#restoreMetadata(),
         reason: 'metadata_unavailable',
         clock,
         refreshInterval,
@@ -114,6 +129,7 @@ export class RemoteKeys implements KeySource {
     }
     this.#keys = new Kept({
       load: (closing) => this.#loadKeys(closing),
+      restore: () => this.#restoreKeys(),
       reason: 'keys_unavailable',
       clock,
       refreshInterval,
@@ -122,36 +138,13 @@ export class RemoteKeys implements KeySource {
     });
   }
 
-  async find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]> {
-    return (await this.#keys.get()).find(alg, kid);
-  }
-
-  async findAgain(alg: string, kid: string | undefined, tried: readonly KeyObject[]): Promise<readonly KeyObject[]> {
-    const keys = await (await this.#ask()).find(alg, kid);
-    return keys.filter((key) => !tried.includes(key));
-  }
-
-  current(): unknown {
-    return this.#keys.peek();
-  }
-
-  async ready(): Promise<void> {
-    await this.#keys.get();
-  }
-
-  health(): KeysHealth {
-    const keys = this.#keys.health();
-    return this.#metadata === undefined ? { keys } : { keys, metadata: this.#metadata.health() };
-  }
-
-  close(): void {
-    this.#keys.close();
-    this.#metadata?.close();
+  get(): Promise<KeySet> {
+    return this.#keys.get();
   }
 
   // Callers choose key ids, so they must not choose how often the issuer is asked. Only these fetches count for the
   // cooldown: a key that is rotated right after a scheduled refresh is found at once.
-  #ask(): Promise<KeySet> {
+  ask(): Promise<KeySet> {
     if (this.#asking !== undefined) return this.#asking;
     const now = this.#options.clock();
     if (now < this.#askedAt + this.#options.cooldown && !this.#keys.failing) return this.#keys.get();
@@ -162,30 +155,75 @@ export class RemoteKeys implements KeySource {
     return this.#asking;
   }
 
-  async #loadMetadata(closing: AbortSignal): Promise<{ value: IssuerMetadata; maxAge: number | undefined }> {
+  current(): KeySet | undefined {
+    return this.#keys.peek();
+  }
+
+  async ready(): Promise<void> {
+    await this.#keys.get();
+  }
+
+  health(): KeysHealth {
+    const snapshotError = this.#snapshot?.lastError;
+    return {
+      keys: this.#keys.health(),
+      ...(this.#metadata === undefined ? {} : { metadata: this.#metadata.health() }),
+      ...(snapshotError === undefined ? {} : { snapshotError }),
+    };
+  }
+
+  close(): void {
+    this.#keys.close();
+    this.#metadata?.close();
+  }
+
+  async #loadMetadata(closing: AbortSignal): Promise<Loaded<IssuerMetadata>> {
     const { issuer, allowInsecureHttp, http } = this.#options;
     const { json, maxAge } = await fetchMetadata(issuer, allowInsecureHttp, http, closing);
     return { value: json, maxAge };
   }
 
-  async #loadKeys(closing: AbortSignal): Promise<{ value: KeySet; maxAge: number | undefined }> {
-    const url = this.#options.jwksUri ?? (await this.#discoverJwksUri());
-    const { json, maxAge } = await fetchJson(url, this.#options.http, closing);
-    const fetched = KeySet.fetchedFrom(url, json);
-    // The same keys stay the same set, so that what rests on them need not be verified again.
-    const value = this.#lastSet?.fingerprint === fetched.fingerprint ? this.#lastSet : fetched;
-    this.#lastSet = value;
-    return { value, maxAge };
+  async #loadKeys(closing: AbortSignal): Promise<Loaded<KeySet>> {
+    const jwksUri = this.#options.jwksUri ?? (await this.#discoverJwksUri());
+    const { json, maxAge } = await fetchJson(jwksUri, this.#options.http, closing);
+    const keySet = this.#sameSet(KeySet.fetchedFrom(jwksUri, json));
+    // Not waited for: requests do not depend on it, and its failure is told by `health`.
+    void this.#snapshot?.save({ jwksUri, keySet, maxAge, fetchedAt: this.#options.clock() });
+    return { value: keySet, maxAge };
+  }
+
+  // The same keys stay the same set, so that what rests on them need not be verified again.
+  #sameSet(set: KeySet): KeySet {
+    if (this.#lastSet?.fingerprint === set.fingerprint) return this.#lastSet;
+    this.#lastSet = set;
+    return set;
   }
 
   async #discoverJwksUri(): Promise<string> {
     const metadata = this.#metadata;
     if (metadata === undefined) throw new TypeError('there is no metadata to discover the keys by');
-    // Keys that cannot be had where they were may have moved.
-    const found = await (this.#keys.failing ? metadata.renew().catch(() => metadata.get()) : metadata.get());
+    // Keys that cannot be had, or are not among those that were, may have moved.
+    const isDoubtful = this.#keys.failing || this.#asking !== undefined;
+    const found = await (isDoubtful ? metadata.renew().catch(() => metadata.get()) : metadata.get());
     if (found.jwks_uri === undefined) {
       throw new HttpError('invalid', `the metadata of ${this.#options.issuer} has no jwks_uri`);
     }
     return found.jwks_uri;
+  }
+
+  async #restoreMetadata(): Promise<Loaded<IssuerMetadata> | undefined> {
+    const snapshot = await this.#readSnapshot();
+    if (snapshot === undefined) return undefined;
+    const { jwksUri, maxAge, fetchedAt } = snapshot;
+    return { value: { issuer: this.#options.issuer, jwks_uri: jwksUri }, maxAge, fetchedAt };
+  }
+
+  async #restoreKeys(): Promise<Loaded<KeySet> | undefined> {
+    const snapshot = await this.#readSnapshot();
+    return snapshot === undefined ? undefined : { ...snapshot, value: this.#sameSet(snapshot.keySet) };
+  }
+
+  #readSnapshot(): Promise<Snapshot | undefined> {
+    return (this.#restored ??= this.#snapshot?.read() ?? Promise.resolve(undefined));
   }
 }

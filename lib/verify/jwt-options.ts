@@ -6,8 +6,10 @@ import { KeySet } from '../issuer/key-set.js';
 import { FixedKeys, type KeyOptions, type KeySource, RemoteKeys } from '../issuer/keys.js';
 import { isSecureUrl, parseUrl } from '../issuer/url.js';
 import { count, group, misfit, oneOf, readOptions, type Rule, type Rules, seconds, text, texts } from '../options.js';
+import type { Store } from '../store/store.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 import type { JwtRules } from './jwt-checks.js';
+import { type CacheOptions, cacheRule } from './remember.js';
 import { globalFetch, type SharedVerifierOptions, sharedRules, systemClock } from './shared-options.js';
 
 /** A signature algorithm of RFC 7518 §3.1, RFC 8037 §3.1 or RFC 9864 §2.2. `none` is not one. */
@@ -49,6 +51,14 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
   maxTokenBytes?: number;
   /** How the issuer's keys are kept. */
   keys?: KeyOptions;
+  /**
+   * Where the issuer's last good documents are saved and read at start, so that a process that boots during an outage
+   * works. Public keys only; checked like fetched ones; older than `keys.maxStale` is ignored. Whoever can write to this
+   * store decides which keys are believed. @default none
+   */
+  keySnapshot?: Store;
+  /** How verified tokens are remembered; `false` verifies every request anew. */
+  cache?: CacheOptions | false;
 }
 
 const ASYMMETRIC: readonly AsymmetricAlgorithm[] = [
@@ -80,7 +90,7 @@ const audienceRule: Rule<string | readonly string[] | false> = {
 const jwksRule: Rule<JSONWebKeySet> = {
   expected: 'a JWKS, { keys: [...] }, of at least one public key that is safe to use',
   fix: 'Pass what the jwks_uri of the issuer answers. Private and symmetric keys and short RSA keys are not used.',
-  parse: (value) => ((KeySet.of(value)?.size ?? 0) > 0 ? (value as JSONWebKeySet) : undefined),
+  parse: (value) => ((KeySet.of(value)?.keys.length ?? 0) > 0 ? (value as JSONWebKeySet) : undefined),
 };
 
 const secretRule: Rule<string | Uint8Array> = {
@@ -90,6 +100,18 @@ const secretRule: Rule<string | Uint8Array> = {
   parse: (value) => {
     if (typeof value === 'string') return Buffer.byteLength(value) < 32 ? undefined : value;
     return value instanceof Uint8Array && value.byteLength >= 32 ? Uint8Array.from(value) : undefined;
+  },
+};
+
+const STORE_METHODS = ['get', 'set', 'add', 'delete'] as const;
+
+const storeRule: Rule<Store> = {
+  expected: `a Store: an object with the functions ${STORE_METHODS.join(', ')}`,
+  fix: 'See the type Store for what each of them does.',
+  parse: (value) => {
+    if (typeof value !== 'object' || value === null) return undefined;
+    const members = value as Record<string, unknown>;
+    return STORE_METHODS.every((name) => typeof members[name] === 'function') ? (value as Store) : undefined;
   },
 };
 
@@ -117,6 +139,8 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   requiredClaims: texts('an array of claim names', 'Leave it out to require none beyond iss, aud and exp.'),
   maxTokenBytes: count('bytes', 256, 1_048_576, 'Leave it out for 16384.'),
   keys: group(keyRules),
+  keySnapshot: storeRule,
+  cache: cacheRule,
 };
 
 /** The options, checked and complete: what a token must be, and where its keys come from. */
@@ -125,6 +149,7 @@ export interface JwtSettings {
   readonly keys: KeySource;
   readonly maxTokenBytes: number;
   readonly clock: () => number;
+  readonly cache: CacheOptions | false;
 }
 
 export function readJwtVerifierOptions(given: JwtVerifierOptions): JwtSettings {
@@ -147,7 +172,8 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions): JwtSettings {
     clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
     scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
   };
-  return { rules, keys: makeKeys(complete, clock), maxTokenBytes: options.maxTokenBytes ?? 16_384, clock };
+  const { maxTokenBytes = 16_384, cache = {} } = options;
+  return { rules, keys: makeKeys(complete, clock), maxTokenBytes, clock, cache };
 }
 
 function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
@@ -199,10 +225,10 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
   const { secret, jwks, keys = {} } = options;
   if (secret !== undefined) {
     const key: KeyObject = createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : secret);
-    return new FixedKeys(() => Promise.resolve([key]));
+    return new FixedKeys({ find: () => Promise.resolve([key]) });
   }
   const set = jwks === undefined ? undefined : KeySet.of(jwks);
-  if (set !== undefined) return new FixedKeys((alg, kid) => set.find(alg, kid));
+  if (set !== undefined) return new FixedKeys(set);
   const http: HttpOptions = {
     fetch: options.fetch ?? globalFetch,
     timeout: keys.timeout ?? 5,
@@ -216,6 +242,7 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     refreshInterval: keys.refreshInterval,
     cooldown: keys.cooldown ?? 30,
     maxStale: keys.maxStale ?? 86_400,
+    snapshot: options.keySnapshot,
     clock,
   });
 }

@@ -1,14 +1,19 @@
 import { InvalidTokenError } from '../errors.js';
 import { type AccessToken, makeAccessToken } from '../token/access-token.js';
 import { type ParsedJwt, parseJwt } from '../token/jwt.js';
-import { checkClaims, checkHeader } from './jwt-checks.js';
+import type { Keys, KeySource } from '../issuer/keys.js';
+import { checkClaims, checkHeader, validUntil } from './jwt-checks.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
+import { remember } from './remember.js';
 import { isSignedWith } from './signature.js';
 import type { TokenVerifier } from './token-verifier.js';
 
+/** What `jwtVerifier` makes. */
+export type JwtVerifier = Required<TokenVerifier>;
+
 /**
- * Verifies JWT access tokens of one issuer (RFC 7519, 8725, 9068). Needs no Express: WebSocket, gRPC and job handlers
- * can call it.
+ * Verifies JWT access tokens of one issuer (RFC 7519, 8725, 9068), each token once as long as that holds. Needs no
+ * Express: WebSocket, gRPC and job handlers can call it.
  *
  * Checked: size, form, `alg`, `typ`, `crit`, `iss`, `aud`, `exp`, `nbf`, `iat`, required claims, signature. *Not*
  * checked: scopes, clients and other claims (gates do that), whether the token was revoked (introspection does that), and
@@ -16,37 +21,54 @@ import type { TokenVerifier } from './token-verifier.js';
  *
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
-export function jwtVerifier(options: JwtVerifierOptions): TokenVerifier & { readonly issuer: string } {
+export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
   const settings = readJwtVerifierOptions(options);
-  const { rules, keys } = settings;
-  return {
+  const { rules, keys, clock, cache } = settings;
+  // What each verdict rests on, so that it stands exactly as long as verifying again would come to the same.
+  const bases = new WeakMap<AccessToken, { keys: Keys; until: number }>();
+  const verifier: JwtVerifier = {
     issuer: rules.issuer,
-    verify: (token) => verifyJwt(token, settings),
+    verify: async (token) => {
+      const jwt = parseAndCheck(token, settings);
+      const signedWith = await findSigner(jwt, keys);
+      const { header, claims } = jwt;
+      const accessToken = makeAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
+      bases.set(accessToken, { keys: signedWith, until: validUntil(claims, rules) });
+      return accessToken;
+    },
+    recall: () => undefined,
+    forget: () => undefined,
     ready: () => keys.ready(),
     health: () => keys.health(),
     close: () => {
       keys.close();
     },
   };
+  if (cache === false) return verifier;
+  const holds = (accessToken: AccessToken): boolean => {
+    const basis = bases.get(accessToken);
+    return basis !== undefined && clock() < basis.until && basis.keys === keys.current();
+  };
+  return { ...verifier, ...remember(verifier, { ...cache, clock, holds }) };
 }
 
-async function verifyJwt(token: string, settings: JwtSettings): Promise<AccessToken> {
-  const { rules } = settings;
+function parseAndCheck(token: string, { rules, maxTokenBytes, clock }: JwtSettings): ParsedJwt {
   if (typeof token !== 'string') throw new InvalidTokenError('malformed');
-  const jwt = parseJwt(token, settings.maxTokenBytes);
+  const jwt = parseJwt(token, maxTokenBytes);
   checkHeader(jwt.header, rules);
-  checkClaims(jwt.claims, rules, settings.clock());
-  await checkSignature(jwt, settings);
-  const { header, claims } = jwt;
-  return makeAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
+  checkClaims(jwt.claims, rules, clock());
+  return jwt;
 }
 
-async function checkSignature(jwt: ParsedJwt, { keys }: JwtSettings): Promise<void> {
+/** The keys among which the one is that the token was signed with. */
+async function findSigner(jwt: ParsedJwt, source: KeySource): Promise<Keys> {
   const { alg, kid } = jwt.header;
-  const found = await keys.find(alg, kid);
-  if (await isSignedWith(found, jwt)) return;
-  // A key that was named and found has had its say. One that was not found, or not named, may be newer than our keys.
+  const kept = await source.get();
+  const found = await kept.find(alg, kid);
+  if (await isSignedWith(found, jwt)) return kept;
+  // A key that was named and found has had its say. One that was not found, or not named, may be newer than ours.
   if (found.length > 0 && kid !== undefined) throw new InvalidTokenError('signature_mismatch');
-  if (await isSignedWith(await keys.findAgain(alg, kid, found), jwt)) return;
+  const asked = await source.ask();
+  if (asked !== kept && (await isSignedWith(await asked.find(alg, kid), jwt))) return asked;
   throw new InvalidTokenError(found.length > 0 ? 'signature_mismatch' : 'unknown_key');
 }

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import type { Store } from '../store/store.js';
+import { KeySet } from './key-set.js';
+import { mayPointTo } from './url.js';
+
+/** The issuer's last good documents, as they outlive the process. Public keys only. */
+export interface Snapshot {
+  readonly jwksUri: string;
+  readonly keySet: KeySet;
+  /** Seconds since the epoch. */
+  readonly fetchedAt: number;
+  /** Seconds. */
+  readonly maxAge: number | undefined;
+}
+
+export interface KeySnapshotOptions {
+  readonly store: Store;
+  readonly issuer: string;
+  /** Where that is configured and not discovered. */
+  readonly jwksUri: string | undefined;
+  readonly allowInsecureHttp: boolean;
+  /** Deadline for one call of the store. Seconds. */
+  readonly timeout: number;
+  /** Seconds. */
+  readonly maxStale: number;
+  readonly clock: () => number;
+}
+
+/**
+ * Saves the last good keys and reads them at start, so that a process that boots during an outage works. What comes out
+ * of the store is checked like what comes from the issuer. The store is a help and no more: where it fails, that is kept
+ * in `lastError` and requests go on without.
+ */
+export class KeySnapshot {
+  lastError: unknown;
+  readonly #options: KeySnapshotOptions;
+  readonly #name: string;
+
+  constructor(options: KeySnapshotOptions) {
+    this.#options = options;
+    const origin = JSON.stringify([options.issuer, options.jwksUri ?? null]);
+    this.#name = `keys:${createHash('sha256').update(origin).digest('base64url')}`;
+  }
+
+  async read(): Promise<Snapshot | undefined> {
+    try {
+      return this.#check(await this.#inTime(this.#options.store.get(this.#name)));
+    } catch (error) {
+      this.lastError = error;
+      return undefined;
+    }
+  }
+
+  async save({ jwksUri, keySet, fetchedAt, maxAge }: Snapshot): Promise<void> {
+    const { store, issuer, maxStale } = this.#options;
+    if (maxStale === 0) return;
+    const saved = { version: 1, issuer, jwksUri, jwks: { keys: keySet.keys }, fetchedAt, maxAge };
+    try {
+      await this.#inTime(store.set(this.#name, saved, maxStale));
+      this.lastError = undefined;
+    } catch (error) {
+      this.lastError = error;
+    }
+  }
+
+  #check(saved: unknown): Snapshot | undefined {
+    if (typeof saved !== 'object' || saved === null) return undefined;
+    const { version, issuer, jwksUri, jwks, fetchedAt, maxAge } = saved as Record<string, unknown>;
+    const { options, now } = { options: this.#options, now: this.#options.clock() };
+    if (version !== 1 || issuer !== options.issuer || typeof jwksUri !== 'string') return undefined;
+    if (options.jwksUri !== undefined && jwksUri !== options.jwksUri) return undefined;
+    if (options.jwksUri === undefined && !mayPointTo(issuer, jwksUri, options.allowInsecureHttp)) return undefined;
+    if (typeof fetchedAt !== 'number' || !(now < fetchedAt + options.maxStale)) return undefined;
+    const keySet = KeySet.of(jwks);
+    if (keySet === undefined) return undefined;
+    // A clock that ran ahead when it was saved must not make it younger than new.
+    return {
+      jwksUri,
+      keySet,
+      fetchedAt: Math.min(fetchedAt, now),
+      maxAge: typeof maxAge === 'number' ? maxAge : undefined,
+    };
+  }
+
+  async #inTime<T>(call: Promise<T>): Promise<T> {
+    const { timeout } = this.#options;
+    let timer: NodeJS.Timeout | undefined;
+    const expired = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`the key snapshot's store did not answer within ${timeout} s`));
+      }, timeout * 1000);
+      timer.unref();
+    });
+    return Promise.race([call, expired]).finally(() => {
+      clearTimeout(timer);
+    });
+  }
+}
