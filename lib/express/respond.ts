@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
+import { types } from 'node:util';
 import { type ChallengeContext, headersOf } from '../challenge.js';
 import { ConfigurationError, ResourceServerError } from '../errors.js';
 import type { Next } from './middleware.js';
@@ -35,7 +36,7 @@ export function refuse(error: unknown, res: ServerResponse, next: Next, settings
  * what somebody threw that is no error becomes one.
  */
 function handOver(thrown: unknown, next: Next): void {
-  if (thrown instanceof Error) {
+  if (thrown instanceof Error || types.isNativeError(thrown)) {
     next(thrown);
     return;
   }

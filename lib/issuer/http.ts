@@ -34,7 +34,7 @@ export class HttpError extends Error {
 }
 
 // What a kept-alive connection shows that the server had closed before our request reached it.
-const CLOSED_CONNECTION = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+const CLOSED_CONNECTION = new Set<unknown>(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
 /** Fetches a JSON object. Every way in which that can go wrong is an `HttpError`. */
 export async function fetchJson(
@@ -101,11 +101,13 @@ async function send(url: string, http: HttpOptions, init: RequestInit): Promise<
   }
 }
 
+// `fetch` tells the reason of a failure as its cause.
 function isClosedConnection(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return [error, cause].some(
-    (each) => each instanceof Error && 'code' in each && CLOSED_CONNECTION.has(String(each.code)),
-  );
+  return [error, memberOf(error, 'cause')].some((each) => CLOSED_CONNECTION.has(memberOf(each, 'code')));
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }
 
 function unreachable(url: string, cause: unknown): HttpError {

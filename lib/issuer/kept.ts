@@ -30,7 +30,7 @@ export interface KeptOptions<T> {
 export interface KeptHealth {
   /** Seconds since it was fetched; `undefined` where it never was. */
   readonly age: number | undefined;
-  /** `fresh`; `stale`, served although it could not be refreshed in time; `unavailable`, requests get 503. */
+  /** `fresh`; `stale`, overdue and still served while it cannot be refreshed; `unavailable`, too old or never had. */
   readonly state: 'fresh' | 'stale' | 'unavailable';
   /** Failed attempts since the last good one. */
   readonly failures: number;
@@ -96,10 +96,13 @@ export class Kept<T> {
   }
 
   health(): KeptHealth {
-    const entry = this.#entry;
+    const { freshUntil, fetchedAt } = this.#entry ?? {};
+    if (freshUntil === undefined || fetchedAt === undefined) {
+      return { age: undefined, state: 'unavailable', failures: this.#failures };
+    }
     const now = this.#options.clock();
-    const state = this.peek() === undefined ? 'unavailable' : now < (entry?.freshUntil ?? 0) ? 'fresh' : 'stale';
-    return { age: entry === undefined ? undefined : now - entry.fetchedAt, state, failures: this.#failures };
+    const overdue = now < freshUntil + this.#options.maxStale ? 'stale' : 'unavailable';
+    return { age: now - fetchedAt, state: now < freshUntil ? 'fresh' : overdue, failures: this.#failures };
   }
 
   /** Ends the refreshing and whatever is being fetched. */

@@ -41,9 +41,12 @@ export class BoundedMemory<V> {
     return entry.value;
   }
 
-  /** Remembers a value until a point in time, in seconds since the epoch; not at all where that is past. */
+  /** Remembers a value until a point in time, in seconds since the epoch; where that is past, nothing any more. */
   set(key: string, value: V, until: number): void {
-    if (until <= this.#clock()) return;
+    if (until <= this.#clock()) {
+      this.#entries.del(key);
+      return;
+    }
     if (!this.#entries.has(key)) this.#slots[this.#freeSlot()] = key;
     this.#entries.set<Entry<V>>(key, { value, until, isUsed: false });
   }

@@ -11,15 +11,15 @@ export type Fault =
   | 'redirect'
   | 'missing'
   | 'hangup'
-  | ((res: ServerResponse) => void);
+  | ((res: ServerResponse, url: string) => void);
 
-export function answerWithFault(fault: Fault, res: ServerResponse, content: unknown): void {
-  if (typeof fault === 'function') fault(res);
+export function answerWithFault(fault: Fault, res: ServerResponse, url: string, content: unknown): void {
+  if (typeof fault === 'function') fault(res, url);
   else FAULTS[fault](res, JSON.stringify(content));
 }
 
 const FAULTS: Readonly<
-  Record<Exclude<Fault, (res: ServerResponse) => void>, (res: ServerResponse, json: string) => void>
+  Record<Exclude<Fault, (...args: never[]) => void>, (res: ServerResponse, json: string) => void>
 > = {
   error: (res) => res.writeHead(500, { 'Content-Type': 'application/json' }).end('{"error":"server_error"}'),
   hang: () => undefined,

@@ -181,7 +181,7 @@ export class TestIssuer {
     const content = document === 'jwks' ? { keys: this.published } : this.#metadata();
     const fault = this.#faults.get(document);
     if (fault !== undefined) {
-      answerWithFault(fault, res, content);
+      answerWithFault(fault, res, req.url ?? '', content);
       return;
     }
     if (this.cacheControl !== undefined) res.setHeader('Cache-Control', this.cacheControl);
