@@ -50,14 +50,15 @@ export async function eventually(what: string, isSo: () => boolean): Promise<voi
 
 /** Waits for what only a deadline ends: whenever the network has nothing more to say, a second passes. */
 export async function untilDeadline<T>(waiting: Promise<T>): Promise<T> {
-  const state = { isSettled: false };
+  let isSettled = false;
   const settle = (): void => {
-    state.isSettled = true;
+    isSettled = true;
   };
   waiting.then(settle, settle);
-  for (let seconds = 0; seconds < 60 && !state.isSettled; seconds++) {
-    for (let turns = 0; turns < 2_000 && !state.isSettled; turns++) await setImmediate();
-    if (!state.isSettled) await advance({ seconds: 1 });
+  const isOpen = (): boolean => !isSettled;
+  for (let seconds = 0; seconds < 60 && isOpen(); seconds++) {
+    for (let turns = 0; turns < 2_000 && isOpen(); turns++) await setImmediate();
+    if (isOpen()) await advance({ seconds: 1 });
   }
   return waiting;
 }
