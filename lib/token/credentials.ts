@@ -15,7 +15,8 @@ export interface CredentialsSource {
 
 // RFC 9110 §11.4: credentials = auth-scheme 1*SP token68. The classes do not overlap, so matching is linear.
 const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/;
-const BEARER = /^bearer(?: +(.*))?$/is;
+// The name may not go on (RFC 9110 §5.6.2); whatever else follows it is a credential of ours, if a malformed one.
+const BEARER = /^bearer(?![\w!#$%&'*+.^`|~-])(?: +(.*)|.*)$/is;
 const SECOND_CREDENTIAL = /,[ \t]*(?:bearer|dpop)[ \t]/i;
 
 /**
