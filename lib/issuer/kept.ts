@@ -1,4 +1,6 @@
 import { UpstreamError, type UpstreamReason } from '../errors.js';
+import { BoundedMemory } from '../store/memory.js';
+import { Backoff } from './backoff.js';
 
 /** What a load brought. */
 export interface Loaded<T> {
@@ -28,7 +30,7 @@ export interface KeptOptions<T> {
 
 /** The state of a kept document, for a readiness probe. */
 export interface KeptHealth {
-  /** Seconds since it was fetched; `undefined` where it never was. */
+  /** Seconds since it was fetched; `undefined` where there is none that may serve. */
   readonly age: number | undefined;
   /** `fresh`; `stale`, overdue and still served while it cannot be refreshed; `unavailable`, too old or never had. */
   readonly state: 'fresh' | 'stale' | 'unavailable';
@@ -36,11 +38,18 @@ export interface KeptHealth {
   readonly failures: number;
 }
 
+interface Entry<T> {
+  readonly value: T;
+  /** Seconds since the epoch. */
+  readonly fetchedAt: number;
+  /** Seconds since the epoch. */
+  readonly freshUntil: number;
+}
+
+const DOCUMENT = 'document';
 const LEAST_FRESH = 60;
 const MOST_FRESH = 86_400;
 const DEFAULT_FRESH = 600;
-const LEAST_BACKOFF = 1;
-const MOST_BACKOFF = 30;
 
 /**
  * A document of the issuer's, kept alive: fetched once however many ask, refreshed in the background before it grows
@@ -48,47 +57,45 @@ const MOST_BACKOFF = 30;
  */
 export class Kept<T> {
   readonly #options: KeptOptions<T>;
+  readonly #backoff: Backoff;
+  readonly #memory: BoundedMemory<Entry<T>>;
   readonly #closing = new AbortController();
-  #entry: { value: T; fetchedAt: number; freshUntil: number } | undefined;
   #loading: Promise<T> | undefined;
   #restoring: Promise<void> | undefined;
-  #failures = 0;
-  #retryAt = 0;
   #lastError: unknown;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: KeptOptions<T>) {
     this.#options = options;
+    this.#backoff = new Backoff(options.clock);
+    this.#memory = new BoundedMemory({ maxEntries: 1, clock: options.clock });
   }
 
   /** What can be served without waiting: fresh, or overdue after a refresh was tried and failed. */
   peek(): T | undefined {
-    const entry = this.#entry;
+    const entry = this.#memory.get(DOCUMENT);
     if (entry === undefined) return undefined;
-    const now = this.#options.clock();
-    if (now < entry.freshUntil) return entry.value;
-    return this.#failures > 0 && now < entry.freshUntil + this.#options.maxStale ? entry.value : undefined;
+    return this.failing || this.#options.clock() < entry.freshUntil ? entry.value : undefined;
   }
 
   /** The value, waiting for it where there is none to serve. An `UpstreamError` where it cannot be had. */
   async get(): Promise<T> {
-    if (this.#entry === undefined) await (this.#restoring ??= this.#restore());
     const value = this.peek();
-    if (value === undefined) return this.renew().catch((error: unknown) => this.#stale(error));
+    if (value === undefined) return this.#wait();
     // The timer does this, unless it is late: a process may have been frozen.
-    if (this.#failures > 0) this.#renewInBackground();
+    if (this.failing && this.#backoff.wait === 0) this.#renewInBackground();
     return value;
   }
 
   /** Whether the last attempt failed. */
   get failing(): boolean {
-    return this.#failures > 0;
+    return this.#backoff.failures > 0;
   }
 
   /** Asks the issuer now, whatever is kept; an `UpstreamError`, at once while attempts are backing off, if that fails. */
   renew(): Promise<T> {
     if (this.#loading !== undefined) return this.#loading;
-    if (this.#failures > 0 && this.#options.clock() < this.#retryAt) return Promise.reject(this.#error());
+    if (this.#backoff.wait > 0) return Promise.reject(this.#error());
     this.#loading = this.#load().finally(() => {
       this.#loading = undefined;
     });
@@ -96,13 +103,11 @@ export class Kept<T> {
   }
 
   health(): KeptHealth {
-    const { freshUntil, fetchedAt } = this.#entry ?? {};
-    if (freshUntil === undefined || fetchedAt === undefined) {
-      return { age: undefined, state: 'unavailable', failures: this.#failures };
-    }
+    const entry = this.#memory.get(DOCUMENT);
+    const { failures } = this.#backoff;
+    if (entry === undefined) return { age: undefined, state: 'unavailable', failures };
     const now = this.#options.clock();
-    const overdue = now < freshUntil + this.#options.maxStale ? 'stale' : 'unavailable';
-    return { age: now - fetchedAt, state: now < freshUntil ? 'fresh' : overdue, failures: this.#failures };
+    return { age: now - entry.fetchedAt, state: now < entry.freshUntil ? 'fresh' : 'stale', failures };
   }
 
   /** Ends the refreshing and whatever is being fetched. */
@@ -111,11 +116,25 @@ export class Kept<T> {
     this.#closing.abort();
   }
 
+  async #wait(): Promise<T> {
+    await (this.#restoring ??= this.#restore());
+    const restored = this.peek();
+    if (restored !== undefined) return restored;
+    try {
+      return await this.renew();
+    } catch (error) {
+      // Having failed, what is overdue may serve.
+      const stale = this.peek();
+      if (stale === undefined) throw error;
+      return stale;
+    }
+  }
+
   async #load(): Promise<T> {
     try {
       const loaded = await this.#options.load(this.#closing.signal);
       this.#keep(loaded);
-      this.#failures = 0;
+      this.#backoff.succeeded();
       this.#lastError = undefined;
       return loaded.value;
     } catch (error) {
@@ -126,23 +145,21 @@ export class Kept<T> {
 
   async #restore(): Promise<void> {
     const restored = await this.#options.restore();
-    if (restored !== undefined && this.#entry === undefined) this.#keep(restored);
+    if (restored !== undefined) this.#keep(restored);
   }
 
   #keep({ value, maxAge = DEFAULT_FRESH, fetchedAt = this.#options.clock() }: Loaded<T>): void {
-    const fresh = this.#options.refreshInterval ?? Math.min(MOST_FRESH, Math.max(LEAST_FRESH, maxAge));
-    this.#entry = { value, fetchedAt, freshUntil: fetchedAt + fresh };
-    const left = Math.max(0, fetchedAt + fresh - this.#options.clock());
+    const { clock, maxStale, refreshInterval } = this.#options;
+    const freshUntil = fetchedAt + (refreshInterval ?? Math.min(MOST_FRESH, Math.max(LEAST_FRESH, maxAge)));
+    this.#memory.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
+    const left = Math.max(0, freshUntil - clock());
     // Ahead of time, so that no request waits; at no fixed time, so that a fleet does not arrive together.
     this.#schedule(left * (0.75 + Math.random() * 0.15));
   }
 
   #failed(error: unknown): void {
-    const backoff = Math.min(MOST_BACKOFF, LEAST_BACKOFF * 2 ** this.#failures);
-    this.#failures++;
     this.#lastError = error;
-    this.#retryAt = this.#options.clock() + backoff;
-    this.#schedule(backoff * (1 + Math.random() * 0.1));
+    this.#schedule(this.#backoff.failed() * (1 + Math.random() * 0.1));
   }
 
   #schedule(seconds: number): void {
@@ -159,15 +176,9 @@ export class Kept<T> {
     this.renew().catch(() => undefined);
   }
 
-  #stale(error: unknown): T {
-    const value = this.peek();
-    if (value === undefined) throw error;
-    return value;
-  }
-
   #error(): UpstreamError {
-    const wait = this.#retryAt - this.#options.clock();
     const cause = this.#lastError;
-    return new UpstreamError(cause instanceof UpstreamError ? cause.reason : this.#options.reason, wait, { cause });
+    const reason = cause instanceof UpstreamError ? cause.reason : this.#options.reason;
+    return new UpstreamError(reason, this.#backoff.wait, { cause });
   }
 }

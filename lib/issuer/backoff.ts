@@ -1,0 +1,35 @@
+const LEAST = 1;
+const MOST = 30;
+
+/** How long a server that failed is left alone: 1 s, then twice as long each time, 30 s at most. */
+export class Backoff {
+  readonly #clock: () => number;
+  #failures = 0;
+  #retryAt = 0;
+
+  constructor(clock: () => number) {
+    this.#clock = clock;
+  }
+
+  /** Failures since the last success. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** How long to wait before the next attempt. Seconds, 0 where that is due. */
+  get wait(): number {
+    return this.#failures === 0 ? 0 : Math.max(0, this.#retryAt - this.#clock());
+  }
+
+  /** Notes a failure; gives the pause until the next attempt, in seconds. */
+  failed(): number {
+    const pause = Math.min(MOST, LEAST * 2 ** this.#failures);
+    this.#failures++;
+    this.#retryAt = this.#clock() + pause;
+    return pause;
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+  }
+}
