@@ -11,10 +11,16 @@ export interface HttpOptions {
   readonly maxBytes: number;
 }
 
-export interface JsonAnswer {
-  readonly json: Record<string, unknown>;
+export interface Answer {
+  readonly body: string;
+  /** The media type, in lower case and without parameters. */
+  readonly type: string;
   /** `Cache-Control: max-age` (RFC 9111 §5.2.2.1). Seconds. */
   readonly maxAge: number | undefined;
+}
+
+export interface JsonAnswer extends Answer {
+  readonly json: Record<string, unknown>;
 }
 
 export type HttpFailure = 'unreachable' | 'timeout' | 'redirect' | 'status' | 'too_large' | 'invalid';
@@ -37,12 +43,20 @@ export class HttpError extends Error {
 const CLOSED_CONNECTION = new Set<unknown>(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
 /** Fetches a JSON object. Every way in which that can go wrong is an `HttpError`. */
-export async function fetchJson(
+export async function fetchJson(...request: Parameters<typeof fetchAnswer>): Promise<JsonAnswer> {
+  const answer = await fetchAnswer(...request);
+  const json = parseObject(answer.body);
+  if (json === undefined) throw new HttpError('invalid', `${request[0]} did not answer with a JSON object`);
+  return { ...answer, json };
+}
+
+/** Fetches a document of any type. Every way in which that can go wrong is an `HttpError`. */
+export async function fetchAnswer(
   url: string,
   http: HttpOptions,
   closing?: AbortSignal,
   init: RequestInit = {},
-): Promise<JsonAnswer> {
+): Promise<Answer> {
   const deadline = new AbortController();
   const expired = new Promise<never>((_, reject) => {
     const stop = (error: HttpError): void => {
@@ -71,7 +85,7 @@ export async function fetchJson(
   }
 }
 
-async function exchange(url: string, http: HttpOptions, init: RequestInit): Promise<JsonAnswer> {
+async function exchange(url: string, http: HttpOptions, init: RequestInit): Promise<Answer> {
   const response = await send(url, http, { redirect: 'manual', ...init });
   if (response.status !== 200) {
     await response.body?.cancel();
@@ -83,9 +97,12 @@ async function exchange(url: string, http: HttpOptions, init: RequestInit): Prom
     }
     throw new HttpError('status', `${url} answered ${response.status}`, { status: response.status });
   }
-  const json = parseObject(await readBody(url, response, http.maxBytes));
-  if (json === undefined) throw new HttpError('invalid', `${url} did not answer with a JSON object`);
-  return { json, maxAge: readMaxAge(response.headers.get('cache-control')) };
+  const { headers } = response;
+  return {
+    body: decode(url, await readBody(url, response, http.maxBytes)),
+    type: (headers.get('content-type') ?? '').replace(/;.*$/s, '').trim().toLowerCase(),
+    maxAge: readMaxAge(headers.get('cache-control')),
+  };
 }
 
 async function send(url: string, http: HttpOptions, init: RequestInit): Promise<Response> {
@@ -134,9 +151,17 @@ async function readBody(url: string, response: Response, maxBytes: number): Prom
   return Buffer.concat(chunks);
 }
 
-function parseObject(body: Buffer): Record<string, unknown> | undefined {
+function decode(url: string, body: Buffer): string {
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    return new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch (cause) {
+    throw new HttpError('invalid', `${url} did not answer with UTF-8`, { cause });
+  }
+}
+
+function parseObject(body: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
     return isObject ? (value as Record<string, unknown>) : undefined;
   } catch {
