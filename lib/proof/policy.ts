@@ -12,7 +12,9 @@ const BINDINGS = ['jkt', 'x5t#S256'];
 export function checkBinding(accessToken: AccessToken): void {
   const confirmation = claim(accessToken.claims, 'cnf');
   if (confirmation === undefined) return;
-  if (typeof confirmation !== 'object' || confirmation === null) throw new InvalidTokenError('claim_malformed');
+  if (typeof confirmation !== 'object' || confirmation === null || Array.isArray(confirmation)) {
+    throw new InvalidTokenError('claim_malformed');
+  }
   const bound = BINDINGS.some((member) => Object.hasOwn(confirmation, member));
   if (bound) throw new InvalidTokenError('binding_unproven');
 }
