@@ -36,7 +36,7 @@ export type { AccessToken, Auth } from './token/access-token.js';
 export type { JwtHeader } from './token/jwt.js';
 export type { Store } from './store/store.js';
 export { jwtVerifier, type JwtVerifier } from './verify/jwt.js';
-export type { Finding } from './verify/jwt-checks.js';
+export type { Finding } from './verify/claim-checks.js';
 export type { AsymmetricAlgorithm, JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
 export type { CacheOptions } from './verify/remember.js';
 export type { TokenVerifier } from './verify/token-verifier.js';

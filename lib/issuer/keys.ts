@@ -159,6 +159,12 @@ export class RemoteKeys implements KeySource {
     return this.#keys.peek();
   }
 
+  /** What the issuer says of itself. An `UpstreamError` where that cannot be had. */
+  metadata(): Promise<IssuerMetadata> {
+    if (this.#metadata === undefined) throw new TypeError('there is no discovery where jwksUri is given');
+    return this.#metadata.get();
+  }
+
   async ready(): Promise<void> {
     await this.#keys.get();
   }
@@ -179,8 +185,8 @@ export class RemoteKeys implements KeySource {
 
   async #loadMetadata(closing: AbortSignal): Promise<Loaded<IssuerMetadata>> {
     const { issuer, allowInsecureHttp, http } = this.#options;
-    const { json, maxAge } = await fetchMetadata(issuer, allowInsecureHttp, http, closing);
-    return { value: json, maxAge };
+    const { metadata, maxAge } = await fetchMetadata(issuer, allowInsecureHttp, http, closing);
+    return { value: metadata, maxAge };
   }
 
   async #loadKeys(closing: AbortSignal): Promise<Loaded<KeySet>> {
@@ -206,7 +212,7 @@ export class RemoteKeys implements KeySource {
     const isDoubtful = this.#keys.failing || this.#asking !== undefined;
     const found = await (isDoubtful ? metadata.renew().catch(() => metadata.get()) : metadata.get());
     if (found.jwks_uri === undefined) {
-      throw new HttpError('invalid', `the metadata of ${this.#options.issuer} has no jwks_uri`);
+      throw new HttpError('invalid', `the metadata of ${this.#options.issuer} has no jwks_uri that may be asked`);
     }
     return found.jwks_uri;
   }

@@ -1,11 +1,16 @@
-import { HttpError, fetchJson, type HttpOptions, type JsonAnswer } from './http.js';
+import { HttpError, fetchJson, type HttpOptions } from './http.js';
 import { mayPointTo, parseUrl } from './url.js';
 
 /** The members of an authorization server's metadata (RFC 8414 §2) that a resource server needs. */
 export interface IssuerMetadata {
   readonly issuer: string;
   readonly jwks_uri?: string;
+  /** RFC 7662, announced as RFC 8414 §2 says. */
+  readonly introspection_endpoint?: string;
 }
+
+/** Members that name where the issuer sends us. */
+const ADDRESSES = ['jwks_uri', 'introspection_endpoint'] as const;
 
 /**
  * Where an issuer's metadata may be: OpenID Connect Discovery 1.0 §4 first, because nearly every server has it, then
@@ -31,12 +36,12 @@ export async function fetchMetadata(
   allowInsecureHttp: boolean,
   http: HttpOptions,
   closing: AbortSignal,
-): Promise<JsonAnswer & { json: IssuerMetadata }> {
+): Promise<{ metadata: IssuerMetadata; maxAge: number | undefined }> {
   const failures: Error[] = [];
   for (const url of metadataUrls(issuer)) {
     try {
-      const answer = await fetchJson(url, http, closing);
-      return { ...answer, json: checkMetadata(answer.json, url, issuer, allowInsecureHttp) };
+      const { json, maxAge } = await fetchJson(url, http, closing);
+      return { metadata: checkMetadata(json, url, issuer, allowInsecureHttp), maxAge };
     } catch (error) {
       if (!(error instanceof HttpError) || !leadsOn(error)) throw error;
       failures.push(error);
@@ -55,14 +60,15 @@ function checkMetadata(
   url: string,
   issuer: string,
   allowInsecureHttp: boolean,
-): Record<string, unknown> & IssuerMetadata {
+): IssuerMetadata {
   if (json.issuer !== issuer) {
     throw new HttpError('invalid', `${url} is metadata of the issuer ${JSON.stringify(json.issuer)}, not of ${issuer}`);
   }
-  const jwksUri = json.jwks_uri;
-  if (jwksUri === undefined) return { ...json, issuer };
-  if (typeof jwksUri !== 'string' || !mayPointTo(issuer, jwksUri, allowInsecureHttp)) {
-    throw new HttpError('invalid', `${url} has a jwks_uri that is not an https: URL`);
+  const addresses: Partial<Record<(typeof ADDRESSES)[number], string>> = {};
+  for (const name of ADDRESSES) {
+    const address = json[name];
+    // One that may not be asked is as good as none: who needs it will say so.
+    if (typeof address === 'string' && mayPointTo(issuer, address, allowInsecureHttp)) addresses[name] = address;
   }
-  return { ...json, issuer, jwks_uri: jwksUri };
+  return { issuer, ...addresses };
 }

@@ -6,7 +6,8 @@ export const CLIENT_ID_CLAIMS: readonly string[] = ['client_id', 'azp', 'cid', '
 /** Where scopes are looked for, all of them together: RFC 8693 §4.2, Okta and Entra ID. */
 export const SCOPE_CLAIMS: readonly string[] = ['scope', 'scp'];
 
-type Claims = Readonly<Record<string, unknown>>;
+/** JWT payload or introspection response, in wire spelling. */
+export type Claims = Readonly<Record<string, unknown>>;
 
 /** An own member of the claims. `constructor` and the like are no claims unless a token holds them. */
 export function claim(claims: Claims, name: string): unknown {
