@@ -1,0 +1,174 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import ts from 'typescript';
+import { TestIssuer } from '../lib/testing/issuer.js';
+import { ROOT } from './types/check.js';
+
+const run = promisify(execFile);
+const MINUTE = 60_000;
+const NAME = 'express-resource-server';
+
+let project = '';
+let packed: readonly string[] = [];
+
+/** A project that has the packed package and its dependencies, and nothing else of this checkout. */
+beforeAll(async () => {
+  project = await mkdtemp(join(await realpath(tmpdir()), `${NAME}-`));
+  const npm = ['pack', '--ignore-scripts', '--json', '--pack-destination', project];
+  const { stdout } = await run('npm', npm, { cwd: ROOT, shell: process.platform === 'win32' });
+  const [tarball] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  packed = tarball.files.map(({ path }) => path);
+  const installed = join(project, 'node_modules', NAME);
+  await mkdir(installed, { recursive: true });
+  // Relative paths, because tar takes what comes before a colon for the name of a host.
+  await run('tar', ['-xzf', tarball.filename, '-C', `node_modules/${NAME}`, '--strip-components=1'], { cwd: project });
+  for (const name of ['jose', 'node-cache', 'clone', 'express', '@types/express', '@types/node']) {
+    const target = join(project, 'node_modules', name);
+    await mkdir(dirname(target), { recursive: true });
+    await symlink(join(ROOT, 'node_modules', name), target, 'junction');
+  }
+}, MINUTE);
+
+afterAll(() => rm(project, { recursive: true, force: true }));
+
+/** What a program prints that runs in that project, as JSON. */
+async function runHere(file: string, text: string, ...args: string[]): Promise<unknown> {
+  await writeFile(join(project, file), text);
+  const { stdout } = await run(process.execPath, [file, ...args], { cwd: project });
+  return JSON.parse(stdout);
+}
+
+const REQUESTS = `
+  const [issuer, jwks, token] = process.argv.slice(2);
+  const app = express();
+  app.use(jwtBearer({ issuer, audience: 'https://api.example.com', jwks: JSON.parse(jwks) }));
+  app.get('/', requireScopes('orders:read'), (req, res) => res.json({ client: getAuth(req).clientId }));
+  app.get('/admin', requireScopes('admin'), (req, res) => res.json({}));
+  const server = app.listen(0, '127.0.0.1', async () => {
+    const origin = 'http://127.0.0.1:' + server.address().port;
+    const headers = { authorization: 'Bearer ' + token };
+    const answers = await Promise.all([
+      fetch(origin, { headers }),
+      fetch(origin + '/admin', { headers }),
+      fetch(origin, { headers: { authorization: 'Bearer ' + token.slice(0, -4) + 'AAAA' } }),
+      fetch(origin),
+    ]);
+    console.log(JSON.stringify(await Promise.all(answers.map(async (answer) => [answer.status, await answer.json()]))));
+    server.closeAllConnections();
+    server.close();
+  });
+`;
+
+const WAYS = [
+  [
+    'require',
+    'app.cjs',
+    `const express = require('express');
+     const { getAuth, jwtBearer, requireScopes } = require('${NAME}');`,
+  ],
+  [
+    'import',
+    'app.mjs',
+    `import express from 'express';
+     import { getAuth, jwtBearer, requireScopes } from '${NAME}';`,
+  ],
+] as const;
+
+describe('the packed package', () => {
+  it('holds what is built and the papers, and nothing else', () => {
+    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'];
+    expect(packed.filter((path) => !path.startsWith('dist/')).sort()).toEqual(papers);
+    const isBuilt = (path: string): boolean => path.endsWith('.js') || path.endsWith('.d.ts');
+    expect(packed.filter((path) => path.startsWith('dist/') && !isBuilt(path))).toEqual([]);
+    expect(packed).toEqual(expect.arrayContaining(['dist/index.js', 'dist/index.d.ts', 'dist/augment.d.ts']));
+  });
+
+  it.each(WAYS)(
+    'protects an API that has it by %s',
+    async (_, file, head) => {
+      const issuer = await TestIssuer.start();
+      await issuer.close();
+      const token = await issuer.issue({ scope: 'orders:read' });
+      const answers = await runHere(
+        file,
+        head + REQUESTS,
+        issuer.url,
+        JSON.stringify({ keys: issuer.published }),
+        token,
+      );
+      expect(answers).toEqual([
+        [200, { client: 'client-1' }],
+        [403, expect.objectContaining({ error: 'insufficient_scope' })],
+        [401, expect.objectContaining({ error: 'invalid_token' })],
+        [401, { error_description: 'No access token was presented.' }],
+      ]);
+    },
+    MINUTE,
+  );
+
+  it('is the same module for both, so that its errors are of one class', async () => {
+    const text = `
+      const required = require('${NAME}');
+      import('${NAME}').then((imported) => {
+        console.log(JSON.stringify([required.InvalidTokenError === imported.InvalidTokenError, 'default' in imported]));
+      });
+    `;
+    expect(await runHere('same.cjs', text)).toEqual([true, false]);
+  });
+
+  it.each(['dist/index.js', 'dist/verify/jwt.js', 'lib/index.js', 'dist'])('keeps %s to itself', async (path) => {
+    const text = `
+      const specifier = '${NAME}/${path}';
+      const codes = [];
+      try { require(specifier); } catch (error) { codes.push(error.code); }
+      import(specifier).catch((error) => { codes.push(error.code); }).then(() => console.log(JSON.stringify(codes)));
+    `;
+    const refused = 'ERR_PACKAGE_PATH_NOT_EXPORTED';
+    expect(await runHere('deep.cjs', text)).toEqual([refused, refused]);
+  });
+
+  it('lets its package.json and its types-only entrance be found', async () => {
+    const text = `
+      require('${NAME}/augment');
+      console.log(JSON.stringify(require('${NAME}/package.json').name));
+    `;
+    expect(await runHere('entrances.cjs', text)).toBe(NAME);
+  });
+
+  it.each(['consumer.mts', 'consumer.cts'])(
+    'brings types that hold without skipping any check, for %s',
+    async (file) => {
+      const text = `
+        import type { Request } from 'express';
+        import { jwtBearer, getAuth, type Auth } from '${NAME}';
+        import '${NAME}/augment';
+        export const middleware = jwtBearer({ issuer: 'https://auth.example.com', audience: false });
+        export const read = (req: Request): (Auth | undefined)[] => [getAuth(req), req.auth];
+        // @ts-expect-error: the audience is never left out
+        export const wrong = jwtBearer({ issuer: 'https://auth.example.com' });
+      `;
+      await writeFile(join(project, file), text);
+      const program = ts.createProgram([join(project, file)], {
+        target: ts.ScriptTarget.ES2022,
+        module: ts.ModuleKind.NodeNext,
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        types: ['node'],
+        typeRoots: [join(project, 'node_modules/@types')],
+      });
+      const own = program
+        .getSourceFiles()
+        .filter(({ fileName }) => fileName.startsWith(join(project, 'node_modules', NAME)));
+      const checked = [program.getSourceFile(join(project, file)), ...own];
+      const errors = checked.flatMap((source) => ts.getPreEmitDiagnostics(program, source));
+      expect(errors.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '))).toEqual([]);
+      expect(own.length).toBeGreaterThan(0);
+    },
+    MINUTE,
+  );
+});

@@ -1,0 +1,310 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { STATUS_CODES } from 'node:http';
+import { join } from 'node:path';
+import { compileFunction } from 'node:vm';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import express, { type Express } from 'express';
+import supertest from 'supertest';
+import ts from 'typescript';
+import * as library from '../lib/index.js';
+import { startIssuer } from './helpers.js';
+import { check, ROOT } from './types/check.js';
+
+const MINUTE = 60_000;
+const README = 'README.md';
+const REFUSALS = 'docs/refusals.md';
+const pages = [README, ...readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`)].filter((file) =>
+  file.endsWith('.md'),
+);
+const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
+const readme = read(README);
+
+/** What stands in the fences of one language. */
+function fenced(page: string, language: string): string[] {
+  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map((match) => match[1] ?? '');
+}
+
+/** The cells of all tables below a heading, down to the next one. */
+function rowsBelow(page: string, heading: string): string[][] {
+  const start = page.indexOf(`\n${heading}\n`);
+  if (start < 0) throw new Error(`there is no "${heading}"`);
+  const section = page.slice(start + heading.length + 2).split(/^#{1,6} /m)[0] ?? '';
+  const rows = section.split('\n').filter((line) => line.startsWith('|'));
+  const cells = rows.map((line) =>
+    line
+      .split(/(?<!\\)\|/)
+      .map((cell) => cell.trim())
+      .slice(1, -1),
+  );
+  return cells.filter((row, i) => !isRuler(row) && !isRuler(cells[i + 1]));
+}
+
+const isRuler = (row: readonly string[] | undefined): boolean => row?.every((cell) => /^-+$/.test(cell)) === true;
+
+/** What stands in backticks. */
+const named = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '');
+
+const numberIn = (text = ''): number => Number(text.replaceAll(',', ''));
+
+/** What a snippet may use without saying where it comes from. */
+const PRELUDE = `declare const app: import('express').Express;`;
+
+function errorsIn(snippets: Readonly<Record<string, string>>): readonly string[] {
+  return check({ virtual: { 'test/prelude.d.ts': PRELUDE, ...snippets } }).errors;
+}
+
+describe('the snippets', () => {
+  const snippets = Object.fromEntries(
+    pages.flatMap((page) => fenced(read(page), 'ts').map((text, i) => [`test/${page}.${i}.ts`, text])),
+  );
+
+  it(
+    'are programs that compile as they stand',
+    () => {
+      expect(Object.keys(snippets).length).toBeGreaterThan(15);
+      expect(errorsIn(snippets)).toEqual([]);
+    },
+    MINUTE,
+  );
+
+  it(
+    'would not pass with an option that is misspelled or a name that does not exist',
+    () => {
+      const [first = ''] = Object.values(snippets);
+      const errors = errorsIn({
+        'test/option.ts': first.replace('audience:', 'audiences:'),
+        'test/name.ts': first.replaceAll('requireScopes', 'requireScope'),
+      });
+      expect(errors).toEqual([
+        expect.stringMatching(/^test\/option\.ts:5 .*'audiences'/),
+        expect.stringMatching(/^test\/name\.ts:2 .*'requireScope'/),
+      ]);
+    },
+    MINUTE,
+  );
+});
+
+describe('the shortest program', () => {
+  /** Runs it as it stands in the README, with a test issuer for the one that it names. */
+  function run(issuer: string, audience: string, more = ''): Express {
+    const [text = ''] = fenced(readme, 'ts');
+    const own = text
+      .replace('https://auth.example.com', issuer)
+      .replace("'https://api.example.com'", `'${audience}'${more}`);
+    const { outputText } = ts.transpileModule(own, {
+      compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
+    });
+    const modules: Readonly<Record<string, unknown>> = { express, 'express-resource-server': library };
+    const program = compileFunction(`${outputText}; return app;`, ['require', 'exports']) as (
+      ...args: unknown[]
+    ) => Express;
+    return program((name: string) => modules[name], {});
+  }
+
+  it('tells who is calling', async () => {
+    const issuer = await startIssuer();
+    const app = run(issuer.url, issuer.audience);
+    const token = await issuer.issue({ scope: 'orders:read' });
+    const response = await supertest(app).get('/api/orders').auth(token, { type: 'bearer' });
+    expect([response.status, response.body]).toEqual([200, { client: 'client-1' }]);
+  });
+
+  it('answers as the README shows', async () => {
+    const issuer = await startIssuer();
+    const { url, audience } = issuer;
+    const expired = await issuer.issue({ exp: issuer.now - 60 });
+    const answers = [
+      await refusal(run(url, audience), expired),
+      await refusal(run(url, audience), await issuer.issue()),
+    ];
+    await issuer.goDown();
+    answers.push(await refusal(run(url, audience), await issuer.issue()));
+    answers.push(await refusal(run(url, audience, ", errors: 'problem'"), expired));
+    expect(answers).toEqual(fenced(readme, 'http'));
+  });
+
+  async function refusal(app: Express, token: string): Promise<string> {
+    const { status, headers, text } = await supertest(app).get('/api/orders').auth(token, { type: 'bearer' });
+    const fields = ['Cache-Control', 'Retry-After', 'WWW-Authenticate', 'Content-Type'].flatMap((name) => {
+      const value = headers[name.toLowerCase()];
+      return value === undefined ? [] : [`${name}: ${value}`];
+    });
+    return [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...fields, '', text, ''].join('\n');
+  }
+});
+
+type Given = Readonly<Record<string, unknown>>;
+
+const issuer = 'https://auth.example.com';
+const make = {
+  verifier: (given: Given): unknown =>
+    Reflect.apply(library.jwtVerifier, undefined, [{ issuer, audience: 'a', ...given }]),
+  bearer: (given: Given): unknown =>
+    Reflect.apply(library.bearer, undefined, [{ verify: () => Promise.reject(new Error()) }, given]),
+};
+
+/** The tables of options, and how an option of each is given to the code. */
+const OPTIONS: readonly (readonly [heading: string, give: (options: Given) => unknown])[] = [
+  ['### Options of `jwtVerifier`', make.verifier],
+  ['### Options in `keys`', (keys) => make.verifier({ keys })],
+  ['### Options in `cache`', (cache) => make.verifier({ cache })],
+  ['### Options of `bearer`', make.bearer],
+];
+
+/** What the code says of an option that it refuses; `undefined` where it takes it. */
+function problemWith(give: (options: Given) => unknown, options: Given): library.ConfigurationProblem | undefined {
+  try {
+    give(options);
+    return undefined;
+  } catch (error) {
+    if (error instanceof library.ConfigurationError) return error;
+    throw error;
+  }
+}
+
+describe.each(OPTIONS)('the table below "%s"', (heading, give) => {
+  const rows = rowsBelow(readme, heading);
+
+  it('names exactly the options that there are', () => {
+    const known = problemWith(give, { 'no such option': 1 })
+      ?.expected.replace(/^one of /, '')
+      .split(', ');
+    expect(rows.map(([name]) => named(name)[0]).sort()).toEqual(known?.sort());
+  });
+
+  it.each(rows.map(([name, , standard, range]) => [named(name)[0] ?? '', standard ?? '', range ?? ''] as const))(
+    'has the range and the default of %s',
+    (name, standard, range) => {
+      const problem = problemWith(give, { [name]: Symbol('of no use') });
+      const [, least, most] = / from (\d[\d.]*) to (\d[\d.]*)/.exec(problem?.expected ?? '') ?? [];
+      expect(range.split(' to ').map(numberIn)).toEqual(least === undefined ? [0] : [Number(least), Number(most)]);
+      const told = /^Leave it out for (.+)\.$/.exec(problem?.fix ?? '')?.[1] ?? '';
+      const number = /^\d+/.exec(told)?.[0];
+      if (number !== undefined) expect(numberIn(standard)).toBe(Number(number));
+      else if (told !== '' && standard.includes('`')) {
+        expect(named(standard)).toEqual(told.replaceAll('"', '').split(/, | and /));
+      }
+    },
+  );
+
+  it('has ranges that the code keeps', () => {
+    for (const [name, , , range = ''] of rows.filter((row) => row[3] !== '')) {
+      const option = named(name)[0] ?? '';
+      const [least = NaN, most = NaN] = range.split(' to ').map(numberIn);
+      expect([least, most].map((value) => problemWith(give, { [option]: value }))).toEqual([undefined, undefined]);
+      for (const value of [least - 0.01, most + 1]) {
+        expect(problemWith(give, { [option]: value })?.option).toContain(option);
+      }
+    }
+  });
+});
+
+describe('the table of gates', () => {
+  it('names exactly the gates that there are', () => {
+    const gates = Object.keys(library).filter((name) => name.startsWith('require'));
+    const rows = rowsBelow(readme, '## Gates').map(([name]) => named(name)[0]?.replace(/\(.*/, ''));
+    expect(rows.sort()).toEqual(gates.sort());
+  });
+});
+
+describe('the table of what a handler reads', () => {
+  it(
+    'names exactly the members of Auth',
+    () => {
+      const rows = rowsBelow(readme, '## What a handler reads').flatMap(([name]) => named(name));
+      const [type] = typesOf(['Auth']);
+      expect(rows.sort()).toEqual(
+        type
+          ?.getProperties()
+          .map(({ name }) => name)
+          .sort(),
+      );
+    },
+    MINUTE,
+  );
+});
+
+/** Public types, as the compiler sees them. */
+function typesOf(names: readonly string[]): ts.Type[] {
+  const file = 'test/public-types.ts';
+  const text = [
+    `import type * as library from 'express-resource-server';`,
+    ...names.map((name, i) => `export type T${i} = library.${name};`),
+  ].join('\n');
+  const { program, errors } = check({ virtual: { [file]: text } });
+  if (errors.length > 0) throw new Error(errors.join('\n'));
+  const source = program.getSourceFile(join(ROOT, file));
+  const aliases = source?.statements.filter((statement) => ts.isTypeAliasDeclaration(statement)) ?? [];
+  return aliases.map((alias) => program.getTypeChecker().getTypeAtLocation(alias));
+}
+
+function literals(type: ts.Type | undefined): string[] {
+  const parts = type?.isUnion() === true ? type.types : [type];
+  return parts.flatMap((part) => (part?.isStringLiteral() === true ? [part.value] : [])).sort();
+}
+
+describe('the table of failures', () => {
+  const rows = rowsBelow(readme, '## When it says no');
+  const classes = Object.entries(library).filter(
+    ([name, value]) => name !== 'ResourceServerError' && name.endsWith('Error') && typeof value === 'function',
+  );
+  let reasons: string[] = [];
+  let reasonsOf: string[][] = [];
+
+  beforeAll(() => {
+    const [all, ...each] = typesOf(['Reason', ...classes.map(([name]) => `${name}['reason']`)]);
+    reasons = literals(all);
+    reasonsOf = each.map((type) => literals(type));
+  }, MINUTE);
+
+  it('names exactly the classes that are exported', () => {
+    expect(rows.map(([name]) => named(name)[0]).sort()).toEqual(classes.map(([name]) => name).sort());
+  });
+
+  it('names every reason, once', () => {
+    expect(reasons.length).toBeGreaterThan(20);
+    expect(rows.flatMap((row) => named(row[3])).sort()).toEqual(reasons);
+  });
+
+  it.each(classes.map(([name], i) => [name, i] as const))('has the reasons of %s', (name, i) => {
+    const told = named(rows.find(([cell]) => named(cell)[0] === name)?.[3]).sort();
+    const own = reasonsOf[i] ?? [];
+    // A class that does not narrow its reason leaves it to the base, which knows them all.
+    if (own.length < reasons.length) expect(told).toEqual(own);
+    else expect(told.length).toBeGreaterThan(0);
+  });
+
+  it.each(classes)('has the status and the code of %s', (name, constructor) => {
+    const [, status = '', code = '', told] = rows.find(([cell]) => named(cell)[0] === name) ?? [];
+    for (const reason of named(told)) {
+      // Every constructor takes its reason first, but for the two that take none and ignore it.
+      const error = Reflect.construct(constructor as new () => unknown, [reason, 1]) as library.ResourceServerError;
+      expect(String(error.status ?? 'none')).toBe(status);
+      expect(error.code === undefined ? code.startsWith('none') : named(code).includes(error.code)).toBe(true);
+    }
+  });
+
+  it('has every reason explained, once', () => {
+    const page = read(REFUSALS);
+    const headings = [...page.matchAll(/^## .*$/gm)].map(([heading]) => heading);
+    const explained = headings.flatMap((heading) => rowsBelow(page, heading)).map(([reason]) => named(reason)[0]);
+    expect(explained.sort()).toEqual(reasons);
+  });
+});
+
+describe('the links', () => {
+  it.each(pages)('of %s lead somewhere', (page) => {
+    const base = new URL(page, 'file:///');
+    for (const [, target = ''] of read(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
+      const { pathname, hash } = new URL(target, base);
+      const anchors = [...read(pathname.slice(1)).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
+      expect(hash === '' ? ['#'] : anchors).toContain(hash === '' ? '#' : hash);
+    }
+  });
+
+  const anchorOf = (heading: string): string =>
+    `#${heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-')}`;
+});
