@@ -1,0 +1,23 @@
+import { createPublicKey } from 'node:crypto';
+import { createVerifier } from 'fast-jwt';
+import buildGetJwks from 'get-jwks';
+import { middlewareOf } from './refuse.js';
+
+export function make({ issuer, audience, alg }, cache = false) {
+  const getJwks = buildGetJwks();
+  // The PEM is made once per key; getJwks.getPublicKey() would make it anew at each call, and knows no Ed25519.
+  const pems = new WeakMap();
+  const pemOf = (jwk) => {
+    const pem = pems.get(jwk) ?? createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' });
+    pems.set(jwk, pem);
+    return pem;
+  };
+  const verify = createVerifier({
+    key: async ({ header }) => pemOf(await getJwks.getJwk({ domain: issuer, kid: header.kid, alg: header.alg })),
+    algorithms: [alg],
+    allowedIss: issuer,
+    allowedAud: audience,
+    cache,
+  });
+  return { middleware: middlewareOf(verify), clientOf: (req) => req.auth.client_id };
+}

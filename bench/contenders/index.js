@@ -1,0 +1,42 @@
+/**
+ * Who is compared. This list imports none of them, so that the parent process stays small and every contender is loaded
+ * in a process of its own.
+ *
+ * @typedef {object} Contender
+ * @property {string} name
+ * @property {string} file  Exports `make(setting)`, which gives `{ middleware, clientOf }`.
+ * @property {string[]} packages  What an application installs for it, beside Express.
+ * @property {string[]} algorithms  The benchmarked ones that it supports.
+ * @property {'bare' | 'floor' | 'ours' | 'peer'} role
+ *
+ * @typedef {object} Setting
+ * @property {string} issuer
+ * @property {string} jwksUri
+ * @property {string} audience
+ * @property {string} alg
+ * @property {{ keys: object[] }} jwks
+ */
+const ALL = ['RS256', 'ES256', 'EdDSA'];
+
+const define = (name, role, packages, algorithms = ALL) => ({
+  name,
+  role,
+  packages,
+  algorithms,
+  file: new URL(`./${name}.js`, import.meta.url).href,
+});
+
+/** @type {Contender[]} */
+export const CONTENDERS = [
+  define('bare', 'bare', []),
+  define('floor', 'floor', []),
+  define('express-resource-server', 'ours', ['express-resource-server']),
+  define('express-oauth2-jwt-bearer', 'peer', ['express-oauth2-jwt-bearer']),
+  define('express-jwt', 'peer', ['express-jwt', 'jwks-rsa'], ['RS256', 'ES256']),
+  define('passport-jwt', 'peer', ['passport', 'passport-jwt', 'jwks-rsa'], ['RS256', 'ES256']),
+  define('aws-jwt-verify', 'peer', ['aws-jwt-verify']),
+  define('fast-jwt', 'peer', ['fast-jwt', 'get-jwks']),
+  define('fast-jwt-cached', 'peer', ['fast-jwt', 'get-jwks']),
+  define('oauth4webapi', 'peer', ['oauth4webapi']),
+  define('jose', 'peer', ['jose']),
+];

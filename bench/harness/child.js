@@ -1,0 +1,37 @@
+import { fork } from 'node:child_process';
+
+/** A process that answers questions over IPC, one answer per question. */
+export class Child {
+  #process;
+  #open = new Map();
+  #nextId = 0;
+
+  /** @param {URL} file @param {{ args?: string[], execArgv?: string[] }} [options] */
+  constructor(file, { args = [], execArgv = [] } = {}) {
+    this.#process = fork(file, args, { execArgv, env: { ...process.env, NODE_ENV: 'production' } });
+    this.#process.on('message', ({ id, answer, error }) => {
+      const { resolve, reject } = this.#open.get(id);
+      this.#open.delete(id);
+      if (error === undefined) resolve(answer);
+      else reject(new Error(error));
+    });
+    this.#process.on('exit', () => {
+      for (const { reject } of this.#open.values()) reject(new Error(`${file} ended before it answered`));
+    });
+  }
+
+  ask(ask, question = {}) {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#open.set(id, { resolve, reject });
+      this.#process.send({ id, ask, ...question });
+    });
+  }
+
+  async end() {
+    if (this.#process.exitCode !== null) return;
+    const ended = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#process.disconnect();
+    await ended;
+  }
+}

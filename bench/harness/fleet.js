@@ -1,0 +1,89 @@
+import { Child } from './child.js';
+import { request } from './load.js';
+import { AUDIENCE, CLIENT, makeKeys, Mint } from './tokens.js';
+
+const fileOf = (name) => new URL(`./${name}`, import.meta.url);
+
+/** An issuer, and one process per contender that trusts it. Every contender is checked before it is measured. */
+export class Fleet {
+  /** @param {string} alg @param {import('../contenders/index.js').Contender[]} contenders */
+  static async start(alg, contenders, { profileInto } = {}) {
+    const fleet = new Fleet();
+    const keys = makeKeys();
+    const jwks = { keys: keys.map(({ jwk }) => jwk) };
+    fleet.issuer = new Child(fileOf('issuer-process.js'));
+    const issuer = `http://127.0.0.1:${await fleet.issuer.ask('start', jwks)}`;
+    fleet.mint = new Mint(
+      issuer,
+      keys.find((key) => key.alg === alg),
+    );
+    fleet.setting = { issuer, jwksUri: `${issuer}/.well-known/jwks.json`, audience: AUDIENCE, alg, jwks };
+    const supporting = contenders.filter(({ algorithms }) => algorithms.includes(alg));
+    const members = supporting.map(async ({ name, file, role }) => {
+      const execArgv = profileInto && role === 'ours' ? ['--cpu-prof', `--cpu-prof-dir=${profileInto}`] : [];
+      const child = new Child(fileOf('contender-process.js'), { execArgv });
+      const port = await child.ask('start', { file, setting: fleet.setting });
+      if (role !== 'bare') await fleet.#check(name, port);
+      return [name, { child, port }];
+    });
+    fleet.members = new Map(await Promise.all(members));
+    return fleet;
+  }
+
+  async #check(name, port) {
+    const now = Math.floor(Date.now() / 1000);
+    const expectStatus = async (isRight, what, token) => {
+      const { status, body } = await request(port, token);
+      if (!isRight(status, body)) throw new Error(`${name} answers ${status} to ${what}: ${body.slice(0, 200)}`);
+    };
+    const isAccepted = (status, body) => status === 200 && JSON.parse(body).client === CLIENT;
+    const isRefused = (status) => status >= 400 && status < 500;
+    await expectStatus(isAccepted, 'a valid token', await this.mint.valid());
+    await expectStatus(isAccepted, 'another valid token', await this.mint.valid());
+    await expectStatus(isRefused, 'a forged token', (await this.mint.forged(1))[0]);
+    await expectStatus(isRefused, 'an expired token', await this.mint.valid({ exp: now - 600 }));
+    await expectStatus(
+      isRefused,
+      'a token for another API',
+      await this.mint.valid({ aud: 'https://other.example.com' }),
+    );
+    await expectStatus(isRefused, 'a token of another issuer', await this.mint.valid({ iss: 'https://other.example' }));
+  }
+
+  get names() {
+    return [...this.members.keys()];
+  }
+
+  jwksRequests() {
+    return this.issuer.ask('jwksRequests');
+  }
+
+  /** Runs a load against one contender; adds what its process spent, in microseconds of CPU per request. */
+  async measure(name, load) {
+    const { child, port } = this.members.get(name);
+    const before = await child.ask('cpu');
+    const result = await load(port);
+    return { ...result, cpu: ((await child.ask('cpu')) - before) / result.served };
+  }
+
+  async end() {
+    await Promise.all([this.issuer, ...[...this.members.values()].map(({ child }) => child)].map((each) => each.end()));
+  }
+}
+
+/**
+ * Interleaved rounds: A B C … A B C …, so that whatever slows the machine for a while slows all of them.
+ *
+ * @template T
+ * @param {string[]} names
+ * @param {number} rounds
+ * @param {(name: string, round: number) => Promise<T>} measure
+ * @returns {Promise<Map<string, T[]>>} by name, one result per round
+ */
+export async function interleave(names, rounds, measure) {
+  const results = new Map(names.map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const name of names) results.get(name).push(await measure(name, round));
+  }
+  return results;
+}

@@ -1,0 +1,6 @@
+/** A flood of well-formed tokens with a wrong signature: each has to be checked to be refused. */
+import { flood } from './flood.js';
+
+export const title = 'Flood of invalid signatures, 5 % valid (HTTP, 50 connections)';
+
+export const run = (plan) => flood(plan, (mint, count) => mint.forged(count));

@@ -1,0 +1,14 @@
+/** A flood of tokens that name keys which nobody has: refusing must be cheap, and spare the issuer. */
+import { randomBytes } from 'node:crypto';
+import { flood } from './flood.js';
+
+export const title = 'Flood of unknown kids, 5 % valid (HTTP, 50 connections)';
+
+export const run = (plan) =>
+  flood(plan, async (mint, count) => {
+    const signature = (await mint.valid()).split('.')[2];
+    return Array.from(
+      { length: count },
+      () => `${mint.unsigned({}, { kid: randomBytes(8).toString('hex') })}.${signature}`,
+    );
+  });
