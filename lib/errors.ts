@@ -27,14 +27,15 @@ export type InvalidTokenReason =
   | 'claim_malformed'
   | 'unknown_key'
   | 'signature_mismatch'
-  | 'binding_unproven';
+  | 'binding_unproven'
+  | 'inactive';
 
 /** Why a gate said no. */
 export type InsufficientScopeReason =
   'scope_missing' | 'claim_mismatch' | 'client_refused' | 'machine_required' | 'user_required' | 'condition_failed';
 
 /** Which upstream could not be had. */
-export type UpstreamReason = 'metadata_unavailable' | 'keys_unavailable';
+export type UpstreamReason = 'metadata_unavailable' | 'keys_unavailable' | 'introspection_unavailable';
 
 /** What the programmer has to mend. */
 export type ConfigurationReason = 'option_invalid' | 'not_authenticated' | 'verifier_invalid';
@@ -51,7 +52,7 @@ export type Reason =
 // RFC 6750 §3 allows %x20-21 / %x23-5B / %x5D-7E in error_description: no quote, no backslash, no line break.
 const SENTENCES: Readonly<Record<Exclude<Reason, ConfigurationReason>, string>> = {
   token_missing: 'No access token was presented.',
-  malformed_credentials: 'The Authorization header is not a well-formed bearer credential.',
+  malformed_credentials: 'The credentials of the request are not well-formed.',
   several_credentials: 'The request carries more than one credential.',
   malformed: 'The access token is malformed.',
   too_large: 'The access token is too large.',
@@ -69,6 +70,7 @@ const SENTENCES: Readonly<Record<Exclude<Reason, ConfigurationReason>, string>> 
   claim_malformed: 'The access token carries a claim of the wrong type.',
   unknown_key: 'The access token was signed with an unknown key.',
   signature_mismatch: 'The signature of the access token does not verify.',
+  inactive: 'The access token is not active: it is unknown, expired or revoked.',
   binding_unproven: 'The access token is bound to a key that the request does not prove.',
   scope_missing: 'The access token does not grant the scope that is needed here.',
   claim_mismatch: 'The access token does not carry the claim that is needed here.',
@@ -77,6 +79,7 @@ const SENTENCES: Readonly<Record<Exclude<Reason, ConfigurationReason>, string>> 
   user_required: 'Only a client acting on behalf of a person is allowed here.',
   condition_failed: 'The access token does not meet the condition that is set here.',
   metadata_unavailable: 'The metadata of the authorization server cannot be had at the moment.',
+  introspection_unavailable: 'The authorization server cannot be asked about the access token at the moment.',
   keys_unavailable: 'The keys of the authorization server cannot be had at the moment.',
 };
 
@@ -150,12 +153,13 @@ export class InsufficientScopeError extends ResourceServerError {
  */
 export class UpstreamError extends ResourceServerError {
   declare readonly reason: UpstreamReason;
-  /** When trying again makes sense. Seconds, a whole number, 1 and up. */
+  /** When trying again makes sense. Seconds, a whole number, 1 to 86,400. */
   readonly retryAfter: number;
 
   constructor(reason: UpstreamReason, retryAfter: number, options?: ErrorOptions) {
     super(503, 'temporarily_unavailable', reason, SENTENCES[reason], options);
-    this.retryAfter = Math.max(1, Math.ceil(retryAfter));
+    // NaN counts as nothing known.
+    this.retryAfter = Math.min(86_400, Math.max(1, Math.ceil(retryAfter) || 1));
   }
 }
 
