@@ -76,7 +76,11 @@ export function misfit(option: string, rule: Omit<Rule<unknown>, 'parse'>, value
 
 /** Renders a value for a developer: short, on one line, never the inside of an object. */
 export function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'string') {
+    // The user and password of a URL are a secret.
+    const shown = value.replace(/:\/\/[^/?#]*@/g, '://…@');
+    return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 80)}…` : shown);
+  }
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : `an array of ${value.length}`;
   if (typeof value === 'object' && value !== null) return 'an object';

@@ -47,18 +47,16 @@ export interface BearerOptions {
 /** What `jwtBearer` takes: the options of its verifier and its own. */
 export interface JwtBearerOptions extends JwtVerifierOptions, BearerOptions {}
 
-const TAKEN = [
-  'app',
-  'baseUrl',
-  'body',
-  'cookies',
-  'headers',
-  'method',
-  'next',
-  'originalUrl',
-  'params',
-  'query',
-].concat(['rawHeaders', 'res', 'route', 'session', 'signedCookies', 'socket', 'url']);
+/** What Node, Express and its customary middlewares call their own on a request; writing it fails or breaks them. */
+const TAKEN = new Set(
+  [
+    'aborted client complete headers httpVersion httpVersionMajor httpVersionMinor method rawHeaders rawTrailers socket',
+    'statusCode statusMessage trailers upgrade url',
+    'accepts acceptsCharset acceptsCharsets acceptsEncoding acceptsEncodings acceptsLanguage acceptsLanguages app baseUrl',
+    'body cookies fresh get header host hostname ip ips is next originalUrl param params path protocol query range res',
+    'route secret secure session sessionID sessionStore signedCookies stale subdomains xhr',
+  ].flatMap((names) => names.split(' ')),
+);
 
 const bearerRules: Rules<BearerOptions> = {
   optional: flag('Set it to true to admit requests without credentials.'),
@@ -66,7 +64,7 @@ const bearerRules: Rules<BearerOptions> = {
   property: text(
     'an identifier that requests do not have',
     'Leave it out for "auth".',
-    (value) => /^[A-Za-z_$][\w$]*$/.test(value) && !TAKEN.includes(value) && !(value in IncomingMessage.prototype),
+    (value) => /^[A-Za-z_$][\w$]*$/.test(value) && !TAKEN.has(value) && !(value in IncomingMessage.prototype),
   ),
   errors: oneOf(['respond', 'problem', 'next'], 'Leave it out for "respond".'),
   tokenFrom: callable('a function of the request that gives the token', 'Leave it out for the Authorization header.'),
