@@ -207,10 +207,14 @@ describe('a token from another place', () => {
     ['an object', { token: 'x' }],
     ['true', true],
     ['false', false],
-    ['a promise', Promise.resolve('x')],
-  ])('is the programmer’s failure where it is %s', async (_what, found) => {
+  ])('is the caller’s failure where a parsed body holds %s', async (_what, found) => {
+    const api = await start({ tokenFrom: ({ query }) => ('token' in query ? (found as string) : undefined) });
+    await expectBadRequest(api, await api.send([], '/?token=x'), 'malformed_credentials');
+  });
+
+  it('is the programmer’s failure where it is a promise', async () => {
     const issuer = await startIssuer();
-    const tokenFrom = (): string => found as string;
+    const tokenFrom = (): string => Promise.resolve('x') as unknown as string;
     const { app, errors } = serveWithErrorHandler(
       jwtBearer({ issuer: issuer.url, audience: issuer.audience, tokenFrom }),
     );

@@ -30,6 +30,11 @@ const scopesRule = texts(
 const clientsRule = texts('at least one client id', 'List them as arguments.');
 const nameRule = text('the name of a claim', 'Pass it as the first argument.');
 const predicateRule = callable<Predicate<[Auth, Request]>>('a function of (auth, req)', 'Return true to let it pass.');
+const noArgumentsRule: Rule<unknown[]> = {
+  expected: 'no arguments',
+  fix: 'Call it: the gate is what it returns.',
+  parse: (value) => (Array.isArray(value) && value.length === 0 ? value : undefined),
+};
 const requireThatRules: Rules<RequireThatOptions> = { scopes: scopesRule };
 
 /**
@@ -80,13 +85,23 @@ export function requireClient(...clientIds: string[]): Middleware {
   return gate('requireClient', 'client_refused', [], ({ clientId }) => clientId !== undefined && allowed.has(clientId));
 }
 
-/** Lets tokens pass that a client obtained for itself, with the client-credentials grant (`auth.isMachine`). */
-export function requireMachine(): Middleware {
+/**
+ * Lets tokens pass that a client obtained for itself, with the client-credentials grant (`auth.isMachine`).
+ *
+ * @throws ConfigurationError for an argument, because `requireMachine` without its parentheses is no middleware.
+ */
+export function requireMachine(...none: []): Middleware {
+  parse('requireMachine', noArgumentsRule, none);
   return gate('requireMachine', 'machine_required', [], (auth) => auth.isMachine);
 }
 
-/** Lets tokens pass that a client obtained on behalf of a person. */
-export function requireUser(): Middleware {
+/**
+ * Lets tokens pass that a client obtained on behalf of a person.
+ *
+ * @throws ConfigurationError for an argument, because `requireUser` without its parentheses is no middleware.
+ */
+export function requireUser(...none: []): Middleware {
+  parse('requireUser', noArgumentsRule, none);
   return gate('requireUser', 'user_required', [], (auth) => !auth.isMachine);
 }
 

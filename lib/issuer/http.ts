@@ -159,7 +159,8 @@ function decode(url: string, body: Buffer): string {
   }
 }
 
-function parseObject(body: string): Record<string, unknown> | undefined {
+/** A JSON object, or nothing. */
+export function parseObject(body: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(body);
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);

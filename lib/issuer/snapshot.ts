@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { withDeadline } from '../store/deadline.js';
 import type { Store } from '../store/store.js';
 import { KeySet } from './key-set.js';
 import { mayPointTo } from './url.js';
@@ -26,6 +27,8 @@ export interface KeySnapshotOptions {
   readonly clock: () => number;
 }
 
+const CALLED = 'the store of the key snapshot';
+
 /**
  * Saves the last good keys and reads them at start, so that a process that boots during an outage works. What comes out
  * of the store is checked like what comes from the issuer. The store is a help and no more: where it fails, that is kept
@@ -44,7 +47,7 @@ export class KeySnapshot {
 
   async read(): Promise<Snapshot | undefined> {
     try {
-      return this.#check(await this.#inTime(this.#options.store.get(this.#name)));
+      return this.#check(await withDeadline(this.#options.store.get(this.#name), this.#options.timeout, CALLED));
     } catch (error) {
       this.lastError = error;
       return undefined;
@@ -52,11 +55,11 @@ export class KeySnapshot {
   }
 
   async save({ jwksUri, keySet, fetchedAt, maxAge }: Snapshot): Promise<void> {
-    const { store, issuer, maxStale } = this.#options;
+    const { store, issuer, maxStale, timeout } = this.#options;
     if (maxStale === 0) return;
     const saved = { version: 1, issuer, jwksUri, jwks: { keys: keySet.keys }, fetchedAt, maxAge };
     try {
-      await this.#inTime(store.set(this.#name, saved, maxStale));
+      await withDeadline(store.set(this.#name, saved, maxStale), timeout, CALLED);
       this.lastError = undefined;
     } catch (error) {
       this.lastError = error;
@@ -80,19 +83,5 @@ export class KeySnapshot {
       fetchedAt: Math.min(fetchedAt, now),
       maxAge: typeof maxAge === 'number' ? maxAge : undefined,
     };
-  }
-
-  async #inTime<T>(call: Promise<T>): Promise<T> {
-    const { timeout } = this.#options;
-    let timer: NodeJS.Timeout | undefined;
-    const expired = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`the key snapshot's store did not answer within ${timeout} s`));
-      }, timeout * 1000);
-      timer.unref();
-    });
-    return Promise.race([call, expired]).finally(() => {
-      clearTimeout(timer);
-    });
   }
 }

@@ -1,12 +1,12 @@
 import { InvalidTokenError } from '../errors.js';
 import { type AccessToken, makeAccessToken } from '../token/access-token.js';
 import { type ParsedJwt, parseJwt } from '../token/jwt.js';
-import type { Keys, KeySource } from '../issuer/keys.js';
+import type { Keys } from '../issuer/keys.js';
 import { validUntil } from './claim-checks.js';
 import { checkClaims, checkHeader } from './jwt-checks.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
 import { remember } from './remember.js';
-import { isSignedWith } from './signature.js';
+import { findSigner } from './signer.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** What `jwtVerifier` makes. */
@@ -59,17 +59,4 @@ function parseAndCheck(token: string, { rules, maxTokenBytes, clock }: JwtSettin
   checkHeader(jwt.header, rules);
   checkClaims(jwt.claims, rules, clock());
   return jwt;
-}
-
-/** The keys among which the one is that the token was signed with. */
-async function findSigner(jwt: ParsedJwt, source: KeySource): Promise<Keys> {
-  const { alg, kid } = jwt.header;
-  const kept = await source.get();
-  const found = await kept.find(alg, kid);
-  if (await isSignedWith(found, jwt)) return kept;
-  // A key that was named and found has had its say. One that was not found, or not named, may be newer than ours.
-  if (found.length > 0 && kid !== undefined) throw new InvalidTokenError('signature_mismatch');
-  const asked = await source.ask();
-  if (asked !== kept && (await isSignedWith(await asked.find(alg, kid), jwt))) return asked;
-  throw new InvalidTokenError(found.length > 0 ? 'signature_mismatch' : 'unknown_key');
 }
