@@ -1,0 +1,58 @@
+import express, { type Express } from 'express';
+import { getAuth, jwtBearer, requireClient, requireMachine, requireScopes } from 'express-resource-server';
+
+export interface ApiOptions {
+  /** Whose access tokens are accepted. */
+  readonly issuer: string;
+  /** This API's identifier, as the issuer writes it into `aud`. */
+  readonly audience: string;
+  /** The clients that may call `/internal/jobs`. */
+  readonly machineClients: readonly string[];
+}
+
+interface Order {
+  readonly id: number;
+  readonly item: string;
+  readonly orderedBy: string | undefined;
+}
+
+/** The orders API. */
+export function createApi({ issuer, audience, machineClients }: ApiOptions): Express {
+  const orders: Order[] = [{ id: 1, item: 'tea', orderedBy: 'the-shop' }];
+  const api = express();
+  api.disable('x-powered-by');
+
+  api.get('/health', (_req, res) => {
+    res.json({ status: 'ok' });
+  });
+
+  // Nothing below this line is reached without a valid access token, not even by a route that forgets its gate.
+  api.use(jwtBearer({ issuer, audience, realm: 'orders' }));
+
+  api.get('/orders', requireScopes('orders:read'), (_req, res) => {
+    res.json({ orders });
+  });
+
+  // The gate comes before the body is read, so that nobody else can make the API parse anything.
+  api.post('/orders', requireScopes('orders:write'), express.json(), (req, res) => {
+    const item = readItem(req.body);
+    if (item === undefined) {
+      res.status(400).json({ error: 'An order is an object with an item, such as { "item": "coffee" }.' });
+      return;
+    }
+    const order: Order = { id: orders.length + 1, item, orderedBy: getAuth(req).clientId };
+    orders.push(order);
+    res.status(201).json(order);
+  });
+
+  api.get('/internal/jobs', requireMachine(), requireClient(...machineClients), (req, res) => {
+    res.json({ jobs: [], askedBy: getAuth(req).clientId });
+  });
+
+  return api;
+}
+
+function readItem(body: unknown): string | undefined {
+  if (typeof body !== 'object' || body === null || !('item' in body)) return undefined;
+  return typeof body.item === 'string' && body.item !== '' ? body.item : undefined;
+}

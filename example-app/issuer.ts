@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import type { RequestListener } from 'node:http';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
+import { type ClientMetadata, type Configuration, errors, Provider } from 'oidc-provider';
+import { issuerMemory } from './issuer-memory.js';
+import { listen, type Listening } from './listen.js';
+
+export interface IssuerOptions {
+  readonly clients: readonly ClientMetadata[];
+  /** The identifiers of the APIs that tokens are issued for, each with its scopes, space-delimited. */
+  readonly resources: Readonly<Record<string, string>>;
+  readonly ports?: readonly number[];
+}
+
+export interface Issuer extends Listening {
+  /** Signs with a new key from now on. The key before it stays published: tokens that it signed are still about. */
+  rotateKey(): Promise<void>;
+}
+
+const ALGORITHM = 'ES256';
+const TOKEN_LIFETIME = 300;
+
+/** An authorization server that issues JWT access tokens (RFC 9068) by the client-credentials grant. */
+export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
+  const configuration = configure(options);
+  let keys: JWK[] = [await makeSigningKey()];
+  let handle: RequestListener = (_req, res) => res.writeHead(503).end();
+  const listening = await listen((req, res) => {
+    handle(req, res);
+  }, options.ports);
+
+  // A provider's keys are fixed when it is made, so new keys are a new provider behind the same URL.
+  const serve = (): void => {
+    const provider = new Provider(listening.url, { ...configuration, jwks: { keys } });
+    const callback = provider.callback();
+    handle = (req, res) => void callback(req, res);
+  };
+  serve();
+  return {
+    ...listening,
+    rotateKey: async () => {
+      keys = [await makeSigningKey(), ...keys.slice(0, 1)];
+      serve();
+    },
+  };
+}
+
+function configure({ clients, resources }: IssuerOptions): Configuration {
+  return {
+    adapter: issuerMemory(),
+    clients: [...clients],
+    clientAuthMethods: ['client_secret_basic', 'private_key_jwt'],
+    clientDefaults: { id_token_signed_response_alg: ALGORITHM },
+    cookies: { keys: [randomBytes(32).toString('base64url')] },
+    scopes: [...new Set(Object.values(resources).flatMap((scope) => scope.split(' ')))],
+    responseTypes: [],
+    ttl: { ClientCredentials: TOKEN_LIFETIME },
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      userinfo: { enabled: false },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_ctx, resource) => {
+          const scope = Object.hasOwn(resources, resource) ? resources[resource] : undefined;
+          if (scope === undefined) throw new errors.InvalidTarget();
+          return { scope, audience: resource, accessTokenFormat: 'jwt', jwt: { sign: { alg: ALGORITHM } } };
+        },
+      },
+    },
+  };
+}
+
+async function makeSigningKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true });
+  const jwk = await exportJWK(privateKey);
+  return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: ALGORITHM, use: 'sig' };
+}

@@ -1,0 +1,41 @@
+/** What the environment says. The example reads it, here alone; the package never does. */
+export interface Settings {
+  /** An issuer that runs elsewhere; without one, the example brings its own. */
+  readonly external: { readonly issuer: string; readonly audience: string } | undefined;
+  /** The clients that may call `/internal/jobs`. */
+  readonly machineClients: readonly string[];
+  /** Ports to try, in this order; 0 is any free one. */
+  readonly apiPorts: readonly number[];
+  readonly issuerPorts: readonly number[];
+  /** End after the walkthrough. */
+  readonly once: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function readSettings(env: Environment, args: readonly string[]): Settings {
+  const unknown = args.find((arg) => arg !== '--once');
+  if (unknown !== undefined) throw new Error(`Unknown argument ${unknown}; the only one is --once.`);
+  return {
+    external: readExternal(env),
+    machineClients: (env.MACHINE_CLIENTS ?? 'worker').split(',').map((id) => id.trim()),
+    apiPorts: readPorts(env, 'PORT', 3001),
+    issuerPorts: readPorts(env, 'ISSUER_PORT', 3000),
+    once: args.includes('--once'),
+  };
+}
+
+function readExternal({ ISSUER: issuer, AUDIENCE: audience }: Environment): Settings['external'] {
+  if (issuer === undefined && audience === undefined) return undefined;
+  if (issuer !== undefined && audience !== undefined) return { issuer, audience };
+  throw new Error('ISSUER and AUDIENCE belong together: set both, or none for the issuer that the example brings.');
+}
+
+// A port that somebody asked for is that port or an error; the default gives way to whoever is there already.
+function readPorts(env: Environment, name: string, preferred: number): number[] {
+  const value = env[name];
+  if (value === undefined) return [preferred, 0];
+  const port = Number(value);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`${name} must be a port, 0 to 65535.`);
+  return [port];
+}
