@@ -80,7 +80,7 @@ const WAYS = [
 
 describe('the packed package', () => {
   it('holds what is built and the papers, and nothing else', () => {
-    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'];
+    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'docs/refusals.md', 'package.json'];
     expect(packed.filter((path) => !path.startsWith('dist/')).sort()).toEqual(papers);
     const isBuilt = (path: string): boolean => path.endsWith('.js') || path.endsWith('.d.ts');
     expect(packed.filter((path) => path.startsWith('dist/') && !isBuilt(path))).toEqual([]);
