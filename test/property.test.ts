@@ -4,10 +4,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import express from 'express';
 import fc from 'fast-check';
 import { compactVerify, importJWK } from 'jose';
-import { challenge, quote } from '../lib/challenge.js';
 import { getAuth, jwtBearer, requireScopes } from '../lib/index.js';
 import { TestIssuer } from '../lib/testing/issuer.js';
-import { base64url, challengesOf, getRaw, parseChallenges, type RawAnswer, signRaw } from './helpers.js';
+import { base64url, challengesOf, getRaw, type RawAnswer, signRaw } from './helpers.js';
 
 const NOW = 1_800_000_000;
 const RUNS = { numRuns: 300 };
@@ -33,6 +32,8 @@ beforeAll(async () => {
   app.use(handler);
   server = createServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
+  // A slow machine must not lose a connection that is kept.
+  server.keepAliveTimeout = 0;
   port = (server.address() as AddressInfo).port;
 });
 
@@ -45,7 +46,10 @@ afterEach(async () => {
 afterAll(async () => {
   agent.destroy();
   await issuer.close();
-  await new Promise((resolve) => server.close(resolve));
+  await new Promise((resolve) => {
+    server.close(resolve);
+    server.closeAllConnections();
+  });
 });
 
 function send(token: string, path = '/'): Promise<RawAnswer> {
@@ -247,66 +251,5 @@ describe('any claims that the issuer has signed', () => {
     // Else it would say little.
     expect(outcomes.good).toBeGreaterThan(30);
     expect(outcomes.bad).toBeGreaterThan(30);
-  });
-});
-
-const text = fc.oneof(
-  fc.string({ unit: 'binary' }),
-  fc.string({
-    unit: fc.constantFrom('"', '\\', '\r\n', '\u2603', '\u0000', ', Bearer error="x"', '\u{1f600}', '\ud800', 'a', '='),
-  }),
-  fc.constantFrom('x'.repeat(10_240), '"'.repeat(10_240), '\u2603'.repeat(10_240), ''),
-);
-
-/** What is left of a text when all that is not printable ASCII is a question mark. */
-function printable(value: string): string {
-  return Array.from({ length: value.length }, (_, i) => value.charCodeAt(i))
-    .map((unit) => (unit >= 0x20 && unit <= 0x7e ? String.fromCharCode(unit) : '?'))
-    .join('');
-}
-
-describe('any text', () => {
-  it('comes out of a quoted-string as it went in, printable', () => {
-    fc.assert(
-      fc.property(text, (value) => {
-        const quoted = quote(value);
-        expect(quoted).toMatch(/^"[\x20-\x7e]*"$/);
-        expect(parseChallenges(`X y=${quoted}`)).toEqual([{ scheme: 'X', parameters: { y: printable(value) } }]);
-      }),
-      RUNS,
-    );
-  });
-
-  it('adds nothing to a challenge but itself', () => {
-    fc.assert(
-      fc.property(
-        fc.option(text, { nil: undefined }),
-        fc.option(text, { nil: undefined }),
-        text,
-        (realm, scope, error) => {
-          const written = challenge('Bearer', { realm, error, error_description: error, scope });
-          const expected = Object.entries({ realm, error, error_description: error, scope }).flatMap(([name, value]) =>
-            value === undefined ? [] : [[name, printable(value)]],
-          );
-          expect(parseChallenges(written)).toEqual([
-            { scheme: 'Bearer', parameters: Object.fromEntries(expected) as unknown },
-          ]);
-        },
-      ),
-      RUNS,
-    );
-  });
-
-  it.each([
-    'Bearer realm=',
-    'Bearer realm="a',
-    'Bearer realm="a"b',
-    'Bearer a="b" c="d"',
-    'Bearer a="b",',
-    'a b',
-    '',
-    'Bearer a="é"',
-  ])('that is no challenge is seen by these tests: %j', (broken) => {
-    expect(() => parseChallenges(broken)).toThrow();
   });
 });
