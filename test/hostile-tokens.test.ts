@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { CompactEncrypt, FlattenedSign } from 'jose';
-import type { InvalidTokenReason } from '../lib/index.js';
+import { type InvalidTokenReason, jwtVerifier } from '../lib/index.js';
 import { makeSigningKey, type TestIssuer } from '../lib/testing/issuer.js';
 import { base64url, expectInvalidToken, get, handled, serveFor, signRaw, startIssuer } from './helpers.js';
 
@@ -133,6 +133,23 @@ describe('a token of bad form', () => {
     expect((await get(serveFor(issuer, { maxTokenBytes: token.length }), token)).status).toBe(200);
     await expectInvalidToken(serveFor(issuer, { maxTokenBytes: token.length - 1 }), token, 'too_large');
   });
+});
+
+describe('what is no token at all', () => {
+  it.each([undefined, null, 1, {}, [], ['a.b.c'], Buffer.from('a.b.c')])(
+    'is refused by a verifier: %p',
+    async (token) => {
+      const issuer = await startIssuer();
+      const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
+      await expect(verifier.verify(token as string)).rejects.toMatchObject({
+        name: 'InvalidTokenError',
+        reason: 'malformed',
+      });
+      expect(verifier.recall(token as string)).toBeUndefined();
+      await expect(verifier.verify(await issuer.issue())).resolves.toMatchObject({ clientId: 'client-1' });
+      await verifier.close();
+    },
+  );
 });
 
 describe('a token of odd form that is signed', () => {
