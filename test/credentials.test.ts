@@ -212,9 +212,12 @@ describe('a token from another place', () => {
     await expectBadRequest(api, await api.send([], '/?token=x'), 'malformed_credentials');
   });
 
-  it('is the programmer’s failure where it is a promise', async () => {
+  it.each([
+    ['of a token', (): Promise<string> => Promise.resolve('x')],
+    ['that is rejected, which ends no process', (): Promise<string> => Promise.reject(new Error('no session'))],
+  ])('is the programmer’s failure where it is a promise %s', async (_what, give) => {
     const issuer = await startIssuer();
-    const tokenFrom = (): string => Promise.resolve('x') as unknown as string;
+    const tokenFrom = give as unknown as () => string;
     const { app, errors } = serveWithErrorHandler(
       jwtBearer({ issuer: issuer.url, audience: issuer.audience, tokenFrom }),
     );

@@ -157,7 +157,11 @@ function readCredentials(req: IncomingMessage, tokenFrom: BearerOptions['tokenFr
   if (fromHeader !== undefined) throw new InvalidRequestError('several_credentials');
   // A repeated query parameter or form field arrives as an array.
   if (Array.isArray(elsewhere)) throw new InvalidRequestError('several_credentials');
-  if (elsewhere instanceof Promise) throw invalid('bearer: tokenFrom', 'a string or nothing, at once', elsewhere);
+  if (elsewhere instanceof Promise) {
+    // Nobody waits for it, so its rejection would end the process.
+    elsewhere.catch(() => undefined);
+    throw invalid('bearer: tokenFrom', 'a string or nothing, at once', elsewhere);
+  }
   // A number or an object out of a parsed body is what the caller sent.
   if (typeof elsewhere !== 'string') throw new InvalidRequestError('malformed_credentials');
   return { scheme: 'Bearer', token: assertToken68(elsewhere) };
