@@ -13,7 +13,7 @@ const SCENARIOS = ['seen', 'seen-in-process', 'new', 'invalid-signatures', 'unkn
 const FULL = {
   rounds: 15,
   requests: 1000,
-  warmUp: 5000,
+  warmUp: 4000,
   calls: 100_000,
   callRounds: 9,
   latencyRounds: 7,
@@ -24,8 +24,8 @@ const FULL = {
 };
 const QUICK = {
   rounds: 5,
-  requests: 700,
-  warmUp: 2000,
+  requests: 500,
+  warmUp: 3000,
   calls: 20_000,
   callRounds: 5,
   latencyRounds: 3,

@@ -2,7 +2,12 @@ import { Child } from './child.js';
 import { request } from './load.js';
 import { AUDIENCE, CLIENT, makeKeys, Mint } from './tokens.js';
 
+const WARM_UP_TURNS = 4;
+
 const fileOf = (name) => new URL(`./${name}`, import.meta.url);
+
+/** So that a process is as warm after waiting for its turn as it was before: a server under load never waits. */
+const STAY_WARM = ['--no-flush-bytecode', '--no-memory-reducer'];
 
 /** An issuer, and one process per contender that trusts it. Every contender is checked before it is measured. */
 export class Fleet {
@@ -20,8 +25,8 @@ export class Fleet {
     fleet.setting = { issuer, jwksUri: `${issuer}/.well-known/jwks.json`, audience: AUDIENCE, alg, jwks };
     const supporting = contenders.filter(({ algorithms }) => algorithms.includes(alg));
     const members = supporting.map(async ({ name, file, role }) => {
-      const execArgv = profileInto && role === 'ours' ? ['--cpu-prof', `--cpu-prof-dir=${profileInto}`] : [];
-      const child = new Child(fileOf('contender-process.js'), { execArgv });
+      const profiling = profileInto && role === 'ours' ? ['--cpu-prof', `--cpu-prof-dir=${profileInto}`] : [];
+      const child = new Child(fileOf('contender-process.js'), { execArgv: [...STAY_WARM, ...profiling] });
       const port = await child.ask('start', { file, setting: fleet.setting });
       if (role !== 'bare') await fleet.#check(name, port);
       return [name, { child, port }];
@@ -69,6 +74,20 @@ export class Fleet {
   async end() {
     await Promise.all([this.issuer, ...[...this.members.values()].map(({ child }) => child)].map((each) => each.end()));
   }
+}
+
+/**
+ * In turns as well, so that nobody waits longer than others between warming up and being measured.
+ *
+ * @template T
+ * @param {string[]} names
+ * @param {number} count  Requests for each
+ * @param {(name: string, count: number, first: number) => Promise<T>} load
+ * @returns {Promise<Map<string, T[]>>} one result per turn, the last the warmest
+ */
+export function warm(names, count, load) {
+  const portion = Math.floor(count / WARM_UP_TURNS);
+  return interleave(names, WARM_UP_TURNS, (name, turn) => load(name, portion, turn * portion));
 }
 
 /**

@@ -3,7 +3,7 @@
  * measured as fast as the server answers; latency at a steady rate that bare Express carries with ease.
  */
 import { CPU_COLUMNS, cpuCells, cpuFigures, ratioToBare } from '../harness/compare.js';
-import { Fleet, interleave } from '../harness/fleet.js';
+import { Fleet, interleave, warm } from '../harness/fleet.js';
 import { pace, saturate } from '../harness/load.js';
 import { figure, percentile, show, showSpread } from '../harness/stats.js';
 
@@ -29,11 +29,8 @@ export async function flood(plan, makeBad) {
     return { token: bad[position % bad.length], isValid: false };
   };
   const fast = (name, count) => fleet.measure(name, (port) => saturate({ port, count, next: mixFor(name) }));
-  let bareRate = 0;
-  for (const name of fleet.names) {
-    const { perSecond } = await fast(name, warmUp);
-    if (name === 'bare') bareRate = perSecond;
-  }
+  const warmed = await warm(fleet.names, warmUp, fast);
+  const bareRate = warmed.get('bare').at(-1).perSecond;
   const rate = Math.round(bareRate * LATENCY_LOAD);
   const count = Math.round(rate * latencySeconds);
 

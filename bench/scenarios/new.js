@@ -1,6 +1,6 @@
 /** Every token new, so that no memory helps: what does verifying cost? */
 import { CPU_COLUMNS, cpuCells, cpuFigures } from '../harness/compare.js';
-import { Fleet, interleave } from '../harness/fleet.js';
+import { Fleet, interleave, warm } from '../harness/fleet.js';
 import { saturate } from '../harness/load.js';
 
 export const title = 'Every token new (HTTP, 50 connections)';
@@ -23,7 +23,7 @@ async function measure(alg, { contenders, rounds, requests, warmUp, profileInto 
   const tokens = await fleet.mint.many(warmUp + rounds * requests);
   const load = (first, count) => (port) =>
     saturate({ port, count, next: (i) => ({ token: tokens[first + i], isValid: true }) });
-  for (const name of fleet.names) await fleet.measure(name, load(0, warmUp));
+  await warm(fleet.names, warmUp, (name, count, first) => fleet.measure(name, load(first, count)));
   const results = await interleave(fleet.names, rounds, (name, round) =>
     fleet.measure(name, load(warmUp + round * requests, requests)),
   );

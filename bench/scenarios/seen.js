@@ -1,6 +1,6 @@
 /** One token seen before, as a service sends it again and again: what is left to pay per request? */
 import { busiestClient, CPU_COLUMNS, cpuCells, cpuFigures, ratioToBare } from '../harness/compare.js';
-import { Fleet, interleave } from '../harness/fleet.js';
+import { Fleet, interleave, warm } from '../harness/fleet.js';
 import { saturate } from '../harness/load.js';
 import { show, showSpread } from '../harness/stats.js';
 
@@ -10,7 +10,7 @@ export async function run({ contenders, rounds, requests, warmUp, profileInto })
   const fleet = await Fleet.start('RS256', contenders, { profileInto });
   const token = await fleet.mint.valid();
   const load = (count) => (port) => saturate({ port, count, next: () => ({ token, isValid: true }) });
-  for (const name of fleet.names) await fleet.measure(name, load(warmUp));
+  await warm(fleet.names, warmUp, (name, count) => fleet.measure(name, load(count)));
   const results = await interleave(fleet.names, rounds, (name) => fleet.measure(name, load(requests)));
   await fleet.end();
 
