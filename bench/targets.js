@@ -9,8 +9,8 @@ const OURS = 'express-resource-server';
  */
 export function compareWithTargets(results, contenders) {
   const rows = [];
-  const atMost = (what, value, limit) => rows.push([what, show(value), `≤ ${limit}`, verdict(value <= limit)]);
-  const atLeast = (what, value, limit) => rows.push([what, show(value), `≥ ${limit}`, verdict(value >= limit)]);
+  const atMost = (what, value, limit) => rows.push([what, show(value), `≤ ${limit}`, verdict(value, value <= limit)]);
+  const atLeast = (what, value, limit) => rows.push([what, show(value), `≥ ${limit}`, verdict(value, value >= limit)]);
   const of = (name) => results[name]?.figures;
 
   const seen = of('seen')?.[OURS];
@@ -26,7 +26,7 @@ export function compareWithTargets(results, contenders) {
     if (best) {
       const { name, added } = best;
       const own = figures[OURS].addedCpu.median;
-      rows.push([`new, ${alg}: µs CPU added`, show(own), `< ${show(added)} (${name})`, verdict(own < added)]);
+      rows.push([`new, ${alg}: µs CPU added`, show(own), `< ${show(added)} (${name})`, verdict(own, own < added)]);
     }
   }
   const invalid = of('invalid-signatures')?.[OURS];
@@ -53,7 +53,10 @@ export function compareWithTargets(results, contenders) {
   return { columns: ['target', 'measured', 'wanted', ''], rows };
 }
 
-const verdict = (isMet) => (isMet ? 'met' : 'missed');
+const verdict = (value, isMet) => {
+  if (!Number.isFinite(value)) return 'unclear';
+  return isMet ? 'met' : 'missed';
+};
 
 function bestPeer(figures, contenders) {
   const peers = contenders.filter(({ name, role }) => role === 'peer' && name in figures);

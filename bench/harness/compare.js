@@ -16,12 +16,16 @@ export function ratioToBare(results, name, read) {
   return figure(results.get(name).map((result, round) => read(result) / read(bare[round])));
 }
 
+/** Microseconds. Below this the floor's own cost is lost in the noise, and nothing can be said in multiples of it. */
+const LEAST_FLOOR = 10;
+
 /**
  * How many times the floor's added cost: the ratio of the two medians, not the median of the rounds' ratios, because a
  * single round's cost of the floor can be close to nothing on a busy machine.
  */
 export function ratioToFloor(results, name) {
-  return addedCpu(results, name).median / addedCpu(results, 'floor').median;
+  const floor = addedCpu(results, 'floor').median;
+  return floor < LEAST_FLOOR ? Number.NaN : addedCpu(results, name).median / floor;
 }
 
 export const CPU_COLUMNS = ['µs CPU', 'added', '(rounds)', '× floor'];
