@@ -15,7 +15,14 @@ export {
   type UpstreamReason,
 } from './errors.js';
 export { getAuth } from './express/auth.js';
-export { bearer, type BearerOptions, jwtBearer, type JwtBearerOptions } from './express/bearer.js';
+export {
+  bearer,
+  type BearerOptions,
+  introspectionBearer,
+  type IntrospectionBearerOptions,
+  jwtBearer,
+  type JwtBearerOptions,
+} from './express/bearer.js';
 export {
   type ClaimValue,
   type Predicate,
@@ -29,14 +36,21 @@ export {
   requireUser,
 } from './express/gates.js';
 export type { Middleware, Next } from './express/middleware.js';
+export type { ClientAuthentication, ClientSecret } from './issuer/client-auth.js';
 export type { Fetch } from './issuer/http.js';
 export type { KeyOptions, KeysHealth } from './issuer/keys.js';
 export type { KeptHealth } from './issuer/kept.js';
 export type { AccessToken, Auth } from './token/access-token.js';
 export type { JwtHeader } from './token/jwt.js';
+export { memoryStore, type MemoryStoreOptions } from './store/memory-store.js';
+export { type RedisClient, redisStore, type RedisStoreOptions } from './store/redis.js';
 export type { Store } from './store/store.js';
+export { introspectionVerifier, type IntrospectionVerifier } from './verify/introspection.js';
+export type { IntrospectionCacheOptions, IntrospectionVerifierOptions } from './verify/introspection-options.js';
 export { jwtVerifier, type JwtVerifier } from './verify/jwt.js';
 export type { Finding } from './verify/claim-checks.js';
-export type { AsymmetricAlgorithm, JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
+export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
+export type { AsymmetricAlgorithm } from './verify/shared-options.js';
 export type { CacheOptions } from './verify/remember.js';
-export type { TokenVerifier } from './verify/token-verifier.js';
+export type { TokenVerifier, VerifierHealth } from './verify/token-verifier.js';
+export { type IssuerResolver, trustedIssuers, type TrustedIssuersOptions } from './verify/trusted-issuers.js';

@@ -15,6 +15,8 @@ import {
 import { checkBinding } from '../proof/policy.js';
 import { type AccessToken, makeAuth } from '../token/access-token.js';
 import { assertToken68, type Credentials, readAuthorization } from '../token/credentials.js';
+import { introspectionVerifier } from '../verify/introspection.js';
+import { type IntrospectionVerifierOptions, introspectionVerifierRules } from '../verify/introspection-options.js';
 import { jwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier } from '../verify/token-verifier.js';
@@ -48,6 +50,9 @@ export interface BearerOptions {
 export interface JwtBearerOptions extends JwtVerifierOptions, BearerOptions {}
 
 /** What Node, Express and its customary middlewares call their own on a request; writing it fails or breaks them. */
+/** What `introspectionBearer` takes: the options of its verifier and its own. */
+export interface IntrospectionBearerOptions extends IntrospectionVerifierOptions, BearerOptions {}
+
 const TAKEN = new Set(
   [
     'aborted client complete headers httpVersion httpVersionMajor httpVersionMinor method rawHeaders rawTrailers socket',
@@ -76,11 +81,30 @@ const bearerRules: Rules<BearerOptions> = {
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
 export function jwtBearer(options: JwtBearerOptions): Middleware {
+  return bearerFor('jwtBearer', jwtVerifier, jwtVerifierRules, options);
+}
+
+/**
+ * The sibling for opaque tokens, and for JWTs that must be revocable at once: `bearer(introspectionVerifier(options),
+ * options)`.
+ *
+ * @throws ConfigurationError for an option that is missing, unknown or wrong.
+ */
+export function introspectionBearer(options: IntrospectionBearerOptions): Middleware {
+  return bearerFor('introspectionBearer', introspectionVerifier, introspectionVerifierRules, options);
+}
+
+function bearerFor<O extends object>(
+  name: string,
+  make: (options: O) => TokenVerifier,
+  verifierRules: Rules<O>,
+  options: O & BearerOptions,
+): Middleware {
   const names = Object.keys(bearerRules);
-  rejectUnknown('jwtBearer', options, [...Object.keys(jwtVerifierRules), ...names]);
-  const [own, verifierOptions] = splitOptions('jwtBearer', options, names);
+  rejectUnknown(name, options, [...Object.keys(verifierRules), ...names]);
+  const [own, verifierOptions] = splitOptions(name, options, names);
   // Each half is checked by the function that it is for.
-  return bearer(jwtVerifier(verifierOptions as unknown as JwtVerifierOptions), own);
+  return bearer(make(verifierOptions as O), own);
 }
 
 /**

@@ -97,6 +97,8 @@ export interface RemoteKeysOptions {
   readonly cooldown: number;
   readonly maxStale: number;
   readonly snapshot: Store | undefined;
+  /** Where only the metadata is asked for, that is what a timer refreshes. */
+  readonly needsKeys: boolean;
   readonly clock: () => number;
 }
 
@@ -116,7 +118,7 @@ export class RemoteKeys implements KeySource {
     const { clock, refreshInterval, maxStale, snapshot: store } = options;
     if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: options.http.timeout });
     if (options.jwksUri === undefined) {
-      // Not refreshed by a timer of its own: whenever keys are, it is looked at first.
+      // Beside keys it needs no timer of its own: whenever they are refreshed, it is looked at first.
       this.#metadata = new Kept({
         load: (closing) => this.#loadMetadata(closing),
         restore: () => this.#restoreMetadata(),
@@ -124,7 +126,7 @@ export class RemoteKeys implements KeySource {
         clock,
         refreshInterval,
         maxStale,
-        ahead: false,
+        ahead: !options.needsKeys,
       });
     }
     this.#keys = new Kept({

@@ -47,7 +47,9 @@ export function readScopes(claims: Claims, names: readonly string[]): string[] {
  */
 export function readIsMachine(claims: Claims, clientId: string | undefined): boolean {
   const subject = claim(claims, 'sub');
-  if (subject === undefined || subject === clientId) return true;
+  // RFC 7662 §2.2: `username` names the person who authorized the token.
+  if (subject === undefined) return claim(claims, 'username') === undefined;
+  if (subject === clientId) return true;
   if (claim(claims, 'gty') === 'client-credentials' || claim(claims, 'idtyp') === 'app') return true;
   if (clientId === undefined) return false;
   // Compared whole and not by prefix: a person may choose a user name that begins or ends like that.

@@ -4,17 +4,25 @@ import { ConfigurationError } from '../errors.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { KeySet } from '../issuer/key-set.js';
 import { FixedKeys, type KeyOptions, type KeySource, RemoteKeys } from '../issuer/keys.js';
-import { isSecureUrl, parseUrl } from '../issuer/url.js';
+import { isSecureUrl } from '../issuer/url.js';
 import { count, group, misfit, oneOf, readOptions, type Rule, type Rules, seconds, text, texts } from '../options.js';
 import type { Store } from '../store/store.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 import type { JwtRules } from './jwt-checks.js';
 import { type CacheOptions, cacheRule } from './remember.js';
-import { globalFetch, type SharedVerifierOptions, sharedRules, systemClock } from './shared-options.js';
-
-/** A signature algorithm of RFC 7518 §3.1, RFC 8037 §3.1 or RFC 9864 §2.2. `none` is not one. */
-export type AsymmetricAlgorithm =
-  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519';
+import {
+  ASYMMETRIC,
+  type AsymmetricAlgorithm,
+  audienceRule,
+  checkIssuerUrl,
+  globalFetch,
+  issuerRule,
+  SECURE_FIX,
+  type SharedVerifierOptions,
+  sharedRules,
+  storeRule,
+  systemClock,
+} from './shared-options.js';
 
 /** A MAC algorithm of RFC 7518 §3.2; only with `secret`. */
 export type SymmetricAlgorithm = 'HS256' | 'HS384' | 'HS512';
@@ -61,10 +69,6 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
   cache?: CacheOptions | false;
 }
 
-const ASYMMETRIC: readonly AsymmetricAlgorithm[] = [
-  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
-  ...(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
-];
 /** RFC 7518 §3.2: a key of the same size as the hash output or larger. */
 const SECRET_BYTES: Readonly<Record<SymmetricAlgorithm, number>> = { HS256: 32, HS384: 48, HS512: 64 };
 const SYMMETRIC = Object.keys(SECRET_BYTES) as SymmetricAlgorithm[];
@@ -75,16 +79,6 @@ const keyRules: Rules<KeyOptions> = {
   maxStale: seconds(0, 604_800, 'Leave it out for 86400, a day; 0 turns it off.'),
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
-};
-
-const audienceRule: Rule<string | readonly string[] | false> = {
-  expected: 'a non-empty string, an array of them, or false',
-  fix: 'Pass the identifier of this API as its issuer knows it, or audience: false to accept tokens meant for any API.',
-  parse: (value) => {
-    if (value === false) return false;
-    if (typeof value === 'string') return value === '' ? undefined : [value];
-    return texts('', '').parse(value, '');
-  },
 };
 
 const jwksRule: Rule<JSONWebKeySet> = {
@@ -103,21 +97,9 @@ const secretRule: Rule<string | Uint8Array> = {
   },
 };
 
-const STORE_METHODS = ['get', 'set', 'add', 'delete'] as const;
-
-const storeRule: Rule<Store> = {
-  expected: `a Store: an object with the functions ${STORE_METHODS.join(', ')}`,
-  fix: 'See the type Store for what each of them does.',
-  parse: (value) => {
-    if (typeof value !== 'object' || value === null) return undefined;
-    const members = value as Record<string, unknown>;
-    return STORE_METHODS.every((name) => typeof members[name] === 'function') ? (value as Store) : undefined;
-  },
-};
-
 export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   ...sharedRules,
-  issuer: text('the issuer as its tokens spell it in "iss"', 'Pass a string such as "https://auth.example.com".'),
+  issuer: issuerRule,
   audience: audienceRule,
   jwksUri: text('an absolute URL', 'Leave it out to find it by the metadata of the issuer.', (value) =>
     URL.canParse(value),
@@ -187,21 +169,10 @@ function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
       fix: 'Keep one, or none to find the keys by the metadata of the issuer.',
     });
   }
-  const fix = 'Use https:, or set allowInsecureHttp: true where the network in between is trusted.';
-  const expected = 'an https: URL without user, query and fragment (http: on loopback)';
-  // An issuer that nobody asks for keys may be any string, but one that is a URL is held to the same rule.
-  if ((origins.length === 0 || issuer.startsWith('http:')) && !isIssuerUrl(issuer, allowInsecureHttp)) {
-    throw misfit(`${where}: issuer`, { expected, fix }, issuer);
-  }
+  checkIssuerUrl(where, issuer, origins.length === 0, allowInsecureHttp);
   if (jwksUri !== undefined && !isSecureUrl(jwksUri, allowInsecureHttp)) {
-    throw misfit(`${where}: jwksUri`, { expected: 'an https: URL (http: on loopback)', fix }, jwksUri);
+    throw misfit(`${where}: jwksUri`, { expected: 'an https: URL (http: on loopback)', fix: SECURE_FIX }, jwksUri);
   }
-}
-
-// RFC 8414 §2: a URL that uses the https scheme and has no query or fragment components.
-function isIssuerUrl(issuer: string, allowInsecureHttp: boolean): boolean {
-  const url = parseUrl(issuer);
-  return isSecureUrl(issuer, allowInsecureHttp) && url?.search === '' && url.hash === '';
 }
 
 function readAlgorithms(where: string, options: JwtVerifierOptions): ReadonlySet<string> {
@@ -243,6 +214,7 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     cooldown: keys.cooldown ?? 30,
     maxStale: keys.maxStale ?? 86_400,
     snapshot: options.keySnapshot,
+    needsKeys: true,
     clock,
   });
 }

@@ -1,7 +1,7 @@
 import { InvalidTokenError } from '../errors.js';
 import { type AccessToken, makeAccessToken } from '../token/access-token.js';
 import { type ParsedJwt, parseJwt } from '../token/jwt.js';
-import type { Keys } from '../issuer/keys.js';
+import type { Keys, KeysHealth } from '../issuer/keys.js';
 import { validUntil } from './claim-checks.js';
 import { checkClaims, checkHeader } from './jwt-checks.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
@@ -10,7 +10,10 @@ import { findSigner } from './signer.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** What `jwtVerifier` makes. */
-export type JwtVerifier = Required<TokenVerifier>;
+export interface JwtVerifier extends Required<TokenVerifier> {
+  readonly issuer: string;
+  health(): KeysHealth;
+}
 
 /**
  * Verifies JWT access tokens of one issuer (RFC 7519, 8725, 9068), each token once as long as that holds. Needs no
@@ -29,6 +32,7 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
   const bases = new WeakMap<AccessToken, { keys: Keys; until: number }>();
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
+    takesOpaqueTokens: false,
     verify: async (token) => {
       const jwt = parseAndCheck(token, settings);
       const signedWith = await findSigner(jwt, keys);

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { InvalidTokenError, type InvalidTokenReason, UpstreamError } from '../errors.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { BoundedMemory } from '../store/memory.js';
 import type { AccessToken } from '../token/access-token.js';
@@ -12,20 +13,18 @@ export interface CacheOptions {
   maxAge?: number;
 }
 
-const cacheGroup = group<CacheOptions>({
+export const cacheRules: Rules<CacheOptions> = {
   maxEntries: count('entries', 1, 1_000_000, 'Leave it out for 10000.'),
-  maxAge: seconds(1, 86_400, 'Leave it out to remember a token as long as it is valid.'),
-} satisfies Rules<CacheOptions>);
+  maxAge: seconds(1, 86_400, 'Leave it out for the default.'),
+};
+
+const cacheGroup = group(cacheRules);
 
 export const cacheRule: Rule<CacheOptions | false> = {
   expected: `false, or ${cacheGroup.expected}`,
   fix: 'Leave it out to remember up to 10000 verified tokens, or turn it off with false.',
-  parse: (value, path) => (value === false || typeof value === 'object' ? parseCache(value, path) : undefined),
+  parse: (value, path) => (value === false ? false : cacheGroup.parse(value, path)),
 };
-
-function parseCache(value: unknown, path: string): CacheOptions | false | undefined {
-  return value === false ? false : cacheGroup.parse(value, path);
-}
 
 export interface RememberOptions extends CacheOptions {
   /** Seconds since the epoch. */
@@ -35,38 +34,49 @@ export interface RememberOptions extends CacheOptions {
    * say of times and keys. By default `expiresAt` alone.
    */
   readonly holds?: (accessToken: AccessToken) => boolean;
+  /** Whether a verdict that no longer holds still stands while the upstream cannot be had. By default none does. */
+  readonly holdsInOutage?: (accessToken: AccessToken) => boolean;
+  /** How long a refusal is remembered, in a memory of its own. Seconds; 0 for not at all. @default 0 */
+  readonly negativeMaxAge?: number;
 }
 
 /** What `remember` puts in front of a verifier: to be spread over it. */
 export type Remembering = Required<Pick<TokenVerifier, 'verify' | 'recall' | 'forget' | 'close'>>;
 
 /**
- * Wraps a verifier so that a token is verified once. The memory is keyed by the token's SHA-256 and holds accepted
- * tokens only, so that nobody who has none can fill it. Concurrent verifications of one token are one.
+ * Wraps a verifier so that a token is verified once. The memories are keyed by the token's SHA-256. Refusals, where they
+ * are remembered at all, have a memory of their own, so that garbage cannot push out good verdicts. Concurrent
+ * verifications of one token are one.
  */
 export function remember(verifier: TokenVerifier, options: RememberOptions): Remembering {
-  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, clock } = options;
+  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock } = options;
   const holds = options.holds ?? (({ expiresAt = Number.POSITIVE_INFINITY }) => clock() < expiresAt);
-  const memory = new BoundedMemory<AccessToken>({ maxEntries, clock });
+  const holdsInOutage = options.holdsInOutage ?? (() => false);
+  const accepted = new BoundedMemory<AccessToken>({ maxEntries, clock });
+  const refused = new BoundedMemory<InvalidTokenReason>({ maxEntries, clock });
   const running = new Map<string, Promise<AccessToken>>();
 
   const recallKey = (key: string): AccessToken | undefined => {
-    const accessToken = memory.get(key);
-    if (accessToken === undefined || holds(accessToken)) return accessToken;
-    memory.delete(key);
-    return undefined;
+    const accessToken = accepted.get(key);
+    return accessToken !== undefined && holds(accessToken) ? accessToken : undefined;
   };
 
-  const verifyNow = async (key: string, token: string): Promise<AccessToken> => {
-    const verification = verifier.verify(token);
-    running.set(key, verification);
+  // Not current is what was forgotten meanwhile: then this verdict is already out of date.
+  const verifyNow = async (key: string, token: string, isCurrent: () => boolean): Promise<AccessToken> => {
     try {
-      const accessToken = await verification;
-      // Forgotten meanwhile: then this verdict is already out of date.
-      if (running.get(key) === verification) memory.set(key, accessToken, clock() + maxAge);
+      const accessToken = await verifyLater(verifier, token);
+      if (isCurrent()) accepted.set(key, accessToken, clock() + maxAge);
       return accessToken;
+    } catch (error) {
+      if (error instanceof InvalidTokenError && isCurrent()) {
+        accepted.delete(key);
+        refused.set(key, error.reason, clock() + negativeMaxAge);
+      }
+      const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
+      if (known === undefined || !holdsInOutage(known)) throw error;
+      return known;
     } finally {
-      if (running.get(key) === verification) running.delete(key);
+      if (isCurrent()) running.delete(key);
     }
   };
 
@@ -74,19 +84,39 @@ export function remember(verifier: TokenVerifier, options: RememberOptions): Rem
     recall: (token) => recallKey(digest(token)),
     verify: async (token) => {
       const key = digest(token);
-      return recallKey(key) ?? running.get(key) ?? verifyNow(key, token);
+      const known = recallKey(key);
+      if (known !== undefined) return known;
+      const reason = refused.get(key);
+      if (reason !== undefined) throw new InvalidTokenError(reason);
+      const same = running.get(key);
+      if (same !== undefined) return same.catch(joined);
+      const verification: Promise<AccessToken> = verifyNow(key, token, () => running.get(key) === verification);
+      running.set(key, verification);
+      return verification;
     },
     forget: (token) => {
       const key = digest(token);
       running.delete(key);
-      memory.delete(key);
+      accepted.delete(key);
+      refused.delete(key);
       return verifier.forget?.(token);
     },
     close: () => {
-      memory.clear();
+      accepted.clear();
+      refused.clear();
       return verifier.close?.();
     },
   };
+}
+
+// Async, so that a verifier that throws instead of rejecting is no special case.
+async function verifyLater(verifier: TokenVerifier, token: string): Promise<AccessToken> {
+  return verifier.verify(token);
+}
+
+// An error is written to by the middleware that answers with it, so no two requests share one.
+function joined(error: unknown): never {
+  throw error instanceof InvalidTokenError ? new InvalidTokenError(error.reason, { cause: error.cause }) : error;
 }
 
 // What is no string has no digest of a string's, and is then refused by the verifier.

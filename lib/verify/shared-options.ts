@@ -1,6 +1,17 @@
 import type { Fetch } from '../issuer/http.js';
-import { callable, flag, type Rules, texts } from '../options.js';
+import { isSecureUrl, parseUrl } from '../issuer/url.js';
+import { callable, flag, misfit, type Rule, type Rules, text, texts } from '../options.js';
+import type { Store } from '../store/store.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
+
+/** A signature algorithm of RFC 7518 §3.1, RFC 8037 §3.1 or RFC 9864 §2.2. `none` is not one. */
+export type AsymmetricAlgorithm =
+  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519';
+
+export const ASYMMETRIC: readonly AsymmetricAlgorithm[] = [
+  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
+  ...(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
+];
 
 /** What verifiers of all kinds take. */
 export interface SharedVerifierOptions {
@@ -28,3 +39,51 @@ export const systemClock = (): number => Date.now() / 1000;
 
 /** The global `fetch`, looked up at each call so that instrumentation that replaces it is heeded. */
 export const globalFetch: Fetch = (url, init) => fetch(url, init);
+
+export const issuerRule = text(
+  'the issuer as its tokens spell it in "iss"',
+  'Pass a string such as "https://auth.example.com".',
+);
+
+export const audienceRule: Rule<string | readonly string[] | false> = {
+  expected: 'a non-empty string, an array of them, or false',
+  fix: 'Pass the identifier of this API as its issuer knows it, or audience: false to accept tokens meant for any API.',
+  parse: (value) => {
+    if (value === false) return false;
+    if (typeof value === 'string') return value === '' ? undefined : [value];
+    return texts('', '').parse(value, '');
+  },
+};
+
+const STORE_METHODS = ['get', 'set', 'add', 'delete'] as const;
+
+export const storeRule: Rule<Store> = {
+  expected: `a Store: an object with the functions ${STORE_METHODS.join(', ')}`,
+  fix: 'See the type Store for what each of them does.',
+  parse: (value) => {
+    if (typeof value !== 'object' || value === null) return undefined;
+    const members = value as Record<string, unknown>;
+    return STORE_METHODS.every((name) => typeof members[name] === 'function') ? (value as Store) : undefined;
+  },
+};
+
+export const SECURE_FIX = 'Use https:, or set allowInsecureHttp: true where the network in between is trusted.';
+
+/** An issuer whose documents nobody fetches may be any string, but one that is an `http:` URL is held to the same rule. */
+export function checkIssuerUrl(
+  where: string,
+  issuer: string,
+  isFetchedFrom: boolean,
+  allowInsecureHttp: boolean,
+): void {
+  if ((isFetchedFrom || issuer.startsWith('http:')) && !isIssuerUrl(issuer, allowInsecureHttp)) {
+    const expected = 'an https: URL without user, query and fragment (http: on loopback)';
+    throw misfit(`${where}: issuer`, { expected, fix: SECURE_FIX }, issuer);
+  }
+}
+
+// RFC 8414 §2: a URL that uses the https scheme and has no query or fragment components.
+function isIssuerUrl(issuer: string, allowInsecureHttp: boolean): boolean {
+  const url = parseUrl(issuer);
+  return isSecureUrl(issuer, allowInsecureHttp) && url?.search === '' && url.hash === '';
+}

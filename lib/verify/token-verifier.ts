@@ -1,6 +1,12 @@
 import type { KeysHealth } from '../issuer/keys.js';
 import type { AccessToken } from '../token/access-token.js';
 
+/** The state of what a verifier rests on. */
+export interface VerifierHealth extends Partial<KeysHealth> {
+  /** By issuer, where there are several. */
+  readonly issuers?: Readonly<Record<string, VerifierHealth>>;
+}
+
 /**
  * Says what a token is worth. A user's own verifier is one function, `verify`; all else is optional. A cache, a choice
  * of issuer, an audit log *are* verifiers or *wrap* one.
@@ -12,13 +18,15 @@ export interface TokenVerifier {
    */
   verify(token: string): Promise<AccessToken>;
   /** Whose tokens these are: the `iss` they carry. */
-  readonly issuer?: string;
+  readonly issuer?: string | undefined;
+  /** Whether it also takes tokens that are no JWT. @default false where it has an `issuer` */
+  readonly takesOpaqueTokens?: boolean;
   /** The remembered `AccessToken`, at once and without a promise, or `undefined`. */
   recall?(token: string): AccessToken | undefined;
   /** Warms up at boot. Rejects with an `UpstreamError` where what is needed cannot be had. */
   ready?(): Promise<void>;
   /** Age and freshness of keys, for a readiness probe. */
-  health?(): KeysHealth;
+  health?(): VerifierHealth;
   /** Drops what is remembered of one token. */
   forget?(token: string): void | Promise<void>;
   /** Ends timers and open exchanges. */

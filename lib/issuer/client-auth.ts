@@ -1,0 +1,141 @@
+import { randomUUID } from 'node:crypto';
+import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose';
+
+/** How the API proves to the authorization server who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2, RFC 7662 §2.1). */
+export type ClientAuthentication =
+  | 'client_secret_basic'
+  | 'client_secret_post'
+  | 'tls_client_auth'
+  | {
+      /** A JWK, PKCS #8 in PEM, or a CryptoKey that may sign. */
+      readonly privateKey: JWK | string | CryptoKey;
+      /** What it signs with, such as `'ES256'`. */
+      readonly algorithm: string;
+    }
+  | {
+      /** Gives the access token that the introspection endpoint wants to see. Asked at each call: keep it yourself. */
+      readonly bearerToken: () => string | Promise<string>;
+    };
+
+/** A secret, or a function that gives the one that is current. */
+export type ClientSecret = string | (() => string | Promise<string>);
+
+/** What authentication adds to a request. */
+export interface AuthenticationParts {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly form: Readonly<Record<string, string>>;
+}
+
+export interface ClientAuthOptions {
+  readonly clientId: string | undefined;
+  readonly clientSecret: ClientSecret | undefined;
+  readonly clientAuthentication: ClientAuthentication;
+  /** Who the assertion is for: the issuer, or the endpoint where no issuer is configured. */
+  readonly audience: string | undefined;
+  /** Seconds since the epoch. */
+  readonly clock: () => number;
+}
+
+/** How long an assertion of ours is good for: only as long as one request takes. Seconds. */
+const ASSERTION_LIFETIME = 60;
+/** Least time between two questions for a secret: callers may be able to make the server refuse us. Seconds. */
+const SECRET_COOLDOWN = 5;
+
+/** Authenticates the API at the authorization server. Holds secrets and shows them to nobody else. */
+export class ClientAuth {
+  readonly #options: ClientAuthOptions;
+  #secret: Promise<string> | undefined;
+  #secretAskedAt = Number.NEGATIVE_INFINITY;
+  #key: Promise<CryptoKey | Uint8Array> | undefined;
+
+  constructor(options: ClientAuthOptions) {
+    this.#options = options;
+  }
+
+  /** The parts that a request to this endpoint needs. Rejects where a secret or a key cannot be had. */
+  async authenticate(endpoint: string): Promise<AuthenticationParts> {
+    const { clientId = '', clientAuthentication: method } = this.#options;
+    if (method === 'tls_client_auth') return { headers: {}, form: { client_id: clientId } };
+    if (method === 'client_secret_post') {
+      return { headers: {}, form: { client_id: clientId, client_secret: await this.#currentSecret() } };
+    }
+    if (method === 'client_secret_basic') {
+      const credentials = `${formEncode(clientId)}:${formEncode(await this.#currentSecret())}`;
+      return { headers: { Authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }, form: {} };
+    }
+    if ('bearerToken' in method) {
+      const token = assertText(await method.bearerToken(), 'bearerToken');
+      return { headers: { Authorization: `Bearer ${token}` }, form: {} };
+    }
+    return { headers: {}, form: await this.#assertion(method, endpoint) };
+  }
+
+  /**
+   * The server refused our credentials: whether there may be others by now. A secret that was rotated is asked for
+   * again, but not for every caller whose token the server dislikes.
+   */
+  mayHaveChanged(): boolean {
+    if (typeof this.#options.clientSecret !== 'function') return false;
+    if (this.#options.clock() < this.#secretAskedAt + SECRET_COOLDOWN) return false;
+    this.#secret = undefined;
+    return true;
+  }
+
+  #currentSecret(): Promise<string> {
+    if (this.#secret !== undefined) return this.#secret;
+    this.#secretAskedAt = this.#options.clock();
+    const asked = askForSecret(this.#options.clientSecret);
+    this.#secret = asked;
+    asked.catch(() => {
+      if (this.#secret === asked) this.#secret = undefined;
+    });
+    return asked;
+  }
+
+  // RFC 7523 §3: issuer and subject are the client; fresh `jti`, short `exp`.
+  async #assertion(
+    { privateKey, algorithm }: { privateKey: JWK | string | CryptoKey; algorithm: string },
+    endpoint: string,
+  ): Promise<Record<string, string>> {
+    const { clientId = '', audience, clock } = this.#options;
+    this.#key ??= importPrivateKey(privateKey, algorithm);
+    const now = Math.floor(clock());
+    const kid = typeof privateKey === 'object' && isJwk(privateKey) ? privateKey.kid : undefined;
+    const assertion = await new SignJWT({ jti: randomUUID() })
+      .setProtectedHeader({ alg: algorithm, ...(kid === undefined ? {} : { kid }) })
+      .setIssuer(clientId)
+      .setSubject(clientId)
+      .setAudience(audience ?? endpoint)
+      .setIssuedAt(now)
+      .setExpirationTime(now + ASSERTION_LIFETIME)
+      .sign(await this.#key);
+    return {
+      client_id: clientId,
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: assertion,
+    };
+  }
+}
+
+async function askForSecret(secret: ClientSecret | undefined): Promise<string> {
+  return assertText(typeof secret === 'function' ? await secret() : secret, 'clientSecret');
+}
+
+function assertText(value: unknown, what: string): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new TypeError(`${what} gave no text`);
+}
+
+async function importPrivateKey(key: JWK | string | CryptoKey, algorithm: string): Promise<CryptoKey | Uint8Array> {
+  if (typeof key === 'string') return importPKCS8(key, algorithm);
+  return isJwk(key) ? importJWK(key, algorithm) : key;
+}
+
+function isJwk(key: JWK | CryptoKey): key is JWK {
+  return 'kty' in key;
+}
+
+// RFC 6749 §2.3.1 and appendix B: application/x-www-form-urlencoded, before base64.
+function formEncode(value: string): string {
+  return new URLSearchParams([['', value]]).toString().slice(1);
+}

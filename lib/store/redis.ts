@@ -1,0 +1,79 @@
+import { ConfigurationError } from '../errors.js';
+import { describe, readOptions, type Rules, seconds, text } from '../options.js';
+import { withDeadline } from './deadline.js';
+import type { Store } from './store.js';
+
+/** What is used of a client of the `redis` package (`createClient`, `createCluster`). */
+export interface RedisClient {
+  get(key: string): Promise<unknown>;
+  set(key: string, value: string, options: { PX: number; NX?: true }): Promise<unknown>;
+  del(key: string): Promise<unknown>;
+  /** `false` while it is not connected: commands would wait in a queue. */
+  readonly isReady?: boolean;
+}
+
+/** What `redisStore` takes beside the client. */
+export interface RedisStoreOptions {
+  /** Put before every key. @default 'express-resource-server:' */
+  prefix?: string;
+  /** Deadline for one command. Seconds, 0.01 to 60. @default 0.5 */
+  timeout?: number;
+}
+
+const rules: Rules<RedisStoreOptions> = {
+  prefix: text('a non-empty string', 'Leave it out for "express-resource-server:".'),
+  timeout: seconds(0.01, 60, 'Leave it out for 0.5.'),
+};
+
+/**
+ * A store in Redis, through the official client that the application hands in, connects and closes. Every value carries
+ * its lifetime; keys are digests behind the prefix. A command that is not answered in time is a rejection, as is every
+ * command while the client is not connected: nothing waits for Redis.
+ *
+ * @throws ConfigurationError for something that is no client, or an option that is unknown or wrong.
+ */
+export function redisStore(client: RedisClient, options: RedisStoreOptions = {}): Store {
+  const { prefix = 'express-resource-server:', timeout = 0.5 } = readOptions<RedisStoreOptions>(
+    'redisStore',
+    options,
+    rules,
+  );
+  assertClient(client);
+  const call = async <T>(command: () => Promise<T>): Promise<T> => {
+    if (client.isReady === false) throw new Error('the Redis client is not connected');
+    return withDeadline(command(), timeout, 'Redis');
+  };
+  return {
+    get: async (key) => parse(await call(() => client.get(prefix + key))),
+    set: async (key, value, lifetime) => {
+      await call(() => client.set(prefix + key, JSON.stringify(value), { PX: milliseconds(lifetime) }));
+    },
+    add: async (key, lifetime) => {
+      const answer = await call(() => client.set(prefix + key, '1', { PX: milliseconds(lifetime), NX: true }));
+      return answer !== null;
+    },
+    delete: async (key) => {
+      await call(() => client.del(prefix + key));
+    },
+  };
+}
+
+// A lifetime in Redis is a whole number and at least 1.
+function milliseconds(lifetime: number): number {
+  return Math.max(1, Math.ceil(lifetime * 1000));
+}
+
+function parse(value: unknown): unknown {
+  return typeof value === 'string' ? JSON.parse(value) : undefined;
+}
+
+function assertClient(client: unknown): asserts client is RedisClient {
+  const members = typeof client === 'object' && client !== null ? (client as Record<string, unknown>) : {};
+  if (['get', 'set', 'del'].every((name) => typeof members[name] === 'function')) return;
+  throw new ConfigurationError({
+    option: 'redisStore: client',
+    expected: 'a client of the redis package',
+    got: describe(client),
+    fix: 'Pass what createClient(...) gives, after connect().',
+  });
+}

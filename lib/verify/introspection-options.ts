@@ -1,0 +1,267 @@
+import { type ClientAuthentication, ClientAuth, type ClientSecret } from '../issuer/client-auth.js';
+import type { HttpOptions } from '../issuer/http.js';
+import { ConfigurationError } from '../errors.js';
+import { RemoteKeys } from '../issuer/keys.js';
+import { isSecureUrl } from '../issuer/url.js';
+import { count, flag, group, misfit, readOptions, type Rule, type Rules, seconds, text } from '../options.js';
+import type { Store } from '../store/store.js';
+import type { ClaimMapping } from '../token/access-token.js';
+import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
+import { Introspector, type SignedResponseRules } from './introspector.js';
+import { type CacheOptions, cacheRules } from './remember.js';
+import {
+  ASYMMETRIC,
+  type AsymmetricAlgorithm,
+  audienceRule,
+  checkIssuerUrl,
+  globalFetch,
+  issuerRule,
+  type SharedVerifierOptions,
+  sharedRules,
+  storeRule,
+  systemClock,
+} from './shared-options.js';
+
+/** How verdicts of the authorization server are remembered. */
+export interface IntrospectionCacheOptions extends CacheOptions {
+  /** How long a positive verdict is remembered at most; never past `exp`. Seconds, 1 to 86,400. @default 60 */
+  maxAge?: number;
+  /** How long a negative verdict is remembered. Seconds, 0 (never) to 3,600. @default 10 */
+  negativeMaxAge?: number;
+}
+
+/** What `introspectionVerifier` takes. */
+export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
+  /**
+   * Whose tokens these are. The endpoint is found by its metadata unless `introspectionEndpoint` is given; an `iss` in the
+   * answer must be exactly this.
+   */
+  issuer?: string;
+  /** Where the authorization server is asked (RFC 7662 §2), instead of discovery. */
+  introspectionEndpoint?: string;
+  /** The API's own id at the authorization server. Required unless it authenticates with `{ bearerToken }`. */
+  clientId?: string;
+  /**
+   * The API's own secret. A function is asked again when the server refuses our credentials, so that a secret can be
+   * rotated without a restart; it is asked at most every 5 seconds for that reason.
+   */
+  clientSecret?: ClientSecret;
+  /**
+   * How the API authenticates: with `'client_secret_basic'` or `'client_secret_post'` (RFC 6749 §2.3.1),
+   * `'tls_client_auth'` (RFC 8705 §2, the certificate is `fetch`'s), `{ privateKey, algorithm }` (`private_key_jwt`, RFC
+   * 7523 §2.2) or `{ bearerToken }` (RFC 7662 §2.1). @default 'client_secret_basic'
+   */
+  clientAuthentication?: ClientAuthentication;
+  /** This API's own identifiers: `aud` of the answer must hold at least one. `false` accepts any, and none. */
+  audience: string | readonly string[] | false;
+  /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
+  signedResponse?: boolean;
+  /** Deadline for one exchange, body included. Seconds, 0.1 to 60. @default 5 */
+  timeout?: number;
+  /** Cap on one answer. Bytes, 1,024 to 16,777,216. @default 1048576 */
+  maxBytes?: number;
+  /**
+   * How long a known-good verdict still stands, once `cache.maxAge` is over, while the server cannot be asked; never past
+   * `exp`. Seconds, 0 (never) to 86,400. @default 0
+   */
+  maxStale?: number;
+  /** Where verdicts are shared between processes. @default none: each process remembers its own */
+  store?: Store;
+  /** How verdicts are remembered; `false` asks at every request. */
+  cache?: IntrospectionCacheOptions | false;
+}
+
+const cacheGroup = group<IntrospectionCacheOptions>({
+  ...cacheRules,
+  negativeMaxAge: seconds(0, 3_600, 'Leave it out for 10; 0 turns it off.'),
+});
+
+const secretFix = 'Read it from where secrets are kept, or pass a function that does.';
+
+export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
+  ...sharedRules,
+  issuer: issuerRule,
+  introspectionEndpoint: text('an absolute URL', 'Leave it out to find it by the metadata of the issuer.', (value) =>
+    URL.canParse(value),
+  ),
+  clientId: text('the id of this API at the authorization server', 'Register the API there as a client.'),
+  clientSecret: {
+    expected: 'a non-empty string, or a function that gives one',
+    fix: secretFix,
+    secret: true,
+    parse: (value) =>
+      typeof value === 'function' || (typeof value === 'string' && value !== '') ? (value as ClientSecret) : undefined,
+  },
+  clientAuthentication: {
+    expected:
+      "'client_secret_basic', 'client_secret_post', 'tls_client_auth', { privateKey, algorithm } or { bearerToken }",
+    fix: 'Use what the authorization server has registered for this API.',
+    secret: true,
+    parse: parseClientAuthentication,
+  },
+  audience: audienceRule,
+  signedResponse: flag('Set it to true where the authorization server signs its answers for this API.'),
+  timeout: seconds(0.1, 60, 'Leave it out for 5.'),
+  maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
+  maxStale: seconds(0, 86_400, 'Leave it out for 0.'),
+  store: storeRule,
+  cache: {
+    expected: `false, or ${cacheGroup.expected}`,
+    fix: 'Leave it out to remember verdicts for 60 seconds, or turn it off with false.',
+    parse: (value, path) => (value === false ? false : cacheGroup.parse(value, path)),
+  } satisfies Rule<IntrospectionCacheOptions | false>,
+};
+
+function parseClientAuthentication(value: unknown): ClientAuthentication | undefined {
+  const names = ['client_secret_basic', 'client_secret_post', 'tls_client_auth'] as const;
+  if (typeof value === 'string') return names.find((name) => name === value);
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { privateKey, algorithm, bearerToken, ...others } = value as Record<string, unknown>;
+  if (Object.keys(others).length > 0) return undefined;
+  if (privateKey === undefined) {
+    return typeof bearerToken === 'function' && algorithm === undefined ? (value as ClientAuthentication) : undefined;
+  }
+  const isKey =
+    (typeof privateKey === 'string' && privateKey !== '') || (typeof privateKey === 'object' && privateKey !== null);
+  const isKnown = ASYMMETRIC.some((each) => each === algorithm);
+  return isKey && isKnown && bearerToken === undefined ? (value as ClientAuthentication) : undefined;
+}
+
+/** The options, checked and complete. */
+export interface IntrospectionSettings extends ClaimMapping {
+  readonly issuer: string | undefined;
+  /** What stands for the issuer where neither options nor answer name it. */
+  readonly server: string;
+  readonly isSigned: boolean;
+  readonly audience: readonly string[] | false;
+  readonly introspector: Introspector;
+  /** Where documents of the issuer's are needed. */
+  readonly remote: RemoteKeys | undefined;
+  /** What the answers depend on beside the token. */
+  readonly scope: readonly string[];
+  readonly timeout: number;
+  readonly maxStale: number;
+  readonly store: Store | undefined;
+  readonly cache: Required<IntrospectionCacheOptions> | false;
+  readonly clock: () => number;
+}
+
+export function readIntrospectionOptions(given: IntrospectionVerifierOptions): IntrospectionSettings {
+  const where = 'introspectionVerifier';
+  const options = readOptions<Partial<IntrospectionVerifierOptions>>(where, given, introspectionVerifierRules);
+  const { issuer, audience, introspectionEndpoint, clientId, timeout = 5, clock = systemClock, cache = {} } = options;
+  if (audience === undefined) throw misfit(`${where}: audience`, audienceRule, undefined);
+  checkAddresses(where, options);
+  checkCredentials(where, options);
+  checkMemory(where, options);
+  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
+  const remote = makeRemote(options, http, clock);
+  const endpoint = (): Promise<string> => findEndpoint(introspectionEndpoint, remote);
+  const clientAuth = new ClientAuth({
+    clientId,
+    clientSecret: options.clientSecret,
+    clientAuthentication: options.clientAuthentication ?? 'client_secret_basic',
+    audience: issuer,
+    clock,
+  });
+  const signed = options.signedResponse === true ? signedRules(issuer, clientId, remote) : undefined;
+  return {
+    issuer,
+    server: introspectionEndpoint ?? '',
+    isSigned: signed !== undefined,
+    audience: audience === false ? false : [audience].flat(),
+    introspector: new Introspector({ endpoint, clientAuth, http, signed, clock }),
+    remote,
+    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? ''],
+    timeout,
+    maxStale: options.maxStale ?? 0,
+    store: options.store,
+    cache: cache === false ? false : { maxEntries: 10_000, maxAge: 60, negativeMaxAge: 10, ...cache },
+    clock,
+    clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
+    scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
+  };
+}
+
+function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerifierOptions>): void {
+  if (store === undefined || cache !== false) return;
+  throw new ConfigurationError({
+    option: `${where}: store`,
+    expected: 'none, because cache is false',
+    got: 'one',
+    fix: 'Remove it, or leave cache out so that verdicts are remembered and shared.',
+  });
+}
+
+function checkAddresses(where: string, options: Partial<IntrospectionVerifierOptions>): void {
+  const { issuer, introspectionEndpoint, allowInsecureHttp = false } = options;
+  if (issuer === undefined && introspectionEndpoint === undefined) {
+    throw misfit(`${where}: issuer`, issuerRule, undefined);
+  }
+  const needsDocuments = introspectionEndpoint === undefined || options.signedResponse === true;
+  if (issuer !== undefined) checkIssuerUrl(where, issuer, needsDocuments, allowInsecureHttp);
+  if (introspectionEndpoint !== undefined && !isSecureUrl(introspectionEndpoint, allowInsecureHttp)) {
+    const fix = 'The token and our credentials go there. Use https:, or allowInsecureHttp: true on a trusted network.';
+    throw misfit(
+      `${where}: introspectionEndpoint`,
+      { expected: 'an https: URL (http: on loopback)', fix },
+      introspectionEndpoint,
+    );
+  }
+  if (options.signedResponse === true && issuer === undefined) {
+    throw misfit(`${where}: issuer`, { ...issuerRule, fix: 'The answers are verified with its keys.' }, undefined);
+  }
+}
+
+function checkCredentials(where: string, options: Partial<IntrospectionVerifierOptions>): void {
+  const { clientId, clientSecret, clientAuthentication: method = 'client_secret_basic' } = options;
+  const { clientId: idRule, clientSecret: secretRule } = introspectionVerifierRules;
+  const needsId = typeof method === 'string' || 'privateKey' in method || options.signedResponse === true;
+  if (needsId && clientId === undefined) throw misfit(`${where}: clientId`, idRule, undefined);
+  const needsSecret = method === 'client_secret_basic' || method === 'client_secret_post';
+  if (needsSecret && clientSecret === undefined) throw misfit(`${where}: clientSecret`, secretRule, undefined);
+  if (!needsSecret && clientSecret !== undefined) {
+    throw new ConfigurationError({
+      option: `${where}: clientSecret`,
+      expected: 'none, because clientAuthentication does not use it',
+      got: 'one',
+      fix: 'Remove it, or choose another clientAuthentication.',
+    });
+  }
+}
+
+function makeRemote(
+  options: Partial<IntrospectionVerifierOptions>,
+  http: HttpOptions,
+  clock: () => number,
+): RemoteKeys | undefined {
+  const { issuer, introspectionEndpoint, signedResponse = false } = options;
+  if (issuer === undefined || (introspectionEndpoint !== undefined && !signedResponse)) return undefined;
+  return new RemoteKeys({
+    issuer,
+    jwksUri: undefined,
+    allowInsecureHttp: options.allowInsecureHttp ?? false,
+    http,
+    refreshInterval: undefined,
+    cooldown: 30,
+    maxStale: 86_400,
+    snapshot: undefined,
+    needsKeys: signedResponse,
+    clock,
+  });
+}
+
+async function findEndpoint(configured: string | undefined, remote: RemoteKeys | undefined): Promise<string> {
+  const found = configured ?? (await remote?.metadata())?.introspection_endpoint;
+  if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be asked');
+  return found;
+}
+
+function signedRules(
+  issuer: string | undefined,
+  clientId: string | undefined,
+  keys: RemoteKeys | undefined,
+): SignedResponseRules | undefined {
+  if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
+  return { issuer, clientId, keys, algorithms: new Set<AsymmetricAlgorithm>(ASYMMETRIC) };
+}

@@ -1,0 +1,158 @@
+import { InvalidTokenError, UpstreamError } from '../errors.js';
+import { Backoff } from '../issuer/backoff.js';
+import type { ClientAuth } from '../issuer/client-auth.js';
+import { type Answer, fetchAnswer, HttpError, type HttpOptions, parseObject } from '../issuer/http.js';
+import type { KeySource } from '../issuer/keys.js';
+import { claim, type Claims, readAudience } from '../token/claims.js';
+import { type ParsedJwt, parseJwt } from '../token/jwt.js';
+import { checkTimes } from './claim-checks.js';
+import { findSigner } from './signer.js';
+
+/** Tells what the authorization server says of a token: an introspection response (RFC 7662 §2.2), `active` true or false. */
+export interface TokenInfoSource {
+  ask(token: string): Promise<TokenInfo>;
+}
+
+export interface TokenInfo {
+  readonly response: Claims & { readonly active: boolean };
+  /** When the server was asked. Seconds since the epoch. */
+  readonly askedAt: number;
+}
+
+/** What a signed answer must be (RFC 9701 §5). */
+export interface SignedResponseRules {
+  readonly keys: KeySource;
+  readonly issuer: string;
+  /** Who the answer is for: our client id. */
+  readonly clientId: string;
+  readonly algorithms: ReadonlySet<string>;
+}
+
+export interface IntrospectorOptions {
+  readonly endpoint: () => Promise<string>;
+  readonly clientAuth: ClientAuth;
+  readonly http: HttpOptions;
+  /** `undefined` where the answer is plain JSON. */
+  readonly signed: SignedResponseRules | undefined;
+  /** Seconds since the epoch. */
+  readonly clock: () => number;
+}
+
+const SIGNED_TYPE = 'application/token-introspection+jwt';
+/** How old a signed answer may be, and how far clocks may differ. Seconds. */
+const SIGNED_TIMES = { clockTolerance: 5, maxTokenAge: 300 };
+
+/**
+ * Asks the introspection endpoint. What is wrong with the server, the network or our own credentials is an
+ * `UpstreamError` and never the caller's fault. Only a server that cannot be reached is left alone for a while: an error
+ * that it answers may be about this one token, and one caller must not cut off the others.
+ */
+export class Introspector implements TokenInfoSource {
+  readonly #options: IntrospectorOptions;
+  readonly #backoff: Backoff;
+  readonly #closing = new AbortController();
+  #isProbing = false;
+
+  constructor(options: IntrospectorOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff(options.clock);
+  }
+
+  async ask(token: string): Promise<TokenInfo> {
+    const isDoubtful = this.#backoff.failures > 0;
+    if (isDoubtful && (this.#isProbing || this.#backoff.wait > 0)) throw this.#unavailable(undefined);
+    this.#isProbing = isDoubtful;
+    try {
+      const askedAt = this.#options.clock();
+      const answer = await this.#post(token);
+      this.#backoff.succeeded();
+      return { response: await this.#read(answer), askedAt };
+    } catch (error) {
+      if (error instanceof HttpError) this.#note(error);
+      throw error instanceof UpstreamError ? error : this.#unavailable(error);
+    } finally {
+      if (isDoubtful) this.#isProbing = false;
+    }
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #post(token: string): Promise<Answer> {
+    try {
+      return await this.#postOnce(token);
+    } catch (error) {
+      const isRefused = error instanceof HttpError && [400, 401, 403].includes(error.status ?? 0);
+      if (!isRefused || !this.#options.clientAuth.mayHaveChanged()) throw error;
+    }
+    return this.#postOnce(token);
+  }
+
+  async #postOnce(token: string): Promise<Answer> {
+    const { clientAuth, http, signed } = this.#options;
+    const endpoint = await this.#options.endpoint();
+    const { headers, form } = await clientAuth.authenticate(endpoint);
+    return fetchAnswer(endpoint, http, this.#closing.signal, {
+      method: 'POST',
+      headers: {
+        Accept: signed === undefined ? 'application/json' : SIGNED_TYPE,
+        'Content-Type': 'application/x-www-form-urlencoded',
+        ...headers,
+      },
+      body: new URLSearchParams({ token, token_type_hint: 'access_token', ...form }).toString(),
+    });
+  }
+
+  async #read({ body, type }: Answer): Promise<TokenInfo['response']> {
+    const { signed } = this.#options;
+    if (signed !== undefined && type !== SIGNED_TYPE) throw new HttpError('invalid', `the answer is of type ${type}`);
+    const response = signed === undefined ? parseObject(body) : await this.#readSigned(body, signed);
+    const active = response === undefined ? undefined : claim(response, 'active');
+    // RFC 7662 §2.2: a boolean. Anything else is no introspection response, whatever it looks like.
+    if (response === undefined || typeof active !== 'boolean') {
+      throw new HttpError('invalid', 'the answer is no introspection response');
+    }
+    return { ...response, active };
+  }
+
+  async #readSigned(body: string, signed: SignedResponseRules): Promise<Claims | undefined> {
+    const jwt = parseSigned(body, this.#options.http.maxBytes);
+    const { header, claims } = jwt;
+    const isOurs =
+      header.typ?.toLowerCase().replace(/^application\//, '') === 'token-introspection+jwt' &&
+      signed.algorithms.has(header.alg) &&
+      header.crit === undefined &&
+      claim(claims, 'iss') === signed.issuer &&
+      typeof claim(claims, 'iat') === 'number' &&
+      readAudience(claims).includes(signed.clientId);
+    if (!isOurs)
+      throw new HttpError('invalid', 'the signed answer is not of this issuer, for us, or of the right form');
+    try {
+      checkTimes(claims, SIGNED_TIMES, this.#options.clock());
+      await findSigner(jwt, signed.keys);
+    } catch (cause) {
+      if (!(cause instanceof InvalidTokenError)) throw cause;
+      throw new HttpError('invalid', 'the signed answer does not verify', { cause });
+    }
+    const info = claim(claims, 'token_introspection');
+    return typeof info === 'object' && info !== null && !Array.isArray(info) ? (info as Claims) : undefined;
+  }
+
+  #note(error: HttpError): void {
+    if (error.failure === 'unreachable' || error.failure === 'timeout') this.#backoff.failed();
+    else this.#backoff.succeeded();
+  }
+
+  #unavailable(cause: unknown): UpstreamError {
+    return new UpstreamError('introspection_unavailable', this.#backoff.wait, { cause });
+  }
+}
+
+function parseSigned(body: string, maxBytes: number): ParsedJwt {
+  try {
+    return parseJwt(body, maxBytes);
+  } catch (cause) {
+    throw new HttpError('invalid', 'the signed answer is no JWT', { cause });
+  }
+}

@@ -1,0 +1,133 @@
+import { hash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Backoff } from '../issuer/backoff.js';
+import { withDeadline } from '../store/deadline.js';
+import type { Store } from '../store/store.js';
+import { claim, type Claims } from '../token/claims.js';
+import type { TokenInfo, TokenInfoSource } from './introspector.js';
+
+export interface SharedTokenInfoOptions {
+  readonly store: Store;
+  /** What the answers depend on beside the token: server and client. */
+  readonly scope: readonly string[];
+  /** How long a positive answer is shared. Seconds. */
+  readonly maxAge: number;
+  /** How long a negative answer is shared. Seconds. */
+  readonly negativeMaxAge: number;
+  /** How long one question to the server takes at most. Seconds. */
+  readonly askTimeout: number;
+  /** Seconds since the epoch. */
+  readonly clock: () => number;
+}
+
+/** Deadline for one call of the store. Seconds. */
+const STORE_TIMEOUT = 1;
+/** How often one process looks whether another has its answer. Milliseconds. */
+const LOOK_INTERVAL = 25;
+
+/**
+ * Shares the answers of the authorization server between processes: what one has asked, all know. The store is a help
+ * and no more; where it cannot be had, each process asks for itself, and tries the store again after a while.
+ */
+export class SharedTokenInfo implements TokenInfoSource {
+  readonly #source: TokenInfoSource;
+  readonly #options: SharedTokenInfoOptions;
+  readonly #prefix: string;
+  readonly #backoff: Backoff;
+
+  constructor(source: TokenInfoSource, options: SharedTokenInfoOptions) {
+    this.#source = source;
+    this.#options = options;
+    this.#backoff = new Backoff(options.clock);
+    this.#prefix = `introspection:${hash('sha256', JSON.stringify(options.scope), 'base64url').slice(0, 16)}`;
+  }
+
+  async ask(token: string): Promise<TokenInfo> {
+    const key = this.#key(token);
+    const known = await this.#recall(key);
+    if (known !== undefined) return known;
+    const lock = `${key}:lock`;
+    const isFirst = await this.#call((store) => store.add(lock, Math.ceil(this.#options.askTimeout) + 1));
+    if (isFirst === false) {
+      const told = await this.#waitForAnother(key, lock);
+      if (told !== undefined) return told;
+    }
+    try {
+      const info = await this.#source.ask(token);
+      await this.#save(key, info);
+      return info;
+    } finally {
+      if (isFirst === true) await this.#call((store) => store.delete(lock));
+    }
+  }
+
+  /** Drops what is shared of a token. Rejects where the store cannot be told: a revocation must not get lost. */
+  async forget(token: string): Promise<void> {
+    const { store } = this.#options;
+    await withDeadline(store.delete(this.#key(token)), STORE_TIMEOUT, 'the store');
+  }
+
+  #key(token: string): string {
+    return `${this.#prefix}:${hash('sha256', token, 'base64url')}`;
+  }
+
+  async #recall(key: string): Promise<TokenInfo | undefined> {
+    const saved = await this.#call((store) => store.get(key));
+    const info = readSaved(saved);
+    if (info === undefined) return undefined;
+    const age = this.#options.clock() - info.askedAt;
+    // An answer from the future is of a clock that cannot be trusted to let it end.
+    return age > -STORE_TIMEOUT * 60 && age < this.#lifetime(info) ? info : undefined;
+  }
+
+  async #save(key: string, info: TokenInfo): Promise<void> {
+    const { response, askedAt } = info;
+    const lifetime = this.#lifetime(info) - (this.#options.clock() - askedAt);
+    if (lifetime <= 0) return;
+    await this.#call((store) => store.set(key, { version: 1, response, askedAt }, lifetime));
+  }
+
+  #lifetime({ response, askedAt }: TokenInfo): number {
+    const { maxAge, negativeMaxAge } = this.#options;
+    if (!response.active) return negativeMaxAge;
+    const exp = claim(response, 'exp');
+    return typeof exp === 'number' ? Math.min(maxAge, exp - askedAt) : maxAge;
+  }
+
+  // Another process asks at this moment. Should it die over that, its lock ends by itself.
+  async #waitForAnother(key: string, lock: string): Promise<TokenInfo | undefined> {
+    const looks = (this.#options.askTimeout * 1000) / LOOK_INTERVAL;
+    for (let look = 0; look < looks; look++) {
+      await pause(LOOK_INTERVAL, undefined, { ref: false });
+      const told = await this.#recall(key);
+      if (told !== undefined) return told;
+      const isStillAsking = await this.#call(async (store) => (await store.get(lock)) !== undefined);
+      if (isStillAsking !== true) return this.#recall(key);
+    }
+    return undefined;
+  }
+
+  /** One call of the store; `undefined` where it cannot be had. */
+  async #call<T>(use: (store: Store) => Promise<T>): Promise<T | undefined> {
+    if (this.#backoff.wait > 0) return undefined;
+    try {
+      const value = await withDeadline(use(this.#options.store), STORE_TIMEOUT, 'the store');
+      this.#backoff.succeeded();
+      return value;
+    } catch {
+      // Nobody's failure but the store's: the server is asked instead.
+      this.#backoff.failed();
+      return undefined;
+    }
+  }
+}
+
+/** What comes out of a store is believed as little as what comes from the network. */
+function readSaved(saved: unknown): TokenInfo | undefined {
+  if (typeof saved !== 'object' || saved === null) return undefined;
+  const { version, response, askedAt } = saved as Record<string, unknown>;
+  if (version !== 1 || typeof askedAt !== 'number' || !Number.isFinite(askedAt)) return undefined;
+  if (typeof response !== 'object' || response === null || Array.isArray(response)) return undefined;
+  const active = claim(response as Claims, 'active');
+  return typeof active === 'boolean' ? { response: { ...response, active }, askedAt } : undefined;
+}
