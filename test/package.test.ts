@@ -80,7 +80,8 @@ const WAYS = [
 
 describe('the packed package', () => {
   it('holds what is built and the papers, and nothing else', () => {
-    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'docs/refusals.md', 'package.json'];
+    const docs = ['opaque-tokens', 'options', 'recipes', 'refusals', 'stores'].map((name) => `docs/${name}.md`);
+    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', ...docs, 'package.json'];
     expect(packed.filter((path) => !path.startsWith('dist/')).sort()).toEqual(papers);
     const isBuilt = (path: string): boolean => path.endsWith('.js') || path.endsWith('.d.ts');
     expect(packed.filter((path) => path.startsWith('dist/') && !isBuilt(path))).toEqual([]);
@@ -144,10 +145,18 @@ describe('the packed package', () => {
     async (file) => {
       const text = `
         import type { Request } from 'express';
-        import { jwtBearer, getAuth, type Auth } from '${NAME}';
+        import { jwtBearer, getAuth, introspectionBearer, redisStore, type Auth, type RedisClient } from '${NAME}';
         import '${NAME}/augment';
         export const middleware = jwtBearer({ issuer: 'https://auth.example.com', audience: false });
         export const read = (req: Request): (Auth | undefined)[] => [getAuth(req), req.auth];
+        export const sibling = (client: RedisClient, clientSecret: string) =>
+          introspectionBearer({
+            issuer: 'https://auth.example.com',
+            clientId: 'api',
+            clientSecret,
+            audience: false,
+            store: redisStore(client),
+          });
         // @ts-expect-error: the audience is never left out
         export const wrong = jwtBearer({ issuer: 'https://auth.example.com' });
       `;

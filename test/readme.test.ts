@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { STATUS_CODES } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileFunction } from 'node:vm';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import express, { type Express } from 'express';
 import supertest from 'supertest';
 import ts from 'typescript';
@@ -13,9 +14,14 @@ import { check, ROOT } from './types/check.js';
 const MINUTE = 60_000;
 const README = 'README.md';
 const REFUSALS = 'docs/refusals.md';
-const pages = [README, ...readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`)].filter((file) =>
-  file.endsWith('.md'),
-);
+const OPTIONS_PAGE = 'docs/options.md';
+const STORES = 'docs/stores.md';
+const pages = [
+  README,
+  'CHANGELOG.md',
+  'SECURITY.md',
+  ...readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`),
+].filter((file) => file.endsWith('.md'));
 const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 const readme = read(README);
 
@@ -84,6 +90,17 @@ describe('the snippets', () => {
   );
 });
 
+/** Runs a snippet as it stands; gives what it exports and the variables that are asked for. */
+function runSnippet(text: string, modules: Readonly<Record<string, unknown>>, variables = ''): Record<string, unknown> {
+  const { outputText } = ts.transpileModule(text, {
+    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
+  });
+  const program = compileFunction(`${outputText}; return { ...exports, ${variables} };`, ['require', 'exports']) as (
+    ...args: unknown[]
+  ) => Record<string, unknown>;
+  return program((name: string) => modules[name] ?? process.getBuiltinModule(name), {});
+}
+
 describe('the shortest program', () => {
   /** Runs it as it stands in the README, with a test issuer for the one that it names. */
   function run(issuer: string, audience: string, more = ''): Express {
@@ -91,14 +108,7 @@ describe('the shortest program', () => {
     const own = text
       .replace('https://auth.example.com', issuer)
       .replace("'https://api.example.com'", `'${audience}'${more}`);
-    const { outputText } = ts.transpileModule(own, {
-      compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
-    });
-    const modules: Readonly<Record<string, unknown>> = { express, 'express-resource-server': library };
-    const program = compileFunction(`${outputText}; return app;`, ['require', 'exports']) as (
-      ...args: unknown[]
-    ) => Express;
-    return program((name: string) => modules[name], {});
+    return runSnippet(own, { express, 'express-resource-server': library }, 'app').app as Express;
   }
 
   it('tells who is calling', async () => {
@@ -136,20 +146,36 @@ describe('the shortest program', () => {
 type Given = Readonly<Record<string, unknown>>;
 
 const issuer = 'https://auth.example.com';
+const call = (factory: (...args: never[]) => unknown, ...args: unknown[]): unknown =>
+  Reflect.apply(factory, undefined, args);
+const command = (): Promise<null> => Promise.resolve(null);
 const make = {
-  verifier: (given: Given): unknown =>
-    Reflect.apply(library.jwtVerifier, undefined, [{ issuer, audience: 'a', ...given }]),
-  bearer: (given: Given): unknown =>
-    Reflect.apply(library.bearer, undefined, [{ verify: () => Promise.reject(new Error()) }, given]),
+  jwtVerifier: (given: Given) => call(library.jwtVerifier, { issuer, audience: 'a', ...given }),
+  introspectionVerifier: (given: Given) =>
+    call(library.introspectionVerifier, { issuer, clientId: 'c', clientSecret: 's', audience: 'a', ...given }),
+  bearer: (given: Given) => call(library.bearer, { verify: () => Promise.reject(new Error()) }, given),
+  trustedIssuers: (given: Given) => call(library.trustedIssuers, () => undefined, given),
+  memoryStore: (given: Given) => call(library.memoryStore, given),
+  redisStore: (given: Given) => call(library.redisStore, { get: command, set: command, del: command }, given),
 };
 
 /** The tables of options, and how an option of each is given to the code. */
 const OPTIONS: readonly (readonly [heading: string, give: (options: Given) => unknown])[] = [
-  ['### Options of `jwtVerifier`', make.verifier],
-  ['### Options in `keys`', (keys) => make.verifier({ keys })],
-  ['### Options in `cache`', (cache) => make.verifier({ cache })],
-  ['### Options of `bearer`', make.bearer],
+  ['## `jwtVerifier`', make.jwtVerifier],
+  ['### `keys`', (keys) => make.jwtVerifier({ keys })],
+  ['### `cache`', (cache) => make.jwtVerifier({ cache })],
+  ['## `introspectionVerifier`', make.introspectionVerifier],
+  ['### `cache` of `introspectionVerifier`', (cache) => make.introspectionVerifier({ cache })],
+  ['## `bearer`', make.bearer],
+  ['## `trustedIssuers`', make.trustedIssuers],
+  ['## `memoryStore`', make.memoryStore],
+  ['## `redisStore`', make.redisStore],
 ];
+
+it('has a table for every heading of the page on options', () => {
+  const headings = [...read(OPTIONS_PAGE).matchAll(/^##+ .*$/gm)].map(([heading]) => heading);
+  expect(headings).toEqual(OPTIONS.map(([heading]) => heading));
+});
 
 /** What the code says of an option that it refuses; `undefined` where it takes it. */
 function problemWith(give: (options: Given) => unknown, options: Given): library.ConfigurationProblem | undefined {
@@ -163,7 +189,7 @@ function problemWith(give: (options: Given) => unknown, options: Given): library
 }
 
 describe.each(OPTIONS)('the table below "%s"', (heading, give) => {
-  const rows = rowsBelow(readme, heading);
+  const rows = rowsBelow(read(OPTIONS_PAGE), heading);
 
   it('names exactly the options that there are', () => {
     const known = problemWith(give, { 'no such option': 1 })
@@ -179,7 +205,7 @@ describe.each(OPTIONS)('the table below "%s"', (heading, give) => {
       const [, least, most] = / from (\d[\d.]*) to (\d[\d.]*)/.exec(problem?.expected ?? '') ?? [];
       expect(range.split(' to ').map(numberIn)).toEqual(least === undefined ? [0] : [Number(least), Number(most)]);
       const told = /^Leave it out for (.+)\.$/.exec(problem?.fix ?? '')?.[1] ?? '';
-      const number = /^\d+/.exec(told)?.[0];
+      const number = /^\d+(?:\.\d+)?/.exec(told)?.[0];
       if (number !== undefined) expect(numberIn(standard)).toBe(Number(number));
       else if (told !== '' && standard.includes('`')) {
         expect(named(standard)).toEqual(told.replaceAll('"', '').split(/, | and /));
@@ -196,6 +222,76 @@ describe.each(OPTIONS)('the table below "%s"', (heading, give) => {
         expect(problemWith(give, { [option]: value })?.option).toContain(option);
       }
     }
+  });
+});
+
+describe('the table of frequent options', () => {
+  it('names options that there are, of what it says', () => {
+    const known = {
+      jwtVerifier: optionsBelow('## `jwtVerifier`'),
+      verifiers: [...optionsBelow('## `jwtVerifier`'), ...optionsBelow('## `introspectionVerifier`')],
+      middlewares: optionsBelow('## `bearer`'),
+    };
+    for (const [names, of = ''] of rowsBelow(readme, '## Options')) {
+      const told = named(names).map((name) => name.replace(/:.*/, ''));
+      expect(known[of.replaceAll('`', '') as keyof typeof known]).toEqual(expect.arrayContaining(told));
+    }
+  });
+
+  const optionsBelow = (heading: string): string[] =>
+    rowsBelow(read(OPTIONS_PAGE), heading).map(([name]) => named(name)[0] ?? '');
+});
+
+describe('the table of client authentication', () => {
+  const rows = rowsBelow(read('docs/opaque-tokens.md'), '## Client authentication');
+
+  it('names exactly the methods that there are', () => {
+    const problem = problemWith(make.introspectionVerifier, { clientAuthentication: 'none' });
+    const known = problem?.expected.split(/, (?!algorithm)| or /);
+    expect(rows.map(([method]) => named(method)[0]).sort()).toEqual(known?.sort());
+  });
+});
+
+describe('the table of what a store does', () => {
+  it('names exactly the functions that are asked for', () => {
+    const problem = problemWith(make.introspectionVerifier, { store: {} });
+    const rows = rowsBelow(read(STORES), '## One of your own').map(([name]) => named(name)[0]?.replace(/\(.*/, ''));
+    expect(problem?.expected).toMatch(new RegExp(` ${rows.join(', ')}$`));
+  });
+});
+
+describe('the store of files', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'express-resource-server-'));
+  afterAll(() => {
+    rmSync(directory, { recursive: true });
+  });
+  const text = fenced(read(STORES), 'ts').find((each) => each.includes('function fileStore')) ?? '';
+  const { fileStore } = runSnippet(text, {}) as { fileStore: (directory: string) => library.Store };
+
+  it('keeps what is set for its lifetime, and knows nothing else', async () => {
+    const store = fileStore(directory);
+    await store.set('long:1', { keys: ['ä'] }, 60);
+    await store.set('short', 1, 0.001);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await store.set('deleted', 1, 60);
+    await store.delete('deleted');
+    await store.delete('never set');
+    const found = ['long:1', 'short', 'deleted', 'never set'].map((key) => store.get(key));
+    expect(await Promise.all(found)).toEqual([{ keys: ['ä'] }, undefined, undefined, undefined]);
+  });
+
+  it('lets an API start while the issuer is down', async () => {
+    const issuer = await startIssuer();
+    const options = { issuer: issuer.url, audience: issuer.audience, keySnapshot: fileStore(directory) };
+    const before = library.jwtVerifier(options);
+    await before.ready();
+    while (!readdirSync(directory).some((file) => /^keys.*json$/.test(file))) await new Promise(setImmediate);
+    await before.close();
+    const token = await issuer.issue();
+    await issuer.goDown();
+    const after = library.jwtVerifier(options);
+    expect((await after.verify(token)).clientId).toBe('client-1');
+    await after.close();
   });
 });
 
