@@ -10,9 +10,10 @@ import {
   type JWK,
 } from 'jose';
 import { answerWithFault, type Fault } from './faults.js';
+import { TestIntrospection } from './introspection.js';
 
 /** Which of the issuer's documents. */
-export type IssuerDocument = 'metadata' | 'jwks';
+export type IssuerDocument = 'metadata' | 'jwks' | 'introspection';
 
 export interface TestIssuerOptions {
   /** `aud` of its tokens. @default 'https://api.example.com' */
@@ -58,7 +59,7 @@ export async function makeSigningKey(algorithm = 'ES256'): Promise<SigningKey> {
 
 /**
  * An authorization server under a test's control: it serves metadata and JWKS on a loopback port of the system's choice,
- * signs tokens good and bad, rotates its keys, goes down, misbehaves, and counts what it was asked.
+ * signs tokens good and bad, tells of opaque ones, rotates its keys, goes down, misbehaves, and counts what it was asked.
  */
 export class TestIssuer {
   /** Members added to the metadata, or replacing what is there. */
@@ -68,7 +69,10 @@ export class TestIssuer {
   /** `Cache-Control` of its documents. */
   cacheControl: string | undefined;
   /** How often each document was asked for. */
-  readonly requests: Record<IssuerDocument, number> = { metadata: 0, jwks: 0 };
+  readonly requests: Record<IssuerDocument, number> = { metadata: 0, jwks: 0, introspection: 0 };
+  /** How often somebody connected. */
+  connections = 0;
+  readonly introspection: TestIntrospection;
   readonly #options: TestIssuerOptions;
   readonly #faults = new Map<IssuerDocument, Fault>();
   readonly #server: Server;
@@ -82,6 +86,8 @@ export class TestIssuer {
     this.#server = createServer((req, res) => {
       this.#answer(req, res);
     });
+    this.#server.on('connection', () => this.connections++);
+    this.introspection = new TestIntrospection(this);
   }
 
   /** Starts one; `close()` ends it. */
@@ -97,6 +103,10 @@ export class TestIssuer {
 
   get jwksUri(): string {
     return `http://127.0.0.1:${this.#port}/jwks`;
+  }
+
+  get introspectionEndpoint(): string {
+    return `http://127.0.0.1:${this.#port}/introspect`;
   }
 
   get audience(): string {
@@ -124,13 +134,31 @@ export class TestIssuer {
       jti: randomUUID(),
       ...claims,
     };
-    const key = options.key ?? this.#key;
-    const header = { alg: key.algorithm, kid: key.kid, typ: 'at+jwt', ...options.header };
-    const written = JSON.parse(JSON.stringify(header)) as CompactJWSHeaderParameters;
     const payload = options.payload ?? new TextEncoder().encode(JSON.stringify(all));
+    return this.#sign(payload, { typ: 'at+jwt', ...options.header }, options.key);
+  }
+
+  /** Signs claims as they are; `undefined` leaves one out. */
+  sign(claims: Record<string, unknown>, header: Record<string, unknown>): Promise<string> {
+    return this.#sign(new TextEncoder().encode(JSON.stringify(claims)), header);
+  }
+
+  async #sign(payload: Uint8Array, header: Record<string, unknown>, key = this.#key): Promise<string> {
+    const all = { alg: key.algorithm, kid: key.kid, ...header };
+    const written = JSON.parse(JSON.stringify(all)) as CompactJWSHeaderParameters;
     // What a header calls critical is the test's business; jose signs only what it is told to know.
     const crit = Object.fromEntries((Array.isArray(written.crit) ? written.crit : []).map((name) => [name, true]));
     return new CompactSign(payload).setProtectedHeader(written).sign(key.privateKey, { crit });
+  }
+
+  /** An opaque token that is active; `undefined` leaves a member of the answer out. */
+  issueOpaque(claims: Record<string, unknown> = {}, token?: string): string {
+    return this.introspection.issue(claims, token);
+  }
+
+  /** An opaque token is no longer active from now on. */
+  revoke(token: string): void {
+    this.introspection.revoke(token);
   }
 
   /** Signs with a new key from now on. The old one stays published unless `forgetOld`. */
@@ -178,6 +206,11 @@ export class TestIssuer {
       return;
     }
     this.requests[document]++;
+    if (document === 'introspection') {
+      // Who hangs up while sending gets no answer.
+      this.introspection.answer(req, res, this.#faults.get(document)).catch(() => res.destroy());
+      return;
+    }
     const content = document === 'jwks' ? { keys: this.published } : this.#metadata();
     const fault = this.#faults.get(document);
     if (fault !== undefined) {
@@ -196,10 +229,16 @@ export class TestIssuer {
     };
     const served = wellKnown === undefined ? Object.values(forms) : [forms[wellKnown]];
     if (served.includes(url)) return 'metadata';
+    if (url.startsWith('/introspect')) return 'introspection';
     return url.startsWith('/jwks') ? 'jwks' : undefined;
   }
 
   #metadata(): Record<string, unknown> {
-    return { issuer: this.url, jwks_uri: this.jwksUri, ...this.metadata };
+    return {
+      issuer: this.url,
+      jwks_uri: this.jwksUri,
+      introspection_endpoint: this.introspectionEndpoint,
+      ...this.metadata,
+    };
   }
 }
