@@ -95,7 +95,7 @@ export abstract class ResourceServerError extends Error {
    * The header fields of the answer, challenge included. Empty until a middleware has decided how to answer, because
    * only the middleware knows its realm.
    */
-  headers: Readonly<Record<string, string>> = {};
+  headers: Readonly<Record<string, string>>;
 
   protected constructor(
     status: number | undefined,
@@ -104,7 +104,14 @@ export abstract class ResourceServerError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
+    // An attacker chooses how many refusals there are, and the frames of one are the most costly thing about it; they say
+    // nothing that `reason` and `cause` do not. What is ours or the programmer's to mend keeps its frames.
+    const limit = Error.stackTraceLimit;
+    const isRefusal = status !== undefined && status < 500;
+    if (isRefusal) Reflect.set(Error, 'stackTraceLimit', 0);
     super(message, options);
+    if (isRefusal) Reflect.set(Error, 'stackTraceLimit', limit);
+    this.headers = {};
     this.name = new.target.name;
     this.status = status;
     this.code = code;

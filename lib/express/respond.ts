@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import { types } from 'node:util';
 import { type ChallengeContext, headersOf } from '../challenge.js';
-import { ConfigurationError, ResourceServerError } from '../errors.js';
+import { ConfigurationError, InvalidTokenError, type Reason, ResourceServerError } from '../errors.js';
 import type { Next } from './middleware.js';
 
 /** How a middleware answers a refusal. */
@@ -19,16 +19,44 @@ export function refuse(error: unknown, res: ServerResponse, next: Next, settings
     handOver(error, next);
     return;
   }
-  error.headers = headersOf(error, settings);
-  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value);
+  const { headers, type, body } = answerTo(error, error.status, settings);
+  error.headers = headers;
+  for (const name in headers) res.setHeader(name, headers[name] ?? '');
   if (settings.errors === 'next') {
     next(error);
     return;
   }
-  const isProblem = settings.errors === 'problem';
   res.statusCode = error.status;
-  res.setHeader('Content-Type', isProblem ? 'application/problem+json' : 'application/json');
-  res.end(JSON.stringify(isProblem ? problem(error, error.status) : body(error)));
+  res.setHeader('Content-Type', type);
+  res.end(body);
+}
+
+interface Answer {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly type: string;
+  readonly body: string;
+}
+
+const refusedTokens = new WeakMap<RespondSettings, Map<Reason, Answer>>();
+
+// An attacker chooses how many bad tokens there are, and for each reason they are answered with the same words: those
+// are put together once.
+function answerTo(error: ResourceServerError, status: number, settings: RespondSettings): Answer {
+  // Not `instanceof`: a subclass may have other words.
+  const isConstant: boolean = error.constructor === InvalidTokenError;
+  if (!isConstant) return makeAnswer(error, status, settings);
+  let answers = refusedTokens.get(settings);
+  if (answers === undefined) refusedTokens.set(settings, (answers = new Map<Reason, Answer>()));
+  let answer = answers.get(error.reason);
+  if (answer === undefined) answers.set(error.reason, (answer = makeAnswer(error, status, settings)));
+  return answer;
+}
+
+function makeAnswer(error: ResourceServerError, status: number, settings: RespondSettings): Answer {
+  const headers = Object.freeze(headersOf(error, settings));
+  return settings.errors === 'problem'
+    ? { headers, type: 'application/problem+json', body: JSON.stringify(problem(error, status)) }
+    : { headers, type: 'application/json', body: JSON.stringify(plain(error)) };
 }
 
 /**
@@ -54,7 +82,7 @@ export function settle<T>(promise: PromiseLike<T>, done: (value: T) => void, fai
   Promise.resolve(promise).then(done).catch(failed);
 }
 
-function body(error: ResourceServerError): Record<string, string> {
+function plain(error: ResourceServerError): Record<string, string> {
   // RFC 6750 §3.1: who presented nothing is told no error code.
   return error.code === undefined
     ? { error_description: error.message }

@@ -14,12 +14,14 @@ export class KeySet {
   /** Equal for two sets with the same usable keys. */
   readonly fingerprint: string;
   readonly keys: readonly JWK[];
+  readonly #kids: ReadonlySet<unknown>;
   readonly #select: ReturnType<typeof createLocalJWKSet>;
   // Only what was found is remembered, so its size is bounded by the keys and not by what callers ask for.
   readonly #found = new Map<string, Promise<readonly KeyObject[]>>();
 
   private constructor(keys: JWK[]) {
     this.keys = keys;
+    this.#kids = new Set(keys.map(({ kid }) => kid));
     this.fingerprint = JSON.stringify(keys);
     this.#select = createLocalJWKSet({ keys });
   }
@@ -44,6 +46,8 @@ export class KeySet {
     const name = kid === undefined ? alg : `${alg} ${kid}`;
     const known = this.#found.get(name);
     if (known !== undefined) return known;
+    // Made-up key ids come in floods, and jose tells each of them with an error.
+    if (kid !== undefined && !this.#kids.has(kid)) return [];
     const search = this.#search(alg, kid);
     const keys = await search;
     if (keys.length > 0) this.#found.set(name, search);

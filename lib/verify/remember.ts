@@ -53,7 +53,7 @@ export function remember(verifier: TokenVerifier, options: RememberOptions): Rem
   const holds = options.holds ?? (({ expiresAt = Number.POSITIVE_INFINITY }) => clock() < expiresAt);
   const holdsInOutage = options.holdsInOutage ?? (() => false);
   const accepted = new BoundedMemory<AccessToken>({ maxEntries, clock });
-  const refused = new BoundedMemory<InvalidTokenReason>({ maxEntries, clock });
+  const refused = negativeMaxAge > 0 ? new BoundedMemory<InvalidTokenReason>({ maxEntries, clock }) : undefined;
   const running = new Map<string, Promise<AccessToken>>();
 
   const recallKey = (key: string): AccessToken | undefined => {
@@ -70,7 +70,7 @@ export function remember(verifier: TokenVerifier, options: RememberOptions): Rem
     } catch (error) {
       if (error instanceof InvalidTokenError && isCurrent()) {
         accepted.delete(key);
-        refused.set(key, error.reason, clock() + negativeMaxAge);
+        refused?.set(key, error.reason, clock() + negativeMaxAge);
       }
       const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
       if (known === undefined || !holdsInOutage(known)) throw error;
@@ -86,7 +86,7 @@ export function remember(verifier: TokenVerifier, options: RememberOptions): Rem
       const key = digest(token);
       const known = recallKey(key);
       if (known !== undefined) return known;
-      const reason = refused.get(key);
+      const reason = refused?.get(key);
       if (reason !== undefined) throw new InvalidTokenError(reason);
       const same = running.get(key);
       if (same !== undefined) return same.catch(joined);
@@ -98,12 +98,12 @@ export function remember(verifier: TokenVerifier, options: RememberOptions): Rem
       const key = digest(token);
       running.delete(key);
       accepted.delete(key);
-      refused.delete(key);
+      refused?.delete(key);
       return verifier.forget?.(token);
     },
     close: () => {
       accepted.clear();
-      refused.clear();
+      refused?.clear();
       return verifier.close?.();
     },
   };
