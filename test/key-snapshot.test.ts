@@ -69,7 +69,7 @@ describe('a key snapshot', () => {
   it('saves a process the first requests while it is fresh', async () => {
     const { issuer, store, token } = await setUp();
     await expect(boot(issuer, store).verify(token)).resolves.toBeDefined();
-    expect(issuer.requests).toEqual({ metadata: 1, jwks: 1 });
+    expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
   });
 
   it('gives way to the issuer once that can be asked', async () => {
@@ -142,6 +142,24 @@ describe('a key snapshot', () => {
     const verifier = boot(issuer, store);
     await verifier.verify(token);
     expect(verifier.health().keys.age).toBe(0);
+  });
+
+  it('is looked for again where the store could not be had at first', async () => {
+    const { issuer, store, token } = await setUp();
+    await issuer.goDown();
+    let isConnected = false;
+    const late: Store = {
+      get: (key) => (isConnected ? store.get(key) : Promise.reject(new Error('not connected yet'))),
+      set: (key, value) => store.set(key, value),
+      add: () => store.add(),
+      delete: (key) => store.delete(key),
+    };
+    const verifier = boot(issuer, late);
+    await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503 });
+    isConnected = true;
+    await advance({ seconds: 1 });
+    await expect(verifier.verify(token)).resolves.toBeDefined();
+    expect(verifier.health()).not.toHaveProperty('snapshotError');
   });
 
   it.each([

@@ -34,7 +34,7 @@ describe('keys that are fresh', () => {
     );
     app.close();
     expect(new Set(statuses)).toEqual(new Set([200]));
-    expect(issuer.requests).toEqual({ metadata: 1, jwks: 1 });
+    expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
   });
 
   it.each([
@@ -183,7 +183,7 @@ describe('a flood of unknown key ids', () => {
     for (const claims of [{ iss: 'https://evil.example.com' }, { aud: 'other' }, { exp: 1 }]) {
       await expect(verifier.verify(await issuer.issue(claims))).rejects.toMatchObject({ status: 401 });
     }
-    expect(issuer.requests).toEqual({ metadata: 0, jwks: 0 });
+    expect(issuer.requests).toMatchObject({ metadata: 0, jwks: 0 });
   });
 });
 
@@ -257,10 +257,10 @@ describe('a verifier', () => {
     await verifier.ready();
     await verifier.close();
     await advance({ seconds: 600 });
-    expect(issuer.requests).toEqual({ metadata: 1, jwks: 1 });
+    expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
     const never = verifierFor(issuer);
     await never.close();
     await expect(never.verify(await issuer.issue())).rejects.toMatchObject({ status: 503 });
-    expect(issuer.requests).toEqual({ metadata: 1, jwks: 1 });
+    expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
   });
 });

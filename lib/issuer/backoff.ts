@@ -21,8 +21,12 @@ export class Backoff {
     return this.#failures === 0 ? 0 : Math.max(0, this.#retryAt - this.#clock());
   }
 
-  /** Notes a failure; gives the pause until the next attempt, in seconds. */
+  /**
+   * Notes a failure; gives the pause until the next attempt, in seconds. Failures within a pause are of attempts that
+   * began before it: they are the same failure.
+   */
   failed(): number {
+    if (this.wait > 0) return this.wait;
     const pause = Math.min(MOST, LEAST * 2 ** this.#failures);
     this.#failures++;
     this.#retryAt = this.#clock() + pause;

@@ -14,7 +14,7 @@ export interface Loaded<T> {
 export interface KeptOptions<T> {
   /** Fetches the document. The signal is aborted when nobody waits any more. */
   readonly load: (closing: AbortSignal) => Promise<Loaded<T>>;
-  /** What an earlier process has left, if anything: looked at once, before the first load. */
+  /** What an earlier process has left, if anything: looked for before the first load, and where a load failed. */
   readonly restore: () => Promise<Loaded<T> | undefined>;
   /** How the failure is called where there is nothing to serve. */
   readonly reason: UpstreamReason;
@@ -139,6 +139,8 @@ export class Kept<T> {
       return loaded.value;
     } catch (error) {
       this.#failed(error);
+      // What was left may have been out of reach as well when it was first looked for.
+      if (this.#memory.get(DOCUMENT) === undefined) await this.#restore();
       throw this.#error();
     }
   }
@@ -165,9 +167,10 @@ export class Kept<T> {
   #schedule(seconds: number): void {
     clearTimeout(this.#timer);
     if (!this.#options.ahead || this.#closing.signal.aborted) return;
+    const pause = Math.max(seconds, this.#backoff.wait);
     this.#timer = setTimeout(() => {
       this.#renewInBackground();
-    }, seconds * 1000);
+    }, pause * 1000);
     this.#timer.unref();
   }
 

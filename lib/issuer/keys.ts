@@ -4,7 +4,7 @@ import { HttpError, fetchJson, type HttpOptions } from './http.js';
 import { Kept, type KeptHealth, type Loaded } from './kept.js';
 import { KeySet } from './key-set.js';
 import { fetchMetadata, type IssuerMetadata } from './metadata.js';
-import { KeySnapshot, type Snapshot } from './snapshot.js';
+import { KeySnapshot } from './snapshot.js';
 
 /** The keys of one moment. Their identity tells whether what rested on them still stands. */
 export interface Keys {
@@ -108,7 +108,6 @@ export class RemoteKeys implements KeySource {
   readonly #metadata: Kept<IssuerMetadata> | undefined;
   readonly #keys: Kept<KeySet>;
   readonly #snapshot: KeySnapshot | undefined;
-  #restored: Promise<Snapshot | undefined> | undefined;
   #lastSet: KeySet | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
   #asking: Promise<KeySet> | undefined;
@@ -220,18 +219,14 @@ export class RemoteKeys implements KeySource {
   }
 
   async #restoreMetadata(): Promise<Loaded<IssuerMetadata> | undefined> {
-    const snapshot = await this.#readSnapshot();
+    const snapshot = await this.#snapshot?.read();
     if (snapshot === undefined) return undefined;
     const { jwksUri, maxAge, fetchedAt } = snapshot;
     return { value: { issuer: this.#options.issuer, jwks_uri: jwksUri }, maxAge, fetchedAt };
   }
 
   async #restoreKeys(): Promise<Loaded<KeySet> | undefined> {
-    const snapshot = await this.#readSnapshot();
+    const snapshot = await this.#snapshot?.read();
     return snapshot === undefined ? undefined : { ...snapshot, value: this.#sameSet(snapshot.keySet) };
-  }
-
-  #readSnapshot(): Promise<Snapshot | undefined> {
-    return (this.#restored ??= this.#snapshot?.read() ?? Promise.resolve(undefined));
   }
 }

@@ -47,7 +47,9 @@ export class KeySnapshot {
 
   async read(): Promise<Snapshot | undefined> {
     try {
-      return this.#check(await withDeadline(this.#options.store.get(this.#name), this.#options.timeout, CALLED));
+      const saved = await withDeadline(this.#options.store.get(this.#name), this.#options.timeout, CALLED);
+      this.lastError = undefined;
+      return this.#check(saved);
     } catch (error) {
       this.lastError = error;
       return undefined;

@@ -15,8 +15,8 @@ import type { TokenVerifier } from './token-verifier.js';
 /** What `introspectionVerifier` makes. */
 export interface IntrospectionVerifier extends Required<TokenVerifier> {
   /**
-   * Drops the verdict on one token, in the store as well; where others share it, they follow within 5 seconds. Rejects
-   * where the store cannot be told.
+   * Drops the verdict on one token, in the store as well; where others share it, they follow within 5 seconds, unless
+   * the server cannot be asked then and `maxStale` lets their own memory stand. Rejects where the store cannot be told.
    */
   forget(token: string): Promise<void>;
 }
@@ -56,9 +56,7 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
     },
     recall: () => undefined,
     forget: async (token) => shared?.forget(token),
-    ready: async () => {
-      await (settings.isSigned ? remote?.ready() : remote?.metadata());
-    },
+    ready: () => introspector.ready(),
     health: () => {
       const { keys, metadata } = remote?.health() ?? {};
       return {

@@ -75,6 +75,16 @@ export class Introspector implements TokenInfoSource {
     }
   }
 
+  /** Finds out where to ask, and what signed answers are verified with. */
+  async ready(): Promise<void> {
+    try {
+      await this.#options.endpoint();
+      await this.#options.signed?.keys.ready();
+    } catch (error) {
+      throw error instanceof UpstreamError ? error : this.#unavailable(error);
+    }
+  }
+
   close(): void {
     this.#closing.abort();
   }

@@ -47,7 +47,7 @@ export class SharedTokenInfo implements TokenInfoSource {
     const known = await this.#recall(key);
     if (known !== undefined) return known;
     const lock = `${key}:lock`;
-    const isFirst = await this.#call((store) => store.add(lock, Math.ceil(this.#options.askTimeout) + 1));
+    const isFirst = await this.#call((store) => store.add(lock, this.#askLifetime));
     if (isFirst === false) {
       const told = await this.#waitForAnother(key, lock);
       if (told !== undefined) return told;
@@ -61,10 +61,19 @@ export class SharedTokenInfo implements TokenInfoSource {
     }
   }
 
-  /** Drops what is shared of a token. Rejects where the store cannot be told: a revocation must not get lost. */
+  /**
+   * Drops what is shared of a token, and what is being asked about it at this moment. Rejects where the store cannot be
+   * told: a revocation must not get lost.
+   */
   async forget(token: string): Promise<void> {
-    const { store } = this.#options;
-    await withDeadline(store.delete(this.#key(token)), STORE_TIMEOUT, 'the store');
+    const { store, clock } = this.#options;
+    const mark = { version: 1, forgottenAt: clock() };
+    await withDeadline(store.set(this.#key(token), mark, this.#askLifetime), STORE_TIMEOUT, 'the store');
+  }
+
+  /** Longer than any question to the server takes. Seconds. */
+  get #askLifetime(): number {
+    return Math.ceil(this.#options.askTimeout) + 1;
   }
 
   #key(token: string): string {
@@ -84,7 +93,11 @@ export class SharedTokenInfo implements TokenInfoSource {
     const { response, askedAt } = info;
     const lifetime = this.#lifetime(info) - (this.#options.clock() - askedAt);
     if (lifetime <= 0) return;
-    await this.#call((store) => store.set(key, { version: 1, response, askedAt }, lifetime));
+    await this.#call(async (store) => {
+      // Forgotten since it was asked for: then this answer is already out of date.
+      const isOutdated = readForgottenAt(await store.get(key)) >= askedAt;
+      if (!isOutdated) await store.set(key, { version: 1, response, askedAt }, lifetime);
+    });
   }
 
   #lifetime({ response, askedAt }: TokenInfo): number {
@@ -120,6 +133,11 @@ export class SharedTokenInfo implements TokenInfoSource {
       return undefined;
     }
   }
+}
+
+function readForgottenAt(saved: unknown): number {
+  const { forgottenAt } = typeof saved === 'object' && saved !== null ? (saved as Record<string, unknown>) : {};
+  return typeof forgottenAt === 'number' ? forgottenAt : Number.NEGATIVE_INFINITY;
 }
 
 /** What comes out of a store is believed as little as what comes from the network. */
