@@ -77,7 +77,7 @@ describe('a bearer middleware', () => {
     );
     expect(all.map(({ status }) => status)).toEqual([...Array<number>(8).fill(200), 401, 401]);
     expect(all.slice(0, 3).map(({ body }) => (body as Auth).scopes)).toEqual([['a'], ['b'], ['c']]);
-    expect(issuer.requests).toEqual({ metadata: 1, jwks: 1 });
+    expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
   });
 });
 
