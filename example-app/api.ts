@@ -1,4 +1,4 @@
-import express, { type Express } from 'express';
+import express, { type Express, type Router } from 'express';
 import { getAuth, jwtBearer, requireClient, requireMachine, requireScopes } from 'express-resource-server';
 
 export interface ApiOptions {
@@ -8,6 +8,8 @@ export interface ApiOptions {
   readonly audience: string;
   /** The clients that may call `/internal/jobs`. */
   readonly machineClients: readonly string[];
+  /** What is served under `/partner`, with tokens and a middleware of its own. */
+  readonly partner?: Router | undefined;
 }
 
 interface Order {
@@ -16,8 +18,8 @@ interface Order {
   readonly orderedBy: string | undefined;
 }
 
-/** The orders API. */
-export function createApi({ issuer, audience, machineClients }: ApiOptions): Express {
+/** The orders API, and the partner API beside it. */
+export function createApi({ issuer, audience, machineClients, partner }: ApiOptions): Express {
   const orders: Order[] = [{ id: 1, item: 'tea', orderedBy: 'the-shop' }];
   const api = express();
   api.disable('x-powered-by');
@@ -25,6 +27,8 @@ export function createApi({ issuer, audience, machineClients }: ApiOptions): Exp
   api.get('/health', (_req, res) => {
     res.json({ status: 'ok' });
   });
+
+  if (partner !== undefined) api.use('/partner', partner);
 
   // Nothing below this line is reached without a valid access token, not even by a route that forgets its gate.
   api.use(jwtBearer({ issuer, audience, realm: 'orders' }));

@@ -1,20 +1,24 @@
 import { createApi } from './api.js';
-import { type ClientOptions, connectClient } from './client.js';
+import { type ClientOptions, connectClient, revokeToken } from './client.js';
 import { startIssuer } from './issuer.js';
-import { type ExampleClients, makeClients } from './issuer-clients.js';
+import { type ExampleClients, makeClients, PARTNER_API } from './issuer-clients.js';
 import { listen, type Listening } from './listen.js';
+import { createPartnerApi } from './partner-api.js';
+import type { PartnerWalkthrough } from './partner-steps.js';
 import type { Settings } from './settings.js';
 import type { TokenKeeper } from './token-keeper.js';
 import type { Walkthrough } from './walkthrough.js';
 
 /** The identifiers that the embedded issuer knows the APIs by: names, not addresses. */
 export const AUDIENCE = 'https://orders.example.com';
+export const PARTNER_AUDIENCE = 'https://partner.example.com';
 export const OTHER_AUDIENCE = 'https://invoices.example.com';
 
-const SCOPES = 'orders:read orders:write';
+const ORDERS = { scope: 'orders:read orders:write' };
+const SHIPMENTS = { scope: 'shipments:read shipments:write', introspectedBy: PARTNER_API };
 
 /** Everything, running: the embedded issuer, the API that trusts it, and the clients that call it. */
-export interface Example extends Walkthrough {
+export interface Example extends Walkthrough, PartnerWalkthrough {
   readonly clients: ExampleClients;
   /** A further client, or one of these with other options. */
   connect(options: Omit<ClientOptions, 'issuer' | 'resource'> & { resource?: string }): Promise<TokenKeeper>;
@@ -30,10 +34,12 @@ export async function startExample({ machineClients, apiPorts = [0], issuerPorts
   };
   try {
     const clients = await makeClients();
-    const resources = { [AUDIENCE]: SCOPES, [OTHER_AUDIENCE]: SCOPES };
+    const resources = { [AUDIENCE]: ORDERS, [OTHER_AUDIENCE]: ORDERS, [PARTNER_AUDIENCE]: SHIPMENTS };
     const issuer = await startIssuer({ clients: clients.registrations, resources, ports: issuerPorts });
     servers.push(issuer);
-    const api = await listen(createApi({ issuer: issuer.url, audience: AUDIENCE, machineClients }), apiPorts);
+    const partnerApi = createPartnerApi({ issuer: issuer.url, audience: PARTNER_AUDIENCE, ...clients.partnerApi });
+    const orders = { issuer: issuer.url, audience: AUDIENCE, machineClients };
+    const api = await listen(createApi({ ...orders, partner: partnerApi.router }), apiPorts);
     servers.push(api);
 
     const connect: Example['connect'] = (options) =>
@@ -41,7 +47,10 @@ export async function startExample({ machineClients, apiPorts = [0], issuerPorts
     const reader = await connect(clients.reader);
     const worker = await connect(clients.worker);
     const elsewhere = await connect({ ...clients.worker, resource: OTHER_AUDIENCE });
-    return { api: api.url, issuer, clients, connect, reader, worker, elsewhere, close };
+    const partner = await connect({ ...clients.partner, resource: PARTNER_AUDIENCE });
+    const revoke: Example['revoke'] = (token) => revokeToken({ issuer: issuer.url, ...clients.partner }, token);
+    const { forget } = partnerApi;
+    return { api: api.url, issuer, clients, connect, reader, worker, elsewhere, partner, revoke, forget, close };
   } catch (error) {
     await close();
     throw error;

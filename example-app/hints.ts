@@ -1,18 +1,37 @@
-import { AUDIENCE, type Example } from './example.js';
+import { AUDIENCE, type Example, PARTNER_AUDIENCE } from './example.js';
+import { REVOKED_WITHIN } from './partner-api.js';
+import type { External } from './settings.js';
 
 /** Lines to paste into a shell. */
-export function hints({ api, issuer, clients: { reader } }: Example): string {
+export function hints({ api, issuer, clients: { reader, partner } }: Example): string {
   return [
-    `TOKEN=$(curl -s -u '${reader.clientId}:${reader.credential}' ${issuer.url}/token \\`,
-    `  -d grant_type=client_credentials -d scope=${reader.scope} -d resource=${AUDIENCE} \\`,
-    `  | node -p 'JSON.parse(fs.readFileSync(0)).access_token')`,
+    ...fetchToken('TOKEN', issuer.url, reader, AUDIENCE),
     ...calls(api),
+    '',
+    '# An opaque token, revoked:',
+    ...fetchToken('PARTNER_TOKEN', issuer.url, partner, PARTNER_AUDIENCE),
+    ...partnerCalls(api),
+    `curl -i -u '${partner.clientId}:${partner.credential}' ${issuer.url}/token/revocation -d token=$PARTNER_TOKEN`,
+    `sleep ${REVOKED_WITHIN} # the API has not been told, and goes by the issuer's last answer until then`,
+    ...partnerCalls(api),
   ].join('\n');
 }
 
 /** The same where the issuer is somebody else's, and so are its clients. */
-export function externalHints(api: string, issuer: string): string {
-  return [`TOKEN='an access token of ${issuer}'`, ...calls(api)].join('\n');
+export function externalHints(api: string, { issuer, introspection }: External): string {
+  const lines = [`TOKEN='an access token of ${issuer}'`, ...calls(api)];
+  if (introspection !== undefined) lines.push(`PARTNER_TOKEN='an opaque one'`, ...partnerCalls(api));
+  return lines.join('\n');
+}
+
+type SecretClient = Example['clients']['reader'];
+
+function fetchToken(name: string, issuer: string, client: SecretClient, resource: string): string[] {
+  return [
+    `${name}=$(curl -s -u '${client.clientId}:${client.credential}' ${issuer}/token \\`,
+    `  -d grant_type=client_credentials -d scope=${client.scope} -d resource=${resource} \\`,
+    `  | node -p 'JSON.parse(fs.readFileSync(0)).access_token')`,
+  ];
 }
 
 function calls(api: string): string[] {
@@ -21,4 +40,8 @@ function calls(api: string): string[] {
     `curl -i -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"item":"coffee"}' ${api}/orders`,
     `curl -i ${api}/orders`,
   ];
+}
+
+function partnerCalls(api: string): string[] {
+  return [`curl -i -H "Authorization: Bearer $PARTNER_TOKEN" ${api}/partner/shipments`];
 }

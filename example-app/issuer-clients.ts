@@ -2,29 +2,38 @@ import { randomBytes } from 'node:crypto';
 import { type CryptoKey, exportJWK, generateKeyPair } from 'jose';
 import type { ClientMetadata } from 'oidc-provider';
 
+/** As whom the partner API asks the issuer about tokens. */
+export const PARTNER_API = 'partner-api';
+
 /** The clients of the embedded issuer, each with what it authenticates with. Made at start; nothing is stored. */
 export interface ExampleClients {
   /** Reads orders; authenticates by `client_secret_basic`. */
   readonly reader: { readonly clientId: string; readonly credential: string; readonly scope: string };
   /** Reads, writes and does internal jobs; authenticates by `private_key_jwt`. */
   readonly worker: { readonly clientId: string; readonly credential: CryptoKey; readonly scope: string };
+  /** Reads shipments, with opaque tokens; authenticates by `client_secret_basic`. */
+  readonly partner: { readonly clientId: string; readonly credential: string; readonly scope: string };
+  /** The partner API itself, which fetches no tokens: it asks about those that it is shown. */
+  readonly partnerApi: { readonly clientId: string; readonly clientSecret: string };
   /** What the issuer knows of them. */
   readonly registrations: readonly ClientMetadata[];
 }
 
 export async function makeClients(): Promise<ExampleClients> {
-  const reader = { clientId: 'reader', credential: randomBytes(32).toString('base64url'), scope: 'orders:read' };
+  const reader = { clientId: 'reader', credential: makeSecret(), scope: 'orders:read' };
+  const partner = { clientId: 'partner', credential: makeSecret(), scope: 'shipments:read' };
+  const partnerApi = { clientId: PARTNER_API, clientSecret: makeSecret() };
   const pair = await generateKeyPair('ES256');
   const worker = { clientId: 'worker', credential: pair.privateKey, scope: 'orders:read orders:write' };
   return {
     reader,
     worker,
+    partner,
+    partnerApi,
     registrations: [
-      {
-        ...machine(reader),
-        token_endpoint_auth_method: 'client_secret_basic',
-        client_secret: reader.credential,
-      },
+      { ...machine(reader), ...withSecret(reader.credential) },
+      { ...machine({ ...partner, scope: 'shipments:read shipments:write' }), ...withSecret(partner.credential) },
+      { ...silent(PARTNER_API), ...withSecret(partnerApi.clientSecret) },
       {
         ...machine(worker),
         token_endpoint_auth_method: 'private_key_jwt',
@@ -35,6 +44,19 @@ export async function makeClients(): Promise<ExampleClients> {
   };
 }
 
+function makeSecret(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+function withSecret(secret: string): Partial<ClientMetadata> {
+  return { token_endpoint_auth_method: 'client_secret_basic', client_secret: secret };
+}
+
 function machine({ clientId, scope }: { clientId: string; scope: string }): ClientMetadata {
-  return { client_id: clientId, scope, grant_types: ['client_credentials'], redirect_uris: [], response_types: [] };
+  return { ...silent(clientId), scope, grant_types: ['client_credentials'] };
+}
+
+/** A client that may be granted nothing. */
+function silent(clientId: string): ClientMetadata {
+  return { client_id: clientId, grant_types: [], redirect_uris: [], response_types: [] };
 }

@@ -6,8 +6,9 @@ interface Entry {
 }
 
 /**
- * What the embedded issuer remembers. JWT access tokens are not kept, so with the client-credentials grant alone these
- * are the client assertions that have been used. It outlives the issuer's change of keys, so none can be used again.
+ * What the embedded issuer remembers: opaque access tokens, until they expire or are revoked, and the client assertions
+ * that have been used. JWT access tokens are not kept. It outlives the issuer's change of keys, so that tokens stay good
+ * and no assertion can be used again.
  */
 export function issuerMemory(): AdapterFactory {
   const entries = new Map<string, Entry>();

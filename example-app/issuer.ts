@@ -7,9 +7,16 @@ import { listen, type Listening } from './listen.js';
 
 export interface IssuerOptions {
   readonly clients: readonly ClientMetadata[];
-  /** The identifiers of the APIs that tokens are issued for, each with its scopes, space-delimited. */
-  readonly resources: Readonly<Record<string, string>>;
+  /** The APIs that tokens are issued for, by identifier. */
+  readonly resources: Readonly<Record<string, Resource>>;
   readonly ports?: readonly number[];
+}
+
+export interface Resource {
+  /** Space-delimited. */
+  readonly scope: string;
+  /** The client that may ask about tokens for this API. With one its tokens are opaque, without one they are JWTs. */
+  readonly introspectedBy?: string;
 }
 
 export interface Issuer extends Listening {
@@ -20,7 +27,7 @@ export interface Issuer extends Listening {
 const ALGORITHM = 'ES256';
 const TOKEN_LIFETIME = 300;
 
-/** An authorization server that issues JWT access tokens (RFC 9068) by the client-credentials grant. */
+/** An authorization server that issues access tokens, JWT (RFC 9068) and opaque, by the client-credentials grant. */
 export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const configuration = configure(options);
   let keys: JWK[] = [await makeSigningKey()];
@@ -46,25 +53,36 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
 }
 
 function configure({ clients, resources }: IssuerOptions): Configuration {
+  const resourceOf = (id: string): Resource | undefined => (Object.hasOwn(resources, id) ? resources[id] : undefined);
+  const isIntrospectedBy = (aud: unknown, clientId: string): boolean =>
+    typeof aud === 'string' && resourceOf(aud)?.introspectedBy === clientId;
   return {
     adapter: issuerMemory(),
     clients: [...clients],
     clientAuthMethods: ['client_secret_basic', 'private_key_jwt'],
     clientDefaults: { id_token_signed_response_alg: ALGORITHM },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
-    scopes: [...new Set(Object.values(resources).flatMap((scope) => scope.split(' ')))],
+    scopes: [...new Set(Object.values(resources).flatMap(({ scope }) => scope.split(' ')))],
     responseTypes: [],
     ttl: { ClientCredentials: TOKEN_LIFETIME },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      introspection: {
+        enabled: true,
+        // Who the token is for, and nobody else, learns what it is worth.
+        allowedPolicy: (_ctx, client, token) => 'aud' in token && isIntrospectedBy(token.aud, client.clientId),
+      },
+      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       rpInitiatedLogout: { enabled: false },
       userinfo: { enabled: false },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_ctx, resource) => {
-          const scope = Object.hasOwn(resources, resource) ? resources[resource] : undefined;
-          if (scope === undefined) throw new errors.InvalidTarget();
+          const found = resourceOf(resource);
+          if (found === undefined) throw new errors.InvalidTarget();
+          const { scope, introspectedBy } = found;
+          if (introspectedBy !== undefined) return { scope, audience: resource, accessTokenFormat: 'opaque' };
           return { scope, audience: resource, accessTokenFormat: 'jwt', jwt: { sign: { alg: ALGORITHM } } };
         },
       },

@@ -1,8 +1,10 @@
 import { createApi } from './api.js';
 import { startExample } from './example.js';
+import { createPartnerApi } from './partner-api.js';
+import { openPartnerSteps, partnerSteps } from './partner-steps.js';
 import { externalHints, hints } from './hints.js';
 import { listen } from './listen.js';
-import type { Settings } from './settings.js';
+import type { External, Settings } from './settings.js';
 import { runSteps, type Step } from './steps.js';
 import { openSteps, walkthrough } from './walkthrough.js';
 
@@ -34,19 +36,23 @@ async function startEmbedded(settings: Settings): Promise<Started> {
   const example = await startExample(settings);
   return {
     addresses: `Issuer ${example.issuer.url}, API ${example.api}`,
-    steps: walkthrough(example),
+    steps: [...walkthrough(example), ...partnerSteps(example)],
     hints: hints(example),
     close: () => example.close(),
   };
 }
 
 /** Only the API, for an issuer that runs elsewhere: without its clients there is little to walk through. */
-async function startExternal(settings: Settings, external: NonNullable<Settings['external']>): Promise<Started> {
-  const api = await listen(createApi({ ...external, machineClients: settings.machineClients }), settings.apiPorts);
+async function startExternal(settings: Settings, external: External): Promise<Started> {
+  const { issuer, audience, introspection } = external;
+  const partner = introspection && createPartnerApi({ issuer, audience, ...introspection }).router;
+  const app = createApi({ issuer, audience, machineClients: settings.machineClients, partner });
+  const api = await listen(app, settings.apiPorts);
+  const steps = [...openSteps(api.url), ...(partner === undefined ? [] : openPartnerSteps(api.url))];
   return {
-    addresses: `Issuer ${external.issuer} (external), API ${api.url}`,
-    steps: settings.once ? openSteps(api.url) : [],
-    hints: externalHints(api.url, external.issuer),
+    addresses: `Issuer ${issuer} (external), API ${api.url}`,
+    steps: settings.once ? steps : [],
+    hints: externalHints(api.url, external),
     close: () => api.close(),
   };
 }

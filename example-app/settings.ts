@@ -1,7 +1,14 @@
+export interface External {
+  readonly issuer: string;
+  readonly audience: string;
+  /** What the API asks the issuer about opaque tokens with; without it there is no `/partner`. */
+  readonly introspection: { readonly clientId: string; readonly clientSecret: string } | undefined;
+}
+
 /** What the environment says. The example reads it, here alone; the package never does. */
 export interface Settings {
   /** An issuer that runs elsewhere; without one, the example brings its own. */
-  readonly external: { readonly issuer: string; readonly audience: string } | undefined;
+  readonly external: External | undefined;
   /** The clients that may call `/internal/jobs`. */
   readonly machineClients: readonly string[];
   /** Ports to try, in this order; 0 is any free one. */
@@ -25,10 +32,22 @@ export function readSettings(env: Environment, args: readonly string[]): Setting
   };
 }
 
-function readExternal({ ISSUER: issuer, AUDIENCE: audience }: Environment): Settings['external'] {
-  if (issuer === undefined && audience === undefined) return undefined;
-  if (issuer !== undefined && audience !== undefined) return { issuer, audience };
+function readExternal(env: Environment): External | undefined {
+  const { ISSUER: issuer, AUDIENCE: audience } = env;
+  const introspection = readIntrospection(env);
+  if (issuer === undefined && audience === undefined) {
+    if (introspection === undefined) return undefined;
+    throw new Error('INTROSPECTION_CLIENT_ID is for an issuer that runs elsewhere: set ISSUER and AUDIENCE too.');
+  }
+  if (issuer !== undefined && audience !== undefined) return { issuer, audience, introspection };
   throw new Error('ISSUER and AUDIENCE belong together: set both, or none for the issuer that the example brings.');
+}
+
+function readIntrospection(env: Environment): External['introspection'] {
+  const { INTROSPECTION_CLIENT_ID: clientId, INTROSPECTION_CLIENT_SECRET: clientSecret } = env;
+  if (clientId === undefined && clientSecret === undefined) return undefined;
+  if (clientId !== undefined && clientSecret !== undefined) return { clientId, clientSecret };
+  throw new Error('INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET belong together: set both, or none.');
 }
 
 // A port that somebody asked for is that port or an error; the default gives way to whoever is there already.

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import express from 'express';
+import { introspectionBearer } from 'express-resource-server';
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { callApi } from '../example-app/client.js';
-import { AUDIENCE, type Example, startExample } from '../example-app/example.js';
+import { AUDIENCE, type Example, PARTNER_AUDIENCE, startExample } from '../example-app/example.js';
+import { listen } from '../example-app/listen.js';
 import { tamper } from '../example-app/walkthrough.js';
 import { cloneInThisRealm } from './one-realm.js';
 
@@ -21,11 +24,16 @@ function get(path: string, token: string): Promise<Response> {
   return fetch(example.api + path, { headers: { Authorization: `Bearer ${token}` } });
 }
 
-async function expectRefused(answer: Promise<Response>, status: number, challenge: string): Promise<void> {
+async function expectRefused(
+  answer: Promise<Response>,
+  status: number,
+  challenge: string,
+  realm = 'orders',
+): Promise<void> {
   const response = await answer;
   expect({ status: response.status, challenge: response.headers.get('WWW-Authenticate') }).toEqual({
     status,
-    challenge: `Bearer realm="orders"${challenge}`,
+    challenge: `Bearer realm="${realm}"${challenge}`,
   });
   expect(response.headers.get('Cache-Control')).toBe('no-store');
 }
@@ -152,5 +160,112 @@ describe('an API for the tokens of a real authorization server', () => {
     expect(decodeProtectedHeader(after).kid).not.toBe(decodeProtectedHeader(before).kid);
     expect((await get('/orders', after)).status).toBe(200);
     expect((await get('/orders', before)).status).toBe(200);
+  });
+});
+
+const SHIPMENTS = '/partner/shipments';
+const INACTIVE =
+  ', error="invalid_token", error_description="The access token is not active: it is unknown, expired or revoked."';
+
+async function freshPartnerToken(from: Example = example, scope = 'shipments:read'): Promise<string> {
+  const partner = await from.connect({ ...from.clients.partner, resource: PARTNER_AUDIENCE, scope });
+  return partner.token();
+}
+
+describe('an API for the opaque tokens of a real authorization server', () => {
+  it('accepts a token that only the issuer can read, and knows whose it is', async () => {
+    const token = await freshPartnerToken();
+    expect(token).not.toContain('.');
+
+    const response = await get(SHIPMENTS, token);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ askedBy: 'partner' });
+  });
+
+  it('challenges a request without a token, naming no error', async () => {
+    await expectRefused(fetch(example.api + SHIPMENTS), 401, '', 'partner');
+  });
+
+  it('names the scope that a token lacks', async () => {
+    await expectRefused(
+      get(SHIPMENTS, await freshPartnerToken(example, 'shipments:write')),
+      403,
+      ', error="insufficient_scope", error_description="The access token does not grant the scope that is needed here."' +
+        ', scope="shipments:read"',
+      'partner',
+    );
+  });
+
+  it('refuses a token that the issuer has revoked, as soon as it is told of it', async () => {
+    const token = await freshPartnerToken();
+    expect((await get(SHIPMENTS, token)).status).toBe(200);
+
+    await example.revoke(token);
+    await example.forget(token);
+
+    await expectRefused(get(SHIPMENTS, token), 401, INACTIVE, 'partner');
+  });
+
+  it('refuses a revoked token within cache.maxAge where nobody tells it', async () => {
+    let now = Date.now() / 1000;
+    const options = { issuer: example.issuer.url, audience: PARTNER_AUDIENCE, ...example.clients.partnerApi };
+    const guard = introspectionBearer({ ...options, realm: 'partner', cache: { maxAge: 5 }, clock: () => now });
+    const app = express().get('/', guard, (_req, res) => {
+      res.json({});
+    });
+    const api = await listen(app);
+    try {
+      const headers = { Authorization: `Bearer ${await freshPartnerToken()}` };
+      expect((await fetch(api.url, { headers })).status).toBe(200);
+
+      await example.revoke(headers.Authorization.slice('Bearer '.length));
+      now += 4;
+      expect((await fetch(api.url, { headers })).status).toBe(200);
+      now += 1;
+      await expectRefused(fetch(api.url, { headers }), 401, INACTIVE, 'partner');
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('refuses a token that the issuer never issued', async () => {
+    await expectRefused(get(SHIPMENTS, 'neverIssued'), 401, INACTIVE, 'partner');
+  });
+
+  it('refuses an opaque token of another issuer', async () => {
+    const other = await startExample({ machineClients: ['worker'] });
+    try {
+      await expectRefused(get(SHIPMENTS, await freshPartnerToken(other)), 401, INACTIVE, 'partner');
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('is no way into the API for JWTs', async () => {
+    await expectRefused(
+      get('/orders', await freshPartnerToken()),
+      401,
+      ', error="invalid_token", error_description="The access token is malformed."',
+    );
+  });
+
+  it('goes on with tokens that it knows while the issuer is down, and answers 503 to the others', async () => {
+    const outage = await startExample({ machineClients: ['worker'] });
+    try {
+      const call = (token: string) => fetch(outage.api + SHIPMENTS, { headers: { Authorization: `Bearer ${token}` } });
+      const known = await freshPartnerToken(outage);
+      const unknown = await freshPartnerToken(outage);
+      expect((await call(known)).status).toBe(200);
+
+      await outage.issuer.close();
+
+      expect((await call(known)).status).toBe(200);
+      const response = await call(unknown);
+      expect(response.status).toBe(503);
+      expect(response.headers.get('WWW-Authenticate')).toBeNull();
+      expect(Number(response.headers.get('Retry-After'))).toBeGreaterThan(0);
+    } finally {
+      await outage.close();
+    }
   });
 });

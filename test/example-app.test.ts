@@ -124,7 +124,7 @@ describe('the example', () => {
     const running = await run(readSettings(ports, ['--once']), (line) => lines.push(line));
     opened.push(running);
     expect(running.exitStatus).toBe(0);
-    expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(14);
+    expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(21);
   });
 
   it('ends with the status 1 where a step goes otherwise than expected', async () => {
@@ -147,8 +147,28 @@ describe('the example', () => {
     expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(2);
   });
 
+  it('serves the partner API for an issuer that is somebody else where it has credentials to ask it with', async () => {
+    const issuer = await startIssuer({ clients: [], resources: {} });
+    opened.push(issuer);
+    const lines: string[] = [];
+    const external = { ISSUER: issuer.url, AUDIENCE: 'https://api.example.com' };
+    const credentials = { INTROSPECTION_CLIENT_ID: 'api', INTROSPECTION_CLIENT_SECRET: 'secret' };
+    const settings = readSettings({ ...ports, ...external, ...credentials }, ['--once']);
+    const running = await run(settings, (line) => lines.push(line));
+    opened.push(running);
+    expect(running.exitStatus).toBe(0);
+    expect(lines.at(-1)).toContain('401 WWW-Authenticate: Bearer realm="partner"');
+  });
+
   it.each([
     ['an issuer without an audience', { ISSUER: 'https://auth.example.com' }, [], 'ISSUER and AUDIENCE'],
+    ['an id to introspect with, but no secret', { INTROSPECTION_CLIENT_ID: 'api' }, [], 'belong together'],
+    [
+      'credentials for the issuer that it brings itself',
+      { INTROSPECTION_CLIENT_ID: 'api', INTROSPECTION_CLIENT_SECRET: 'secret' },
+      [],
+      'set ISSUER',
+    ],
     ['a port that is none', { PORT: '70000' }, [], 'PORT must be a port'],
     ['an argument that it does not know', {}, ['--twice'], '--twice'],
   ])('does not start with %s', (_what, env, args, message) => {
