@@ -10,7 +10,7 @@ simulateTime();
 const FAULTS: Fault[] = ['error', 'hang', 'drip', 'truncated', 'html', 'huge', 'redirect', 'missing', 'hangup'];
 const STATUSES = [400, 401, 403, 404, 405, 429, 500, 502, 503, 201, 204, 206].map(
   (status) =>
-    ({ fault: (res) => res.writeHead(status).end(), name: `status ${status}` }) as { fault: Fault; name: string },
+    ({ fault: (res) => res.writeHead(status).end(), name: `status ${status}` }),
 );
 const TABLE = [...FAULTS.map((fault) => ({ fault, name: String(fault) })), ...STATUSES];
 
