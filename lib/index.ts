@@ -23,9 +23,9 @@ export {
   jwtBearer,
   type JwtBearerOptions,
 } from './express/bearer.js';
+export type { Predicate } from './express/gate.js';
 export {
   type ClaimValue,
-  type Predicate,
   requireAnyScope,
   requireClaim,
   requireClient,

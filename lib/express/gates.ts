@@ -1,18 +1,13 @@
-import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
-import { InsufficientScopeError, type InsufficientScopeReason, MissingTokenError } from '../errors.js';
-import { callable, misfit, readOptions, type Rule, type Rules, text, texts } from '../options.js';
+import { InsufficientScopeError, type InsufficientScopeReason } from '../errors.js';
+import { callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
-import { authenticationOf, notAuthenticated } from './auth.js';
+import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
-import { refuse, settle } from './respond.js';
 
 /** A value that a claim can be compared with. */
 export type ClaimValue = string | number | boolean | null;
-
-/** Anything but exactly `true`, or a promise of it, is a no. */
-export type Predicate<Args extends unknown[]> = (...args: Args) => boolean | PromiseLike<boolean>;
 
 /** What `requireThat` takes. */
 export interface RequireThatOptions {
@@ -44,7 +39,9 @@ const requireThatRules: Rules<RequireThatOptions> = { scopes: scopesRule };
  */
 export function requireScopes(...scopes: string[]): Middleware {
   const needed = parse('requireScopes', scopesRule, scopes);
-  return gate('requireScopes', 'scope_missing', needed, (auth) => needed.every((scope) => auth.scopes.includes(scope)));
+  return scopeGate('requireScopes', 'scope_missing', needed, (auth) =>
+    needed.every((scope) => auth.scopes.includes(scope)),
+  );
 }
 
 /**
@@ -54,7 +51,7 @@ export function requireScopes(...scopes: string[]): Middleware {
  */
 export function requireAnyScope(...scopes: string[]): Middleware {
   const any = parse('requireAnyScope', scopesRule, scopes);
-  return gate('requireAnyScope', 'scope_missing', any, (auth) => any.some((scope) => auth.scopes.includes(scope)));
+  return scopeGate('requireAnyScope', 'scope_missing', any, (auth) => any.some((scope) => auth.scopes.includes(scope)));
 }
 
 /**
@@ -69,7 +66,7 @@ export function requireClaim(
 ): Middleware {
   const claimName = parse('requireClaim', nameRule, name);
   const accepts = parse('requireClaim', expectedRule, expected);
-  return gate('requireClaim', 'claim_mismatch', [], (auth) => {
+  return scopeGate('requireClaim', 'claim_mismatch', [], (auth) => {
     const value = claim(auth.claims, claimName);
     return value !== undefined && accepts(value);
   });
@@ -82,7 +79,12 @@ export function requireClaim(
  */
 export function requireClient(...clientIds: string[]): Middleware {
   const allowed = new Set(parse('requireClient', clientsRule, clientIds));
-  return gate('requireClient', 'client_refused', [], ({ clientId }) => clientId !== undefined && allowed.has(clientId));
+  return scopeGate(
+    'requireClient',
+    'client_refused',
+    [],
+    ({ clientId }) => clientId !== undefined && allowed.has(clientId),
+  );
 }
 
 /**
@@ -92,7 +94,7 @@ export function requireClient(...clientIds: string[]): Middleware {
  */
 export function requireMachine(...none: []): Middleware {
   parse('requireMachine', noArgumentsRule, none);
-  return gate('requireMachine', 'machine_required', [], (auth) => auth.isMachine);
+  return scopeGate('requireMachine', 'machine_required', [], (auth) => auth.isMachine);
 }
 
 /**
@@ -102,7 +104,7 @@ export function requireMachine(...none: []): Middleware {
  */
 export function requireUser(...none: []): Middleware {
   parse('requireUser', noArgumentsRule, none);
-  return gate('requireUser', 'user_required', [], (auth) => !auth.isMachine);
+  return scopeGate('requireUser', 'user_required', [], (auth) => !auth.isMachine);
 }
 
 /**
@@ -117,7 +119,7 @@ export function requireThat(
 ): Middleware {
   const decide = parse('requireThat', predicateRule, predicate);
   const { scopes = [] } = readOptions<RequireThatOptions>('requireThat', options, requireThatRules);
-  return gate('requireThat', 'condition_failed', scopes, decide);
+  return scopeGate('requireThat', 'condition_failed', scopes, decide);
 }
 
 const expectedRule: Rule<Predicate<[unknown]>> = {
@@ -136,49 +138,11 @@ function isClaimValue(value: unknown): value is ClaimValue {
   return value === null || ['string', 'number', 'boolean'].includes(typeof value);
 }
 
-function parse<T>(where: string, rule: Rule<T>, value: unknown): T {
-  const parsed = rule.parse(value, where);
-  if (parsed === undefined) throw misfit(where, rule, value);
-  return parsed;
-}
-
-/** What all gates are: a decision about the caller, answered the way the middleware before it answers. */
-function gate(
+function scopeGate(
   name: string,
   reason: InsufficientScopeReason,
   scopes: readonly string[],
   decide: Predicate<[auth: Auth, req: Request]>,
 ): Middleware {
-  return function gateMiddleware(req: IncomingMessage, res, next): void {
-    const authentication = authenticationOf(req);
-    if (authentication === undefined) {
-      next(notAuthenticated(name));
-      return;
-    }
-    const { auth, settings } = authentication;
-    const failed = (error: unknown): void => {
-      refuse(error, res, next, settings);
-    };
-    if (auth === undefined) {
-      failed(new MissingTokenError());
-      return;
-    }
-    const conclude = (decision: unknown): void => {
-      if (decision === true) next();
-      else failed(new InsufficientScopeError(reason, scopes));
-    };
-    let decision: boolean | PromiseLike<boolean>;
-    try {
-      decision = decide(auth, req as Request);
-    } catch (error) {
-      failed(error);
-      return;
-    }
-    if (isPromise(decision)) settle(decision, conclude, failed);
-    else conclude(decision);
-  };
-}
-
-function isPromise(value: unknown): value is PromiseLike<boolean> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+  return gate(name, decide, () => new InsufficientScopeError(reason, scopes));
 }
