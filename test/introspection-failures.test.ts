@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { describe, expect, it } from '@jest/globals';
 import type { Fetch } from '../lib/index.js';
 import type { Fault } from '../lib/testing/faults.js';
@@ -8,10 +9,10 @@ import { advance, simulateTime, untilDeadline, watchedFetch } from './time.js';
 simulateTime();
 
 const FAULTS: Fault[] = ['error', 'hang', 'drip', 'truncated', 'html', 'huge', 'redirect', 'missing', 'hangup'];
-const STATUSES = [400, 401, 403, 404, 405, 429, 500, 502, 503, 201, 204, 206].map(
-  (status) =>
-    ({ fault: (res) => res.writeHead(status).end(), name: `status ${status}` }),
-);
+const STATUSES = [400, 401, 403, 404, 405, 429, 500, 502, 503, 201, 204, 206].map((status) => ({
+  fault: (res: ServerResponse) => res.writeHead(status).end(),
+  name: `status ${status}`,
+}));
 const TABLE = [...FAULTS.map((fault) => ({ fault, name: String(fault) })), ...STATUSES];
 
 describe('a server that cannot tell', () => {
