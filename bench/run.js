@@ -7,7 +7,7 @@ import { installPackage } from './harness/package-under-test.js';
 import { table } from './harness/table.js';
 import { compareWithTargets } from './targets.js';
 
-const SCENARIOS = ['seen', 'seen-in-process', 'new', 'invalid-signatures', 'unknown-kids', 'start', 'memory'];
+const SCENARIOS = ['seen', 'seen-in-process', 'opaque', 'new', 'invalid-signatures', 'unknown-kids', 'start', 'memory'];
 
 /** Rounds are many and short, so that what is compared was measured within the same moment. */
 const FULL = {

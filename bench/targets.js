@@ -20,6 +20,11 @@ export function compareWithTargets(results, contenders) {
   }
   const inProcess = of('seen-in-process')?.[OURS];
   if (inProcess) atMost('seen-in-process: µs per call', inProcess.perCall.median, 2.5);
+  const opaque = of('opaque');
+  if (opaque) {
+    atMost('opaque: remembered × remembered JWT', opaque.calls.ratio, 1.15);
+    atMost('opaque: as long as the JWT × remembered JWT', opaque.calls.ratioOfLong, 1.15);
+  }
   for (const [alg, figures] of Object.entries(of('new') ?? {})) {
     const best = bestPeer(figures, contenders);
     atMost(`new, ${alg}: added × floor`, figures[OURS].timesFloor, 1.4);

@@ -8,6 +8,7 @@
  * @property {string[]} packages  What an application installs for it, beside Express.
  * @property {string[]} algorithms  The benchmarked ones that it supports.
  * @property {'bare' | 'floor' | 'ours' | 'peer'} role
+ * @property {'jwt' | 'opaque'} tokens  What it accepts.
  *
  * @typedef {object} Setting
  * @property {string} issuer
@@ -15,14 +16,16 @@
  * @property {string} audience
  * @property {string} alg
  * @property {{ keys: object[] }} jwks
+ * @property {{ endpoint: string, clientId: string, clientSecret: string }} introspection
  */
 const ALL = ['RS256', 'ES256', 'EdDSA'];
 
-const define = (name, role, packages, algorithms = ALL) => ({
+const define = (name, role, packages, algorithms = ALL, tokens = 'jwt') => ({
   name,
   role,
   packages,
   algorithms,
+  tokens,
   file: new URL(`./${name}.js`, import.meta.url).href,
 });
 
@@ -39,4 +42,11 @@ export const CONTENDERS = [
   define('fast-jwt-cached', 'peer', ['fast-jwt', 'get-jwks']),
   define('oauth4webapi', 'peer', ['oauth4webapi']),
   define('jose', 'peer', ['jose']),
+];
+
+/** Who is compared where tokens are opaque. */
+export const OPAQUE_CONTENDERS = [
+  ...CONTENDERS.filter(({ role }) => role === 'bare' || role === 'ours'),
+  define('opaque-remembered', 'ours', ['express-resource-server'], ALL, 'opaque'),
+  define('opaque-naive', 'peer', [], ALL, 'opaque'),
 ];

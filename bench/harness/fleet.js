@@ -1,6 +1,6 @@
 import { Child } from './child.js';
 import { request } from './load.js';
-import { AUDIENCE, CLIENT, makeKeys, Mint } from './tokens.js';
+import { AUDIENCE, CLIENT, makeKeys, Mint, OpaqueMint } from './tokens.js';
 
 const WARM_UP_TURNS = 4;
 
@@ -22,20 +22,23 @@ export class Fleet {
       issuer,
       keys.find((key) => key.alg === alg),
     );
-    fleet.setting = { issuer, jwksUri: `${issuer}/.well-known/jwks.json`, audience: AUDIENCE, alg, jwks };
+    fleet.opaqueMint = new OpaqueMint(issuer, (infos) => fleet.issuer.ask('register', { infos }));
+    const introspection = { endpoint: `${issuer}/introspect`, clientId: 'api', clientSecret: 'not-checked' };
+    const jwksUri = `${issuer}/.well-known/jwks.json`;
+    fleet.setting = { issuer, jwksUri, audience: AUDIENCE, alg, jwks, introspection };
     const supporting = contenders.filter(({ algorithms }) => algorithms.includes(alg));
-    const members = supporting.map(async ({ name, file, role }) => {
+    const members = supporting.map(async ({ name, file, role, tokens }) => {
       const profiling = profileInto && role === 'ours' ? ['--cpu-prof', `--cpu-prof-dir=${profileInto}`] : [];
       const child = new Child(fileOf('contender-process.js'), { execArgv: [...STAY_WARM, ...profiling] });
       const port = await child.ask('start', { file, setting: fleet.setting });
-      if (role !== 'bare') await fleet.#check(name, port);
+      if (role !== 'bare') await fleet.#check(name, port, tokens === 'opaque' ? fleet.opaqueMint : fleet.mint);
       return [name, { child, port }];
     });
     fleet.members = new Map(await Promise.all(members));
     return fleet;
   }
 
-  async #check(name, port) {
+  async #check(name, port, mint) {
     const now = Math.floor(Date.now() / 1000);
     const expectStatus = async (isRight, what, token) => {
       const { status, body } = await request(port, token);
@@ -43,16 +46,12 @@ export class Fleet {
     };
     const isAccepted = (status, body) => status === 200 && JSON.parse(body).client === CLIENT;
     const isRefused = (status) => status >= 400 && status < 500;
-    await expectStatus(isAccepted, 'a valid token', await this.mint.valid());
-    await expectStatus(isAccepted, 'another valid token', await this.mint.valid());
-    await expectStatus(isRefused, 'a forged token', (await this.mint.forged(1))[0]);
-    await expectStatus(isRefused, 'an expired token', await this.mint.valid({ exp: now - 600 }));
-    await expectStatus(
-      isRefused,
-      'a token for another API',
-      await this.mint.valid({ aud: 'https://other.example.com' }),
-    );
-    await expectStatus(isRefused, 'a token of another issuer', await this.mint.valid({ iss: 'https://other.example' }));
+    await expectStatus(isAccepted, 'a valid token', await mint.valid());
+    await expectStatus(isAccepted, 'another valid token', await mint.valid());
+    await expectStatus(isRefused, 'a forged token', (await mint.forged(1))[0]);
+    await expectStatus(isRefused, 'an expired token', await mint.valid({ exp: now - 600 }));
+    await expectStatus(isRefused, 'a token for another API', await mint.valid({ aud: 'https://other.example.com' }));
+    await expectStatus(isRefused, 'a token of another issuer', await mint.valid({ iss: 'https://other.example' }));
   }
 
   get names() {
@@ -61,6 +60,10 @@ export class Fleet {
 
   jwksRequests() {
     return this.issuer.ask('jwksRequests');
+  }
+
+  introspections() {
+    return this.issuer.ask('introspections');
   }
 
   /** Runs a load against one contender; adds what its process spent, in microseconds of CPU per request. */

@@ -1,8 +1,15 @@
-/** An authorization server as far as a resource server sees it: metadata and keys, and a count of who asked for them. */
+/**
+ * An authorization server as far as a resource server sees it: metadata, keys and introspection, and a count of who asked
+ * for them.
+ */
 import { createServer } from 'node:http';
+import { URLSearchParams } from 'node:url';
 
 let jwks = '{"keys":[]}';
 let jwksRequests = 0;
+let introspections = 0;
+/** What an opaque token is worth, by token. */
+const infos = new Map();
 
 const server = createServer((req, res) => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
@@ -10,6 +17,9 @@ const server = createServer((req, res) => {
   if (req.url.startsWith('/.well-known/jwks.json')) {
     jwksRequests++;
     res.end(jwks);
+  } else if (req.method === 'POST' && req.url === '/introspect') {
+    introspections++;
+    introspect(req, res);
   } else if (/^\/\.well-known\/(openid-configuration|oauth-authorization-server)$/.test(req.url)) {
     const jwksUri = `${issuer}/.well-known/jwks.json`;
     res.end(
@@ -18,6 +28,7 @@ const server = createServer((req, res) => {
         jwks_uri: jwksUri,
         authorization_endpoint: `${issuer}/authorize`,
         token_endpoint: `${issuer}/token`,
+        introspection_endpoint: `${issuer}/introspect`,
         response_types_supported: ['code'],
         subject_types_supported: ['public'],
         id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
@@ -29,12 +40,26 @@ const server = createServer((req, res) => {
   }
 });
 
-process.on('message', ({ id, ask, keys }) => {
-  if (ask === 'start') {
+function introspect(req, res) {
+  let body = '';
+  req.setEncoding('latin1');
+  req.on('data', (chunk) => (body += chunk));
+  req.on('end', () => res.end(infos.get(new URLSearchParams(body).get('token')) ?? '{"active":false}'));
+}
+
+const answers = {
+  start({ keys }) {
     jwks = JSON.stringify({ keys });
-    server.listen(0, '127.0.0.1', () => process.send({ id, answer: server.address().port }));
-  } else {
-    process.send({ id, answer: jwksRequests });
-  }
+    return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
+  },
+  register(message) {
+    for (const [token, info] of message.infos) infos.set(token, JSON.stringify(info));
+  },
+  jwksRequests: () => jwksRequests,
+  introspections: () => introspections,
+};
+
+process.on('message', async ({ id, ask, ...question }) => {
+  process.send({ id, answer: await answers[ask](question) });
 });
 process.on('disconnect', () => process.exit());

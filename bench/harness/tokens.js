@@ -72,6 +72,43 @@ export class Mint {
   }
 }
 
+/** Makes tokens that say nothing, and tells the issuer what each is worth. */
+export class OpaqueMint {
+  /** @param {string} issuer @param {(infos: [token: string, info: object][]) => Promise<void>} register */
+  constructor(issuer, register) {
+    this.issuer = issuer;
+    this.register = register;
+  }
+
+  async valid(overrides = {}) {
+    const token = unregistered();
+    await this.register([[token, this.#info(overrides)]]);
+    return token;
+  }
+
+  async many(count, length = OPAQUE_LENGTH) {
+    const tokens = Array.from({ length: count }, () => unregistered(length));
+    await this.register(tokens.map((token) => [token, this.#info()]));
+    return tokens;
+  }
+
+  async forged(count) {
+    return Array.from({ length: count }, () => unregistered());
+  }
+
+  #info(overrides = {}) {
+    const claims = { ...claimsFor(this.issuer), ...overrides };
+    return { active: claims.exp > Date.now() / 1000, token_type: 'Bearer', ...claims };
+  }
+}
+
+/** 256 bits in base64url. */
+const OPAQUE_LENGTH = 43;
+
+function unregistered(length = OPAQUE_LENGTH) {
+  return randomBytes(length).toString('base64url').slice(0, length);
+}
+
 /** Tokens signed with a shared secret, which cost next to nothing to make. */
 export function mintWithSecret(issuer, secret) {
   const head = encode({ alg: 'HS256', typ: 'at+jwt' });

@@ -1,0 +1,11 @@
+import { getAuth, introspectionBearer } from 'express-resource-server';
+
+// Longer than a run takes, so that a round of remembered tokens asks nothing.
+const cache = { maxAge: 3600 };
+
+export function make({ issuer, audience, introspection: { clientId, clientSecret } }) {
+  return {
+    middleware: introspectionBearer({ issuer, audience, clientId, clientSecret, cache }),
+    clientOf: (req) => getAuth(req).clientId,
+  };
+}
