@@ -73,8 +73,8 @@ async function inProcess({ calls, callRounds, profileInto }) {
 }
 
 /**
- * With new processes several times over: one that was lucky with its compiler stays so, and that can be more than the
- * difference between a remembered token and none.
+ * With new processes several times over: two that do the same can differ all their lives by more than a remembered
+ * token costs.
  */
 async function overHttp({ rounds, requests, warmUp, profileInto }) {
   const results = new Map([BARE, REMEMBERED, NAIVE].map((name) => [name, []]));
