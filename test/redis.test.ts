@@ -9,7 +9,7 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
   async function fleet(options: Partial<IntrospectionVerifierOptions> = {}) {
     const issuer = await startIssuer();
     const time = movableClock(issuer.now);
-    const store = redisStore(redis.client);
+    const store = redisStore(redis.client, { timeout: 5 });
     const another = () => verifierFor(issuer, { store, clock: time.clock, ...options });
     return { issuer, time, another };
   }
