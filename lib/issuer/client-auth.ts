@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose';
+import { withDeadline } from '../store/deadline.js';
 
 /** How the API proves to the authorization server who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2, RFC 7662 §2.1). */
 export type ClientAuthentication =
@@ -24,6 +25,8 @@ export type ClientSecret = string | (() => string | Promise<string>);
 export interface AuthenticationParts {
   readonly headers: Readonly<Record<string, string>>;
   readonly form: Readonly<Record<string, string>>;
+  /** Which of our secrets, one after the other, was used. */
+  readonly generation: number;
 }
 
 export interface ClientAuthOptions {
@@ -32,6 +35,8 @@ export interface ClientAuthOptions {
   readonly clientAuthentication: ClientAuthentication;
   /** Who the assertion is for: the issuer, or the endpoint where no issuer is configured. */
   readonly audience: string | undefined;
+  /** How long a function of the user's may take. Seconds. */
+  readonly timeout: number;
   /** Seconds since the epoch. */
   readonly clock: () => number;
 }
@@ -46,6 +51,7 @@ export class ClientAuth {
   readonly #options: ClientAuthOptions;
   #secret: Promise<string> | undefined;
   #secretAskedAt = Number.NEGATIVE_INFINITY;
+  #generation = 0;
   #key: Promise<CryptoKey | Uint8Array> | undefined;
 
   constructor(options: ClientAuthOptions) {
@@ -54,37 +60,47 @@ export class ClientAuth {
 
   /** The parts that a request to this endpoint needs. Rejects where a secret or a key cannot be had. */
   async authenticate(endpoint: string): Promise<AuthenticationParts> {
-    const { clientId = '', clientAuthentication: method } = this.#options;
-    if (method === 'tls_client_auth') return { headers: {}, form: { client_id: clientId } };
+    const { clientId = '', clientAuthentication: method, timeout } = this.#options;
+    const generation = this.#generation;
+    if (method === 'tls_client_auth') return { headers: {}, form: { client_id: clientId }, generation };
     if (method === 'client_secret_post') {
-      return { headers: {}, form: { client_id: clientId, client_secret: await this.#currentSecret() } };
+      return { headers: {}, form: { client_id: clientId, client_secret: await this.#currentSecret() }, generation };
     }
     if (method === 'client_secret_basic') {
       const credentials = `${formEncode(clientId)}:${formEncode(await this.#currentSecret())}`;
-      return { headers: { Authorization: `Basic ${Buffer.from(credentials).toString('base64')}` }, form: {} };
+      const Authorization = `Basic ${Buffer.from(credentials).toString('base64')}`;
+      return { headers: { Authorization }, form: {}, generation };
     }
     if ('bearerToken' in method) {
-      const token = assertText(await method.bearerToken(), 'bearerToken');
-      return { headers: { Authorization: `Bearer ${token}` }, form: {} };
+      const token = assertBearerToken(await askFor(method.bearerToken, timeout, 'bearerToken'));
+      return { headers: { Authorization: `Bearer ${token}` }, form: {}, generation };
     }
-    return { headers: {}, form: await this.#assertion(method, endpoint) };
+    return { headers: {}, form: await this.#assertion(method, endpoint), generation };
   }
 
   /**
-   * The server refused our credentials: whether there may be others by now. A secret that was rotated is asked for
+   * The server refused these credentials: whether there may be others by now. A secret that was rotated is asked for
    * again, but not for every caller whose token the server dislikes.
    */
-  mayHaveChanged(): boolean {
+  mayHaveChanged({ generation }: AuthenticationParts): boolean {
     if (typeof this.#options.clientSecret !== 'function') return false;
+    // Another caller has found that out before.
+    if (generation !== this.#generation) return true;
     if (this.#options.clock() < this.#secretAskedAt + SECRET_COOLDOWN) return false;
     this.#secret = undefined;
+    this.#generation++;
     return true;
   }
 
   #currentSecret(): Promise<string> {
     if (this.#secret !== undefined) return this.#secret;
     this.#secretAskedAt = this.#options.clock();
-    const asked = askForSecret(this.#options.clientSecret);
+    const { clientSecret = '', timeout } = this.#options;
+    const asked = askFor(
+      typeof clientSecret === 'function' ? clientSecret : () => clientSecret,
+      timeout,
+      'clientSecret',
+    );
     this.#secret = asked;
     asked.catch(() => {
       if (this.#secret === asked) this.#secret = undefined;
@@ -117,13 +133,16 @@ export class ClientAuth {
   }
 }
 
-async function askForSecret(secret: ClientSecret | undefined): Promise<string> {
-  return assertText(typeof secret === 'function' ? await secret() : secret, 'clientSecret');
-}
-
-function assertText(value: unknown, what: string): string {
+async function askFor(give: () => string | Promise<string>, timeout: number, what: string): Promise<string> {
+  const value: unknown = await withDeadline(Promise.resolve(give()), timeout, what);
   if (typeof value === 'string' && value !== '') return value;
   throw new TypeError(`${what} gave no text`);
+}
+
+// RFC 6750 §2.1. Checked here, because `fetch` would show a header value that it refuses in its error.
+function assertBearerToken(token: string): string {
+  if (/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return token;
+  throw new TypeError('bearerToken gave what is no bearer token');
 }
 
 async function importPrivateKey(key: JWK | string | CryptoKey, algorithm: string): Promise<CryptoKey | Uint8Array> {

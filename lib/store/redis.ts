@@ -63,8 +63,13 @@ function milliseconds(lifetime: number): number {
   return Math.max(1, Math.ceil(lifetime * 1000));
 }
 
+// What is no JSON is not of this store's making: as good as nothing, and to be written over.
 function parse(value: unknown): unknown {
-  return typeof value === 'string' ? JSON.parse(value) : undefined;
+  try {
+    return typeof value === 'string' ? JSON.parse(value) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function assertClient(client: unknown): asserts client is RedisClient {

@@ -162,6 +162,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
     clientSecret: options.clientSecret,
     clientAuthentication: options.clientAuthentication ?? 'client_secret_basic',
     audience: issuer,
+    timeout,
     clock,
   });
   const signed = options.signedResponse === true ? signedRules(issuer, clientId, remote) : undefined;
@@ -172,7 +173,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
     audience: audience === false ? false : [audience].flat(),
     introspector: new Introspector({ endpoint, clientAuth, http, signed, clock }),
     remote,
-    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? ''],
+    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', signed === undefined ? '' : 'signed'],
     timeout,
     maxStale: options.maxStale ?? 0,
     store: options.store,

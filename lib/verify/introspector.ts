@@ -1,6 +1,7 @@
+import { setMaxListeners } from 'node:events';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import { Backoff } from '../issuer/backoff.js';
-import type { ClientAuth } from '../issuer/client-auth.js';
+import type { AuthenticationParts, ClientAuth } from '../issuer/client-auth.js';
 import { type Answer, fetchAnswer, HttpError, type HttpOptions, parseObject } from '../issuer/http.js';
 import type { KeySource } from '../issuer/keys.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
@@ -56,6 +57,8 @@ export class Introspector implements TokenInfoSource {
   constructor(options: IntrospectorOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
+    // Each question under way listens to it, however many there are.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   async ask(token: string): Promise<TokenInfo> {
@@ -90,19 +93,20 @@ export class Introspector implements TokenInfoSource {
   }
 
   async #post(token: string): Promise<Answer> {
+    const { clientAuth } = this.#options;
+    const endpoint = await this.#options.endpoint();
+    const credentials = await clientAuth.authenticate(endpoint);
     try {
-      return await this.#postOnce(token);
+      return await this.#postOnce(token, endpoint, credentials);
     } catch (error) {
       const isRefused = error instanceof HttpError && [400, 401, 403].includes(error.status ?? 0);
-      if (!isRefused || !this.#options.clientAuth.mayHaveChanged()) throw error;
+      if (!isRefused || !clientAuth.mayHaveChanged(credentials)) throw error;
     }
-    return this.#postOnce(token);
+    return this.#postOnce(token, endpoint, await clientAuth.authenticate(endpoint));
   }
 
-  async #postOnce(token: string): Promise<Answer> {
-    const { clientAuth, http, signed } = this.#options;
-    const endpoint = await this.#options.endpoint();
-    const { headers, form } = await clientAuth.authenticate(endpoint);
+  #postOnce(token: string, endpoint: string, { headers, form }: AuthenticationParts): Promise<Answer> {
+    const { http, signed } = this.#options;
     return fetchAnswer(endpoint, http, this.#closing.signal, {
       method: 'POST',
       headers: {

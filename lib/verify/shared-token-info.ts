@@ -53,6 +53,9 @@ export class SharedTokenInfo implements TokenInfoSource {
       if (told !== undefined) return told;
     }
     try {
+      // Another may have asked, and been done, since we looked.
+      const told = isFirst === true ? await this.#recall(key) : undefined;
+      if (told !== undefined) return told;
       const info = await this.#source.ask(token);
       await this.#save(key, info);
       return info;

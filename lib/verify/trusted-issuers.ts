@@ -80,7 +80,7 @@ export function trustedIssuers(
     verify: async (token) => {
       const iss = issuerOf(token);
       if (iss === undefined) return verifyOpaque(directory.opaque, token);
-      const verifier = await directory.find(iss);
+      const verifier = iss === '' ? undefined : await directory.find(iss);
       if (verifier === undefined) throw new InvalidTokenError('issuer_mismatch');
       return verifier.verify(token);
     },
@@ -217,21 +217,32 @@ class Tenants implements Directory {
   async #lookUp(iss: string): Promise<TokenVerifier | undefined> {
     const resolved = await this.#resolve(iss);
     const before = this.#tenants.get(iss);
-    const isSame = before !== undefined && isDeepStrictEqual(before.resolved, resolved);
-    if (before !== undefined && !isSame) await this.#drop(iss, before);
+    const isSame = before !== undefined && isSameTenant(before.resolved, resolved);
+    if (before !== undefined && !isSame) this.#drop(iss, before);
     if (resolved === undefined) return undefined;
     const verifier = isSame ? before.verifier : makeVerifier(iss, resolved);
     this.#tenants.delete(iss);
     this.#tenants.set(iss, { verifier, resolved, resolvedAt: this.#options.clock() });
     const [oldest] = this.#tenants;
-    if (this.#tenants.size > this.#options.maxIssuers && oldest !== undefined) await this.#drop(...oldest);
+    if (this.#tenants.size > this.#options.maxIssuers && oldest !== undefined) this.#drop(...oldest);
     return verifier;
   }
 
-  async #drop(iss: string, { verifier }: Tenant): Promise<void> {
+  #drop(iss: string, { verifier }: Tenant): void {
     this.#tenants.delete(iss);
-    await verifier.close?.();
+    // No request waits for that, and none fails by it: it is about another tenant.
+    closeLater(verifier).catch(() => undefined);
   }
+}
+
+// Async, so that a `close` that throws instead of rejecting is no special case.
+async function closeLater(verifier: TokenVerifier): Promise<void> {
+  await verifier.close?.();
+}
+
+/** Options are the same where they say the same; of verifiers, one cannot see what they do. */
+function isSameTenant(before: TokenVerifier | JwtVerifierOptions, now: unknown): boolean {
+  return isVerifier(before) || isVerifier(now) ? before === now : isDeepStrictEqual(before, now);
 }
 
 function makeVerifier(iss: string, resolved: TokenVerifier | JwtVerifierOptions): TokenVerifier {
