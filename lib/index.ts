@@ -53,4 +53,9 @@ export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-option
 export type { AsymmetricAlgorithm } from './verify/shared-options.js';
 export type { CacheOptions } from './verify/remember.js';
 export type { TokenVerifier, VerifierHealth } from './verify/token-verifier.js';
-export { type IssuerResolver, trustedIssuers, type TrustedIssuersOptions } from './verify/trusted-issuers.js';
+export {
+  type IssuerResolver,
+  type ResolvedIssuer,
+  trustedIssuers,
+  type TrustedIssuersOptions,
+} from './verify/trusted-issuers.js';

@@ -235,7 +235,7 @@ describe('keys that a token brings along', () => {
     const issuer = await startIssuer();
     const stranger = await startIssuer();
     await expectInvalidToken(serveFor(issuer), await stranger.issue(), 'issuer_mismatch');
-    expect([issuer.requests, stranger.requests]).toEqual([
+    expect([issuer.requests, stranger.requests]).toMatchObject([
       { metadata: 0, jwks: 0 },
       { metadata: 0, jwks: 0 },
     ]);

@@ -118,7 +118,8 @@ describe('a server that cannot be reached', () => {
     const tokens = Array.from({ length: 20 }, () => issuer.issueOpaque());
     const outcomes = await Promise.allSettled(tokens.map((token) => verifier.verify(token)));
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    expect(issuer.requests.introspection).toBe(1);
+    // One question of our own, whether it is there, and the caller's.
+    expect(issuer.requests.introspection).toBe(2);
     const later = await Promise.allSettled(tokens.map((token) => verifier.verify(token)));
     expect(later.filter(({ status }) => status === 'rejected')).toEqual([]);
   });
@@ -207,7 +208,53 @@ describe('a kept-alive connection that the server had closed', () => {
     const issuer = await startIssuer();
     issuer.fail('introspection', 'hangup');
     await expect(verifierFor(issuer).verify('token')).rejects.toMatchObject({ status: 503 });
-    expect(issuer.requests.introspection).toBe(2);
+    // Each of them twice: the caller's question, and one of our own before the server is given up.
+    expect(issuer.requests.introspection).toBe(4);
+  });
+});
+
+describe('a token that only its own exchange breaks at', () => {
+  it.each<Fault>(['hangup', 'hang'])('cuts off nobody else: %s', async (fault) => {
+    const issuer = await startIssuer();
+    const verifier = verifierFor(issuer);
+    await verifier.ready();
+    issuer.introspection.failFor('poison', fault);
+    for (let i = 0; i < 3; i++) {
+      await expect(untilDeadline(verifier.verify('poison'))).rejects.toMatchObject({ status: 503 });
+      await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+    }
+  });
+
+  it('is not a token of this server where the server says that it knows no such kind', async () => {
+    const issuer = await startIssuer();
+    const verifier = verifierFor(issuer);
+    issuer.fail('introspection', (res) => {
+      res.writeHead(400, { 'Content-Type': 'application/json' }).end('{"error":"unsupported_token_type"}');
+    });
+    await expect(verifier.verify('a.b.c')).rejects.toMatchObject({ reason: 'inactive' });
+  });
+});
+
+describe('a flood of made-up tokens', () => {
+  it('asks no more than a hundred questions at once', async () => {
+    const issuer = await startIssuer();
+    const verifier = verifierFor(issuer);
+    await verifier.ready();
+    let underWay = 0;
+    let most = 0;
+    issuer.fail('introspection', (res) => {
+      most = Math.max(most, ++underWay);
+      setImmediate(() => {
+        underWay--;
+        res.setHeader('Content-Type', 'application/json').end('{"active":false}');
+      });
+    });
+    const outcomes = await Promise.allSettled(Array.from({ length: 2_000 }, (_, i) => verifier.verify(`made-up-${i}`)));
+    const statuses = outcomes.map((each) => each.status === 'rejected' && (each.reason as { status: number }).status);
+    expect(most).toBeLessThanOrEqual(100);
+    expect(statuses.filter((status) => status === 401)).toHaveLength(1_100);
+    expect(statuses.filter((status) => status === 503)).toHaveLength(900);
+    await expect(verifier.verify('one-more')).rejects.toMatchObject({ status: 401 });
   });
 });
 

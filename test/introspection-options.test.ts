@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import {
@@ -8,6 +9,10 @@ import {
   memoryStore,
 } from '../lib/index.js';
 import { BAD } from './bad-options.js';
+
+const PRIVATE_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  .privateKey.export({ type: 'pkcs8', format: 'pem' })
+  .toString();
 
 const good: IntrospectionVerifierOptions = {
   issuer: 'https://as.example.com',
@@ -36,6 +41,11 @@ const BAD_INTROSPECTION: Record<string, readonly unknown[]> = {
   clientAuthentication: [
     ...ANY,
     ...['', 'basic', 'none', 'private_key_jwt', 'CLIENT_SECRET_BASIC'],
+    ...[
+      { privateKey: 'hush', algorithm: 'ES256' },
+      { privateKey: {}, algorithm: 'ES256' },
+    ],
+    ...[{ privateKey: { kty: 'oct', k: 'AAAA' }, algorithm: 'ES256' }, { privateKey: PRIVATE_KEY }],
     ...[{ privateKey: 'hush' }, { privateKey: '', algorithm: 'ES256' }, { privateKey: 1, algorithm: 'ES256' }],
     ...[
       { privateKey: null, algorithm: 'ES256' },
@@ -114,7 +124,7 @@ describe('a mistake in the options of introspectionVerifier', () => {
       {
         clientId: undefined,
         clientSecret: undefined,
-        clientAuthentication: { privateKey: 'hush', algorithm: 'ES256' },
+        clientAuthentication: { privateKey: PRIVATE_KEY, algorithm: 'ES256' },
       },
     ],
     [
@@ -134,7 +144,7 @@ describe('a mistake in the options of introspectionVerifier', () => {
       { clientSecret: undefined, clientAuthentication: 'client_secret_post' },
     ],
     ['clientSecret', 'that nobody uses', { clientAuthentication: 'tls_client_auth' }],
-    ['clientSecret', 'beside a key', { clientAuthentication: { privateKey: 'hush', algorithm: 'ES256' } }],
+    ['clientSecret', 'beside a key', { clientAuthentication: { privateKey: PRIVATE_KEY, algorithm: 'ES256' } }],
     ['clientSecret', 'beside a bearer token', { clientAuthentication: { bearerToken: () => 't' } }],
     ['store', 'for what is not remembered', { store: memoryStore(), cache: false }],
     ['cache: maxEntries', 'that is 0', { cache: { maxEntries: 0 } }],

@@ -18,7 +18,8 @@ export class Backoff {
 
   /** How long to wait before the next attempt. Seconds, 0 where that is due. */
   get wait(): number {
-    return this.#failures === 0 ? 0 : Math.max(0, this.#retryAt - this.#clock());
+    // A clock that is set back must not make the pause any longer.
+    return this.#failures === 0 ? 0 : Math.min(MOST, Math.max(0, this.#retryAt - this.#clock()));
   }
 
   /**

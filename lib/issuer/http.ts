@@ -30,12 +30,19 @@ export class HttpError extends Error {
   readonly failure: HttpFailure;
   /** Of the answer, where there was one. */
   readonly status: number | undefined;
+  /** `error` of an OAuth error response (RFC 6749 §5.2), where the answer was one. */
+  readonly code: string | undefined;
 
-  constructor(failure: HttpFailure, message: string, options?: ErrorOptions & { status?: number }) {
+  constructor(
+    failure: HttpFailure,
+    message: string,
+    options?: ErrorOptions & { status?: number; code?: string | undefined },
+  ) {
     super(message, options);
     this.name = 'HttpError';
     this.failure = failure;
     this.status = options?.status;
+    this.code = options?.code;
   }
 }
 
@@ -87,6 +94,11 @@ export async function fetchAnswer(
 
 async function exchange(url: string, http: HttpOptions, init: RequestInit): Promise<Answer> {
   const response = await send(url, http, { redirect: 'manual', ...init });
+  if (response.status === 400) {
+    const error = parseObject(decode(url, await readBody(url, response, http.maxBytes)))?.error;
+    const code = typeof error === 'string' ? error : undefined;
+    throw new HttpError('status', `${url} answered 400`, { status: 400, code });
+  }
   if (response.status !== 200) {
     await response.body?.cancel();
     const location = response.headers.get('location');

@@ -110,6 +110,7 @@ export class RemoteKeys implements KeySource {
   readonly #snapshot: KeySnapshot | undefined;
   #lastSet: KeySet | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
+  #metadataFetchedAt: number | undefined;
   #asking: Promise<KeySet> | undefined;
 
   constructor(options: RemoteKeysOptions) {
@@ -148,7 +149,9 @@ export class RemoteKeys implements KeySource {
   ask(): Promise<KeySet> {
     if (this.#asking !== undefined) return this.#asking;
     const now = this.#options.clock();
-    if (now < this.#askedAt + this.#options.cooldown && !this.#keys.failing) return this.#keys.get();
+    // A clock that was set back ends the cooldown.
+    const isCoolingDown = now >= this.#askedAt && now < this.#askedAt + this.#options.cooldown;
+    if (isCoolingDown && !this.#keys.failing) return this.#keys.get();
     this.#askedAt = now;
     this.#asking = this.#keys.renew().finally(() => {
       this.#asking = undefined;
@@ -187,6 +190,7 @@ export class RemoteKeys implements KeySource {
   async #loadMetadata(closing: AbortSignal): Promise<Loaded<IssuerMetadata>> {
     const { issuer, allowInsecureHttp, http } = this.#options;
     const { metadata, maxAge } = await fetchMetadata(issuer, allowInsecureHttp, http, closing);
+    this.#metadataFetchedAt = this.#options.clock();
     return { value: metadata, maxAge };
   }
 
@@ -195,7 +199,9 @@ export class RemoteKeys implements KeySource {
     const { json, maxAge } = await fetchJson(jwksUri, this.#options.http, closing);
     const keySet = this.#sameSet(KeySet.fetchedFrom(jwksUri, json));
     // Not waited for: requests do not depend on it, and its failure is told by `health`.
-    void this.#snapshot?.save({ jwksUri, keySet, maxAge, fetchedAt: this.#options.clock() });
+    const fetchedAt = this.#options.clock();
+    const metadataFetchedAt = this.#metadataFetchedAt ?? fetchedAt;
+    void this.#snapshot?.save({ jwksUri, keySet, maxAge, fetchedAt, metadataFetchedAt });
     return { value: keySet, maxAge };
   }
 
@@ -221,8 +227,11 @@ export class RemoteKeys implements KeySource {
   async #restoreMetadata(): Promise<Loaded<IssuerMetadata> | undefined> {
     const snapshot = await this.#snapshot?.read();
     if (snapshot === undefined) return undefined;
-    const { jwksUri, maxAge, fetchedAt } = snapshot;
-    return { value: { issuer: this.#options.issuer, jwks_uri: jwksUri }, maxAge, fetchedAt };
+    const { jwksUri, metadataFetchedAt } = snapshot;
+    // Saved again with the keys, it stays as old as it is: what was put into a store does not live on by itself.
+    this.#metadataFetchedAt = metadataFetchedAt;
+    const value = { issuer: this.#options.issuer, jwks_uri: jwksUri };
+    return { value, maxAge: undefined, fetchedAt: metadataFetchedAt };
   }
 
   async #restoreKeys(): Promise<Loaded<KeySet> | undefined> {

@@ -10,6 +10,8 @@ export interface Snapshot {
   readonly keySet: KeySet;
   /** Seconds since the epoch. */
   readonly fetchedAt: number;
+  /** When the address of the keys was learned from the metadata. Seconds since the epoch. */
+  readonly metadataFetchedAt: number;
   /** Seconds. */
   readonly maxAge: number | undefined;
 }
@@ -56,10 +58,10 @@ export class KeySnapshot {
     }
   }
 
-  async save({ jwksUri, keySet, fetchedAt, maxAge }: Snapshot): Promise<void> {
+  async save({ jwksUri, keySet, fetchedAt, metadataFetchedAt, maxAge }: Snapshot): Promise<void> {
     const { store, issuer, maxStale, timeout } = this.#options;
     if (maxStale === 0) return;
-    const saved = { version: 1, issuer, jwksUri, jwks: { keys: keySet.keys }, fetchedAt, maxAge };
+    const saved = { version: 1, issuer, jwksUri, jwks: { keys: keySet.keys }, fetchedAt, metadataFetchedAt, maxAge };
     try {
       await withDeadline(store.set(this.#name, saved, maxStale), timeout, CALLED);
       this.lastError = undefined;
@@ -70,20 +72,28 @@ export class KeySnapshot {
 
   #check(saved: unknown): Snapshot | undefined {
     if (typeof saved !== 'object' || saved === null) return undefined;
-    const { version, issuer, jwksUri, jwks, fetchedAt, maxAge } = saved as Record<string, unknown>;
-    const { options, now } = { options: this.#options, now: this.#options.clock() };
+    const { version, issuer, jwksUri, jwks, fetchedAt, metadataFetchedAt, maxAge } = saved as Record<string, unknown>;
+    const options = this.#options;
     if (version !== 1 || issuer !== options.issuer || typeof jwksUri !== 'string') return undefined;
     if (options.jwksUri !== undefined && jwksUri !== options.jwksUri) return undefined;
     if (options.jwksUri === undefined && !mayPointTo(issuer, jwksUri, options.allowInsecureHttp)) return undefined;
-    if (typeof fetchedAt !== 'number' || !(now < fetchedAt + options.maxStale)) return undefined;
+    const keysSince = this.#checkTime(fetchedAt);
+    const metadataSince = this.#checkTime(metadataFetchedAt);
     const keySet = KeySet.of(jwks);
-    if (keySet === undefined) return undefined;
-    // A clock that ran ahead when it was saved must not make it younger than new.
+    if (keySet === undefined || keysSince === undefined || metadataSince === undefined) return undefined;
     return {
       jwksUri,
       keySet,
-      fetchedAt: Math.min(fetchedAt, now),
+      fetchedAt: keysSince,
+      metadataFetchedAt: metadataSince,
       maxAge: typeof maxAge === 'number' ? maxAge : undefined,
     };
+  }
+
+  // Not older than maxStale; and a clock that ran ahead when it was saved must not make it younger than new.
+  #checkTime(time: unknown): number | undefined {
+    const now = this.#options.clock();
+    if (typeof time !== 'number' || !(now < time + this.#options.maxStale)) return undefined;
+    return Math.min(time, now);
   }
 }

@@ -50,7 +50,7 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
     },
     add: async (key, lifetime) => {
       const answer = await call(() => client.set(prefix + key, '1', { PX: milliseconds(lifetime), NX: true }));
-      return answer !== null;
+      return answer === 'OK';
     },
     delete: async (key) => {
       await call(() => client.del(prefix + key));

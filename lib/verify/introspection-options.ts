@@ -1,3 +1,6 @@
+import { createPrivateKey, type JsonWebKeyInput } from 'node:crypto';
+import { types } from 'node:util';
+import type { CryptoKey } from 'jose';
 import { type ClientAuthentication, ClientAuth, type ClientSecret } from '../issuer/client-auth.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
@@ -121,10 +124,22 @@ function parseClientAuthentication(value: unknown): ClientAuthentication | undef
   if (privateKey === undefined) {
     return typeof bearerToken === 'function' && algorithm === undefined ? (value as ClientAuthentication) : undefined;
   }
-  const isKey =
-    (typeof privateKey === 'string' && privateKey !== '') || (typeof privateKey === 'object' && privateKey !== null);
   const isKnown = ASYMMETRIC.some((each) => each === algorithm);
-  return isKey && isKnown && bearerToken === undefined ? (value as ClientAuthentication) : undefined;
+  return isKnown && bearerToken === undefined && isPrivateKey(privateKey) ? (value as ClientAuthentication) : undefined;
+}
+
+function isPrivateKey(key: unknown): boolean {
+  if (isCryptoKey(key)) return key.type === 'private' && key.usages.includes('sign');
+  try {
+    const input = typeof key === 'string' ? key : ({ key, format: 'jwk' } as JsonWebKeyInput);
+    return createPrivateKey(input).type === 'private';
+  } catch {
+    return false;
+  }
+}
+
+function isCryptoKey(key: unknown): key is CryptoKey {
+  return typeof key === 'object' && key !== null && types.isCryptoKey(key);
 }
 
 /** The options, checked and complete. */

@@ -8,6 +8,7 @@ import { claim, type Claims, readAudience } from '../token/claims.js';
 import { type ParsedJwt, parseJwt } from '../token/jwt.js';
 import { checkTimes } from './claim-checks.js';
 import { findSigner } from './signer.js';
+import { Turnstile } from './turnstile.js';
 
 /** Tells what the authorization server says of a token: an introspection response (RFC 7662 §2.2), `active` true or false. */
 export interface TokenInfoSource {
@@ -43,39 +44,75 @@ const SIGNED_TYPE = 'application/token-introspection+jwt';
 /** How old a signed answer may be, and how far clocks may differ. Seconds. */
 const SIGNED_TIMES = { clockTolerance: 5, maxTokenAge: 300 };
 
+/** How many questions are under way at once, and how many wait: what a flood of made-up tokens may cost the server. */
+const MAX_QUESTIONS = 100;
+const MAX_WAITING = 1_000;
+/** What is asked about to find out whether the server is there. No server has issued it. */
+const PROBE = 'reachability-probe';
+
 /**
  * Asks the introspection endpoint. What is wrong with the server, the network or our own credentials is an
- * `UpstreamError` and never the caller's fault. Only a server that cannot be reached is left alone for a while: an error
- * that it answers may be about this one token, and one caller must not cut off the others.
+ * `UpstreamError` and never the caller's fault.
+ *
+ * A server that cannot be reached is left alone for a while. Whether that is so is not decided by a caller's token: there
+ * may be one that only its own exchange breaks at, and one caller must not cut off the others. So a question of our own
+ * is asked before the server is given up, and again before it is trusted.
  */
 export class Introspector implements TokenInfoSource {
   readonly #options: IntrospectorOptions;
   readonly #backoff: Backoff;
+  readonly #turnstile: Turnstile;
   readonly #closing = new AbortController();
-  #isProbing = false;
+  #probing: Promise<void> | undefined;
 
   constructor(options: IntrospectorOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
+    const { timeout } = options.http;
+    this.#turnstile = new Turnstile({ limit: MAX_QUESTIONS, maxWaiting: MAX_WAITING, timeout });
     // Each question under way listens to it, however many there are.
     setMaxListeners(0, this.#closing.signal);
   }
 
   async ask(token: string): Promise<TokenInfo> {
-    const isDoubtful = this.#backoff.failures > 0;
-    if (isDoubtful && (this.#isProbing || this.#backoff.wait > 0)) throw this.#unavailable(undefined);
-    this.#isProbing = isDoubtful;
-    try {
-      const askedAt = this.#options.clock();
-      const answer = await this.#post(token);
-      this.#backoff.succeeded();
-      return { response: await this.#read(answer), askedAt };
-    } catch (error) {
-      if (error instanceof HttpError) this.#note(error);
-      throw error instanceof UpstreamError ? error : this.#unavailable(error);
-    } finally {
-      if (isDoubtful) this.#isProbing = false;
+    if (this.#backoff.failures > 0) {
+      if (this.#backoff.wait > 0 || this.#probing !== undefined) throw this.#unavailable(undefined);
+      await this.#probe();
     }
+    try {
+      return await this.#turnstile.pass(() => this.#question(token));
+    } catch (error) {
+      if (isUnreachable(error)) await this.#probe();
+      throw error instanceof UpstreamError ? error : this.#unavailable(error);
+    }
+  }
+
+  async #question(token: string): Promise<TokenInfo> {
+    if (this.#backoff.wait > 0) throw this.#unavailable(undefined);
+    const askedAt = this.#options.clock();
+    try {
+      return { response: await this.#read(await this.#post(token)), askedAt };
+    } catch (error) {
+      // Some servers tell so of a token of a kind that they would never be asked about: it is not one of theirs.
+      const isForeign = error instanceof HttpError && error.code === 'unsupported_token_type';
+      if (isForeign) return { response: { active: false }, askedAt };
+      throw error;
+    }
+  }
+
+  /** Asks a question of our own, once however many want to know: any answer will do. */
+  #probe(): Promise<void> {
+    this.#probing ??= this.#post(PROBE)
+      .then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      .then((error) => {
+        if (isUnreachable(error)) this.#backoff.failed();
+        else this.#backoff.succeeded();
+        this.#probing = undefined;
+      });
+    return this.#probing;
   }
 
   /** Finds out where to ask, and what signed answers are verified with. */
@@ -153,14 +190,13 @@ export class Introspector implements TokenInfoSource {
     return typeof info === 'object' && info !== null && !Array.isArray(info) ? (info as Claims) : undefined;
   }
 
-  #note(error: HttpError): void {
-    if (error.failure === 'unreachable' || error.failure === 'timeout') this.#backoff.failed();
-    else this.#backoff.succeeded();
-  }
-
   #unavailable(cause: unknown): UpstreamError {
     return new UpstreamError('introspection_unavailable', this.#backoff.wait, { cause });
   }
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof HttpError && (error.failure === 'unreachable' || error.failure === 'timeout');
 }
 
 function parseSigned(body: string, maxBytes: number): ParsedJwt {

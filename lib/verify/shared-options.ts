@@ -27,12 +27,27 @@ export interface SharedVerifierOptions {
   clock?: () => number;
 }
 
+/** A clock that gives no number would make every comparison with it false, and no token would ever be too old. */
+const clockRule: Rule<() => number> = {
+  expected: 'a function that gives seconds since the epoch, at once',
+  fix: 'Leave it out for the system clock.',
+  parse: (value) => {
+    if (typeof value !== 'function') return undefined;
+    const clock = (): number => {
+      const now: unknown = (value as () => unknown)();
+      if (typeof now === 'number' && Number.isFinite(now)) return now;
+      throw misfit('clock', clockRule, now);
+    };
+    return Number.isFinite((value as () => unknown)()) ? clock : undefined;
+  },
+};
+
 export const sharedRules: Rules<SharedVerifierOptions> = {
   clientIdClaims: texts('an array of claim names', `Leave it out for ${CLIENT_ID_CLAIMS.join(', ')}.`),
   scopeClaims: texts('an array of claim names', `Leave it out for ${SCOPE_CLAIMS.join(' and ')}.`),
   fetch: callable('a function like the global fetch', 'Leave it out for the global fetch.'),
   allowInsecureHttp: flag('Set it to true only where the network between here and the issuer is trusted.'),
-  clock: callable('a function that gives seconds since the epoch', 'Leave it out for the system clock.'),
+  clock: clockRule,
 };
 
 export const systemClock = (): number => Date.now() / 1000;

@@ -22,6 +22,8 @@ export interface SharedTokenInfoOptions {
 
 /** Deadline for one call of the store. Seconds. */
 const STORE_TIMEOUT = 1;
+/** Longer answers are not shared. Characters of JSON. */
+const MAX_SHARED_LENGTH = 65_536;
 /** How often one process looks whether another has its answer. Milliseconds. */
 const LOOK_INTERVAL = 25;
 
@@ -69,9 +71,11 @@ export class SharedTokenInfo implements TokenInfoSource {
    * told: a revocation must not get lost.
    */
   async forget(token: string): Promise<void> {
-    const { store, clock } = this.#options;
-    const mark = { version: 1, forgottenAt: clock() };
-    await withDeadline(store.set(this.#key(token), mark, this.#askLifetime), STORE_TIMEOUT, 'the store');
+    const { store } = this.#options;
+    const key = this.#key(token);
+    // First the mark, then the deletion: whoever saves at this moment sees the one or suffers the other.
+    await withDeadline(store.set(markOf(key), true, this.#askLifetime), STORE_TIMEOUT, 'the store');
+    await withDeadline(store.delete(key), STORE_TIMEOUT, 'the store');
   }
 
   /** Longer than any question to the server takes. Seconds. */
@@ -96,10 +100,13 @@ export class SharedTokenInfo implements TokenInfoSource {
     const { response, askedAt } = info;
     const lifetime = this.#lifetime(info) - (this.#options.clock() - askedAt);
     if (lifetime <= 0) return;
+    // What is too large, or too deep to be written as JSON, is not shared: that is no failure of the store's.
+    if (!isWritable(response)) return;
     await this.#call(async (store) => {
-      // Forgotten since it was asked for: then this answer is already out of date.
-      const isOutdated = readForgottenAt(await store.get(key)) >= askedAt;
-      if (!isOutdated) await store.set(key, { version: 1, response, askedAt }, lifetime);
+      await store.set(key, { version: 1, response, askedAt }, lifetime);
+      // Forgotten while it was asked for: then this answer is already out of date. Clocks are not compared, because the
+      // mark may be another machine's.
+      if ((await store.get(markOf(key))) !== undefined) await store.delete(key);
     });
   }
 
@@ -138,9 +145,16 @@ export class SharedTokenInfo implements TokenInfoSource {
   }
 }
 
-function readForgottenAt(saved: unknown): number {
-  const { forgottenAt } = typeof saved === 'object' && saved !== null ? (saved as Record<string, unknown>) : {};
-  return typeof forgottenAt === 'number' ? forgottenAt : Number.NEGATIVE_INFINITY;
+function markOf(key: string): string {
+  return `${key}:forgotten`;
+}
+
+function isWritable(response: Claims): boolean {
+  try {
+    return JSON.stringify(response).length <= MAX_SHARED_LENGTH;
+  } catch {
+    return false;
+  }
 }
 
 /** What comes out of a store is believed as little as what comes from the network. */

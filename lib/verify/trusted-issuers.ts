@@ -1,25 +1,33 @@
+import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigurationError, InvalidTokenError, UpstreamError } from '../errors.js';
 import { count, describe, readOptions, type Rules, seconds } from '../options.js';
+import { BoundedMemory } from '../store/memory.js';
 import type { AccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import { parseJwt } from '../token/jwt.js';
+import { introspectionVerifier } from './introspection.js';
+import type { IntrospectionVerifierOptions } from './introspection-options.js';
 import { jwtVerifier } from './jwt.js';
 import type { JwtVerifierOptions } from './jwt-options.js';
-import { systemClock } from './shared-options.js';
+import { sharedRules, systemClock } from './shared-options.js';
 import type { TokenVerifier, VerifierHealth } from './token-verifier.js';
 
+/** A verifier, or the options of one, for exactly the issuer that was asked for. */
+export type ResolvedIssuer = TokenVerifier | JwtVerifierOptions | IntrospectionVerifierOptions;
+
 /**
- * Finds the tenant that an issuer stands for: a verifier, or the options of a `jwtVerifier` for exactly this issuer, or
- * nothing where the issuer is not trusted. `iss` is what an unverified token says: look it up, fetch nothing from it.
+ * Finds the tenant that an issuer stands for, or nothing where the issuer is not trusted. `iss` is what an unverified
+ * token says: look it up, fetch nothing from it. Verifiers made of options are closed when they are evicted; one that the
+ * resolver has made is its own to close.
  */
 export type IssuerResolver = (
   iss: string,
-) => TokenVerifier | JwtVerifierOptions | undefined | Promise<TokenVerifier | JwtVerifierOptions | undefined>;
+) => ResolvedIssuer | null | undefined | Promise<ResolvedIssuer | null | undefined>;
 
 /** What `trustedIssuers` takes beside a resolver. */
 export interface TrustedIssuersOptions {
-  /** How many verifiers are kept; the one not used for longest is closed for a new one. 1 to 10,000. @default 100 */
+  /** How many verifiers are kept; the one whose last good token is oldest goes for a new one. 1 to 10,000. @default 100 */
   maxIssuers?: number;
   /** How long what the resolver said is believed. Seconds, 1 to 86,400. @default 300 */
   maxAge?: number;
@@ -30,11 +38,7 @@ export interface TrustedIssuersOptions {
 const rules: Rules<TrustedIssuersOptions> = {
   maxIssuers: count('verifiers', 1, 10_000, 'Leave it out for 100.'),
   maxAge: seconds(1, 86_400, 'Leave it out for 300.'),
-  clock: {
-    expected: 'a function that gives seconds since the epoch',
-    fix: 'Leave it out for the system clock.',
-    parse: (value) => (typeof value === 'function' ? (value as () => number) : undefined),
-  },
+  clock: sharedRules.clock,
 };
 
 /** Longer tokens are not looked into. */
@@ -44,7 +48,8 @@ const MAX_TOKEN_BYTES = 1_048_576;
 interface Directory {
   /** The verifier of an issuer, at once; `undefined` where there is none, or it has to be looked up. */
   known(iss: string): TokenVerifier | undefined;
-  find(iss: string): Promise<TokenVerifier | undefined>;
+  /** Verifies with the verifier of an issuer; `undefined` where there is none. */
+  verify(iss: string, token: string): Promise<AccessToken | undefined>;
   /** Those that take tokens which name no issuer. */
   readonly opaque: readonly TokenVerifier[];
   all(): readonly TokenVerifier[];
@@ -80,9 +85,9 @@ export function trustedIssuers(
     verify: async (token) => {
       const iss = issuerOf(token);
       if (iss === undefined) return verifyOpaque(directory.opaque, token);
-      const verifier = iss === '' ? undefined : await directory.find(iss);
-      if (verifier === undefined) throw new InvalidTokenError('issuer_mismatch');
-      return verifier.verify(token);
+      const accessToken = iss === '' ? undefined : await directory.verify(iss, token);
+      if (accessToken === undefined) throw new InvalidTokenError('issuer_mismatch');
+      return accessToken;
     },
     recall: (token) => {
       const iss = issuerOf(token);
@@ -155,7 +160,7 @@ function listOf(verifiers: unknown): Directory {
   }
   return {
     known: (iss) => byIssuer.get(iss),
-    find: (iss) => Promise.resolve(byIssuer.get(iss)),
+    verify: async (iss, token) => byIssuer.get(iss)?.verify(token),
     opaque: checked.filter((verifier) => verifier.takesOpaqueTokens ?? verifier.issuer === undefined),
     all: () => checked,
   };
@@ -171,23 +176,37 @@ function problem(expected: string, got: string, fix: string): ConfigurationError
 
 interface Tenant {
   readonly verifier: TokenVerifier;
-  readonly resolved: TokenVerifier | JwtVerifierOptions;
+  readonly resolved: ResolvedIssuer;
   /** Seconds since the epoch. */
   readonly resolvedAt: number;
+  /** When one of its tokens was good, counted in tokens; 0 where none was yet. */
+  lastGood: number;
+  /** Verifications under way. */
+  running: number;
+  isDropped: boolean;
 }
 
-/** Verifiers that are made when the first token of their issuer comes by, kept while it is one of the most recent. */
+/** How many issuers that nobody knows are remembered, and for how long (seconds): callers make them up. */
+const MAX_UNKNOWN = 1_000;
+const UNKNOWN_MAX_AGE = 10;
+
+/**
+ * Verifiers that are made when the first token of their issuer comes by. `iss` is unverified when they are looked for, so
+ * only a token that was good says that one is in use: forged ones push out nobody who is.
+ */
 class Tenants implements Directory {
   readonly opaque: readonly TokenVerifier[] = [];
   readonly #resolve: IssuerResolver;
   readonly #options: Required<TrustedIssuersOptions>;
-  // In the order of use: the first is the one to go.
   readonly #tenants = new Map<string, Tenant>();
-  readonly #resolving = new Map<string, Promise<TokenVerifier | undefined>>();
+  readonly #unknown: BoundedMemory<true>;
+  readonly #resolving = new Map<string, Promise<Tenant | undefined>>();
+  #goodTokens = 0;
 
   constructor(resolve: IssuerResolver, options: Required<TrustedIssuersOptions>) {
     this.#resolve = resolve;
     this.#options = options;
+    this.#unknown = new BoundedMemory({ maxEntries: MAX_UNKNOWN, clock: options.clock });
   }
 
   all(): readonly TokenVerifier[] {
@@ -195,41 +214,74 @@ class Tenants implements Directory {
   }
 
   known(iss: string): TokenVerifier | undefined {
-    const tenant = this.#tenants.get(iss);
-    if (tenant === undefined || this.#options.clock() >= tenant.resolvedAt + this.#options.maxAge) return undefined;
-    this.#tenants.delete(iss);
-    this.#tenants.set(iss, tenant);
-    return tenant.verifier;
+    return this.#known(iss)?.verifier;
   }
 
-  find(iss: string): Promise<TokenVerifier | undefined> {
-    const known = this.known(iss);
-    if (known !== undefined) return Promise.resolve(known);
+  async verify(iss: string, token: string): Promise<AccessToken | undefined> {
+    const tenant = this.#known(iss) ?? (await this.#find(iss));
+    if (tenant === undefined) return undefined;
+    tenant.running++;
+    try {
+      const accessToken = await tenant.verifier.verify(token);
+      tenant.lastGood = ++this.#goodTokens;
+      return accessToken;
+    } finally {
+      tenant.running--;
+      this.#closeUnused(tenant);
+    }
+  }
+
+  #known(iss: string): Tenant | undefined {
+    const tenant = this.#tenants.get(iss);
+    if (tenant === undefined || this.#options.clock() >= tenant.resolvedAt + this.#options.maxAge) return undefined;
+    return tenant;
+  }
+
+  async #find(iss: string): Promise<Tenant | undefined> {
+    const key = hash('sha256', iss, 'base64');
+    if (this.#unknown.get(key) === true) return undefined;
     const same = this.#resolving.get(iss);
     if (same !== undefined) return same;
     const resolving = this.#lookUp(iss).finally(() => {
       this.#resolving.delete(iss);
     });
     this.#resolving.set(iss, resolving);
-    return resolving;
+    const tenant = await resolving;
+    if (tenant === undefined) this.#unknown.set(key, true, this.#options.clock() + UNKNOWN_MAX_AGE);
+    return tenant;
   }
 
-  async #lookUp(iss: string): Promise<TokenVerifier | undefined> {
-    const resolved = await this.#resolve(iss);
+  async #lookUp(iss: string): Promise<Tenant | undefined> {
+    // A database that finds nothing likes to say null.
+    const resolved = (await this.#resolve(iss)) ?? undefined;
     const before = this.#tenants.get(iss);
-    const isSame = before !== undefined && isSameTenant(before.resolved, resolved);
+    const isSame = before !== undefined && isSameIssuer(before.resolved, resolved);
     if (before !== undefined && !isSame) this.#drop(iss, before);
     if (resolved === undefined) return undefined;
-    const verifier = isSame ? before.verifier : makeVerifier(iss, resolved);
-    this.#tenants.delete(iss);
-    this.#tenants.set(iss, { verifier, resolved, resolvedAt: this.#options.clock() });
-    const [oldest] = this.#tenants;
-    if (this.#tenants.size > this.#options.maxIssuers && oldest !== undefined) this.#drop(...oldest);
-    return verifier;
+    const resolvedAt = this.#options.clock();
+    const tenant: Tenant = isSame
+      ? Object.assign(before, { resolvedAt })
+      : { verifier: makeVerifier(iss, resolved), resolved, resolvedAt, lastGood: 0, running: 0, isDropped: false };
+    this.#makeRoom(iss);
+    this.#tenants.set(iss, tenant);
+    return tenant;
   }
 
-  #drop(iss: string, { verifier }: Tenant): void {
+  #makeRoom(iss: string): void {
+    if (this.#tenants.has(iss) || this.#tenants.size < this.#options.maxIssuers) return;
+    const [oldest] = [...this.#tenants].sort(([, one], [, other]) => one.lastGood - other.lastGood);
+    if (oldest !== undefined) this.#drop(...oldest);
+  }
+
+  #drop(iss: string, tenant: Tenant): void {
     this.#tenants.delete(iss);
+    tenant.isDropped = true;
+    this.#closeUnused(tenant);
+  }
+
+  // What the resolver has made itself is its own to close: it may give it again.
+  #closeUnused({ isDropped, running, resolved, verifier }: Tenant): void {
+    if (!isDropped || running > 0 || isVerifier(resolved)) return;
     // No request waits for that, and none fails by it: it is about another tenant.
     closeLater(verifier).catch(() => undefined);
   }
@@ -241,12 +293,19 @@ async function closeLater(verifier: TokenVerifier): Promise<void> {
 }
 
 /** Options are the same where they say the same; of verifiers, one cannot see what they do. */
-function isSameTenant(before: TokenVerifier | JwtVerifierOptions, now: unknown): boolean {
+function isSameIssuer(before: ResolvedIssuer, now: unknown): boolean {
   return isVerifier(before) || isVerifier(now) ? before === now : isDeepStrictEqual(before, now);
 }
 
-function makeVerifier(iss: string, resolved: TokenVerifier | JwtVerifierOptions): TokenVerifier {
-  const verifier = isVerifier(resolved) ? resolved : jwtVerifier(resolved);
+function makeVerifier(iss: string, resolved: ResolvedIssuer): TokenVerifier {
+  const verifier = isVerifier(resolved) ? resolved : makeFrom(resolved);
   if (verifier.issuer === iss) return verifier;
   throw problem('what is resolved to be for the issuer that was asked for', 'another issuer', 'Give it that issuer.');
+}
+
+function makeFrom(options: JwtVerifierOptions | IntrospectionVerifierOptions): TokenVerifier {
+  // What is no object of options is told so by `jwtVerifier`.
+  if (typeof options !== 'object') return jwtVerifier(options);
+  const isForIntrospection = 'introspectionEndpoint' in options || 'clientId' in options;
+  return isForIntrospection ? introspectionVerifier(options) : jwtVerifier(options as JwtVerifierOptions);
 }
