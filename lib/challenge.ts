@@ -1,4 +1,10 @@
-import { ConfigurationError, InsufficientScopeError, type ResourceServerError, UpstreamError } from './errors.js';
+import {
+  ConfigurationError,
+  InsufficientAuthenticationError,
+  InsufficientScopeError,
+  type ResourceServerError,
+  UpstreamError,
+} from './errors.js';
 
 /** What a middleware adds to the challenges it sends. */
 export interface ChallengeContext {
@@ -31,14 +37,24 @@ export function headersOf(error: ResourceServerError, context: ChallengeContext)
   if (error instanceof UpstreamError) {
     return { 'Cache-Control': 'no-store', 'Retry-After': String(error.retryAfter) };
   }
-  const scopes = error instanceof InsufficientScopeError ? error.scopes : [];
   return {
     'Cache-Control': 'no-store',
     'WWW-Authenticate': challenge('Bearer', {
       realm: context.realm,
       error: error.code,
       error_description: error.code === undefined ? undefined : error.message,
-      scope: scopes.length === 0 ? undefined : scopes.join(' '),
+      ...neededFor(error),
     }),
   };
+}
+
+/** What would be enough: RFC 6750 §3 `scope`, RFC 9470 §3 `acr_values` and `max_age`. */
+function neededFor(error: ResourceServerError): Record<string, string | undefined> {
+  if (error instanceof InsufficientScopeError) return { scope: joined(error.scopes) };
+  if (!(error instanceof InsufficientAuthenticationError)) return {};
+  return { acr_values: joined(error.acrValues), max_age: error.maxAge?.toString() };
+}
+
+function joined(values: readonly string[]): string | undefined {
+  return values.length === 0 ? undefined : values.join(' ');
 }

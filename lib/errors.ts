@@ -32,7 +32,16 @@ export type InvalidTokenReason =
 
 /** Why a gate said no. */
 export type InsufficientScopeReason =
-  'scope_missing' | 'claim_mismatch' | 'client_refused' | 'machine_required' | 'user_required' | 'condition_failed';
+  | 'scope_missing'
+  | 'claim_mismatch'
+  | 'client_refused'
+  | 'machine_required'
+  | 'user_required'
+  | 'authorization_details_missing'
+  | 'condition_failed';
+
+/** Why a person has to authenticate again. */
+export type InsufficientAuthenticationReason = 'authentication_insufficient';
 
 /** Which upstream could not be had. */
 export type UpstreamReason = 'metadata_unavailable' | 'keys_unavailable' | 'introspection_unavailable';
@@ -46,6 +55,7 @@ export type Reason =
   | InvalidRequestReason
   | InvalidTokenReason
   | InsufficientScopeReason
+  | InsufficientAuthenticationReason
   | UpstreamReason
   | ConfigurationReason;
 
@@ -77,6 +87,8 @@ const SENTENCES: Readonly<Record<Exclude<Reason, ConfigurationReason>, string>> 
   client_refused: 'The client is not allowed here.',
   machine_required: 'Only a client acting on its own behalf is allowed here.',
   user_required: 'Only a client acting on behalf of a person is allowed here.',
+  authorization_details_missing: 'The access token does not carry the authorization details that are needed here.',
+  authentication_insufficient: 'The person has to authenticate again, more recently or in another way.',
   condition_failed: 'The access token does not meet the condition that is set here.',
   metadata_unavailable: 'The metadata of the authorization server cannot be had at the moment.',
   introspection_unavailable: 'The authorization server cannot be asked about the access token at the moment.',
@@ -151,6 +163,27 @@ export class InsufficientScopeError extends ResourceServerError {
   constructor(reason: InsufficientScopeReason, scopes: readonly string[] = [], options?: ErrorOptions) {
     super(403, 'insufficient_scope', reason, SENTENCES[reason], options);
     this.scopes = scopes;
+  }
+}
+
+/**
+ * The person did not authenticate well or recently enough for this: 401 `insufficient_user_authentication` (RFC 9470 §3).
+ */
+export class InsufficientAuthenticationError extends ResourceServerError {
+  declare readonly reason: InsufficientAuthenticationReason;
+  /** `acr_values` of the challenge; empty where the context does not matter. */
+  readonly acrValues: readonly string[];
+  /** `max_age` of the challenge, seconds; `undefined` where the time does not matter. */
+  readonly maxAge: number | undefined;
+
+  constructor(
+    needed: { acrValues?: readonly string[] | undefined; maxAge?: number | undefined },
+    options?: ErrorOptions,
+  ) {
+    const reason = 'authentication_insufficient';
+    super(401, 'insufficient_user_authentication', reason, SENTENCES[reason], options);
+    this.acrValues = needed.acrValues ?? [];
+    this.maxAge = needed.maxAge;
   }
 }
 

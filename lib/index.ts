@@ -2,6 +2,8 @@ export {
   ConfigurationError,
   type ConfigurationProblem,
   type ConfigurationReason,
+  InsufficientAuthenticationError,
+  type InsufficientAuthenticationReason,
   InsufficientScopeError,
   type InsufficientScopeReason,
   InvalidRequestError,
@@ -14,6 +16,7 @@ export {
   UpstreamError,
   type UpstreamReason,
 } from './errors.js';
+export { type AuthorizationDetails, requireAuthorizationDetails } from './express/authorization-details.js';
 export { getAuth } from './express/auth.js';
 export {
   bearer,
@@ -35,6 +38,7 @@ export {
   type RequireThatOptions,
   requireUser,
 } from './express/gates.js';
+export { requireAuthentication, type RequireAuthenticationOptions } from './express/step-up.js';
 export type { Middleware, Next } from './express/middleware.js';
 export type { ClientAuthentication, ClientSecret } from './issuer/client-auth.js';
 export type { Fetch } from './issuer/http.js';
@@ -52,10 +56,6 @@ export type { Finding } from './verify/claim-checks.js';
 export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
 export type { AsymmetricAlgorithm } from './verify/shared-options.js';
 export type { CacheOptions } from './verify/remember.js';
+export type { IssuerResolver, ResolvedIssuer } from './verify/tenants.js';
 export type { TokenVerifier, VerifierHealth } from './verify/token-verifier.js';
-export {
-  type IssuerResolver,
-  type ResolvedIssuer,
-  trustedIssuers,
-  type TrustedIssuersOptions,
-} from './verify/trusted-issuers.js';
+export { trustedIssuers, type TrustedIssuersOptions } from './verify/trusted-issuers.js';
