@@ -62,6 +62,18 @@ describe('an issuer that fails from the start', () => {
     expect(Math.max(...gaps)).toBeLessThanOrEqual(66);
   });
 
+  it('is waited for by nobody for long once it has failed', async () => {
+    const issuer = await startIssuer();
+    issuer.fail('jwks', 'hang');
+    const verifier = verifierFor(issuer, { keys: { timeout: 30 } });
+    const token = await longLived(issuer);
+    await expect(untilDeadline(verifier.verify(token))).rejects.toMatchObject({ status: 503 });
+    await advance({ seconds: 2 });
+    const began = Date.now();
+    await expect(untilDeadline(verifier.verify(token))).rejects.toMatchObject({ status: 503 });
+    expect(Date.now() - began).toBeLessThanOrEqual(2_000);
+  });
+
   it('says for how long, and answers at once meanwhile', async () => {
     const issuer = await startIssuer();
     issuer.fail('metadata', 'error');

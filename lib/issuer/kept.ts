@@ -1,4 +1,5 @@
 import { UpstreamError, type UpstreamReason } from '../errors.js';
+import { withDeadline } from '../store/deadline.js';
 import { BoundedMemory } from '../store/memory.js';
 import { Backoff } from './backoff.js';
 
@@ -47,6 +48,8 @@ interface Entry<T> {
 }
 
 const DOCUMENT = 'document';
+/** How long a request waits for an attempt after a failed one. Seconds. */
+const RETRY_WAIT = 1;
 const LEAST_FRESH = 60;
 const MOST_FRESH = 86_400;
 const DEFAULT_FRESH = 600;
@@ -121,11 +124,12 @@ export class Kept<T> {
     const restored = this.peek();
     if (restored !== undefined) return restored;
     try {
-      return await this.renew();
-    } catch (error) {
-      // Having failed, what is overdue may serve.
+      // A server that has failed before may hang as well: no crowd waits for that.
+      return await (this.failing ? withDeadline(this.renew(), RETRY_WAIT, 'the server') : this.renew());
+    } catch {
+      // Having failed, what is overdue may serve. Why it failed is kept as state.
       const stale = this.peek();
-      if (stale === undefined) throw error;
+      if (stale === undefined) throw this.#error();
       return stale;
     }
   }

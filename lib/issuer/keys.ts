@@ -116,7 +116,7 @@ export class RemoteKeys implements KeySource {
   constructor(options: RemoteKeysOptions) {
     this.#options = options;
     const { clock, refreshInterval, maxStale, snapshot: store } = options;
-    if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: options.http.timeout });
+    if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store });
     if (options.jwksUri === undefined) {
       // Beside keys it needs no timer of its own: whenever they are refreshed, it is looked at first.
       this.#metadata = new Kept({

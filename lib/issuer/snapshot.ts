@@ -22,13 +22,13 @@ export interface KeySnapshotOptions {
   /** Where that is configured and not discovered. */
   readonly jwksUri: string | undefined;
   readonly allowInsecureHttp: boolean;
-  /** Deadline for one call of the store. Seconds. */
-  readonly timeout: number;
   /** Seconds. */
   readonly maxStale: number;
   readonly clock: () => number;
 }
 
+/** Deadline for one call of the store. Seconds. */
+const STORE_TIMEOUT = 1;
 const CALLED = 'the store of the key snapshot';
 
 /**
@@ -49,7 +49,7 @@ export class KeySnapshot {
 
   async read(): Promise<Snapshot | undefined> {
     try {
-      const saved = await withDeadline(this.#options.store.get(this.#name), this.#options.timeout, CALLED);
+      const saved = await withDeadline(this.#options.store.get(this.#name), STORE_TIMEOUT, CALLED);
       this.lastError = undefined;
       return this.#check(saved);
     } catch (error) {
@@ -59,11 +59,11 @@ export class KeySnapshot {
   }
 
   async save({ jwksUri, keySet, fetchedAt, metadataFetchedAt, maxAge }: Snapshot): Promise<void> {
-    const { store, issuer, maxStale, timeout } = this.#options;
+    const { store, issuer, maxStale } = this.#options;
     if (maxStale === 0) return;
     const saved = { version: 1, issuer, jwksUri, jwks: { keys: keySet.keys }, fetchedAt, metadataFetchedAt, maxAge };
     try {
-      await withDeadline(store.set(this.#name, saved, maxStale), timeout, CALLED);
+      await withDeadline(store.set(this.#name, saved, maxStale), STORE_TIMEOUT, CALLED);
       this.lastError = undefined;
     } catch (error) {
       this.lastError = error;
