@@ -28,7 +28,15 @@ class CountingVerifier implements TokenVerifier {
 function remembering(options: { maxEntries?: number; maxAge?: number } = {}) {
   const time = { now: 0 };
   const verifier = new CountingVerifier();
-  return { time, verifier, remembered: remember(verifier, { ...options, clock: () => time.now }) };
+  return {
+    time,
+    verifier,
+    remembered: remember(async (token) => ({ accessToken: await verifier.verify(token) }), {
+      ...options,
+      clock: () => time.now,
+      holds: ({ accessToken }) => time.now < (accessToken.expiresAt ?? 0),
+    }),
+  };
 }
 
 describe('a remembered verdict', () => {
@@ -62,10 +70,10 @@ describe('a remembered verdict', () => {
   it('ends when it is forgotten, also while it is being made', async () => {
     const { verifier, remembered } = remembering();
     await remembered.verify('a');
-    await remembered.forget('a');
+    remembered.forget('a');
     expect(remembered.recall('a')).toBeUndefined();
     const running = remembered.verify('a');
-    await remembered.forget('a');
+    remembered.forget('a');
     await running;
     expect(remembered.recall('a')).toBeUndefined();
     expect(verifier.calls).toBe(2);

@@ -1,4 +1,5 @@
 import { readAudience, readClientId, readIsMachine, readScopes } from './claims.js';
+import { deepFreeze } from './deep-freeze.js';
 import type { JwtHeader } from './jwt.js';
 
 /** What a verifier says of a token. Deeply frozen; remembered and shared; holds no token. */
@@ -75,16 +76,4 @@ export function makeAuth(accessToken: AccessToken, token: string, scheme: Auth['
     token,
     scheme,
   });
-}
-
-// Not recursive: a token of some thousand nested arrays must not overflow the stack.
-function deepFreeze<T extends object>(root: T): Readonly<T> {
-  const open: object[] = [root];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    Object.freeze(next);
-    for (const value of Object.values(next)) {
-      if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) open.push(value as object);
-    }
-  }
-  return root;
 }

@@ -1,4 +1,5 @@
 import { InvalidTokenError } from '../errors.js';
+import { deepFreeze } from './deep-freeze.js';
 
 /** The JOSE header of a JWS (RFC 7515 §4), as parsed: nothing in it is to be believed. */
 export interface JwtHeader {
@@ -34,13 +35,22 @@ export function parseJwt(token: string, maxTokenBytes: number): ParsedJwt {
   if (first < 1 || second < 0) throw new InvalidTokenError('malformed');
   const signature = token.slice(second + 1);
   if (signature === '' || !isBase64url(signature)) throw new InvalidTokenError('malformed');
-  const header = parseSegment(token.slice(0, first));
+  const header = parseHeader(token.slice(0, first));
   const { alg, kid, typ } = header;
   if (typeof alg !== 'string' || alg === '') throw new InvalidTokenError('malformed');
   if (kid !== undefined && typeof kid !== 'string') throw new InvalidTokenError('malformed');
   if (typ !== undefined && typeof typ !== 'string') throw new InvalidTokenError('malformed');
   const claims = parseSegment(token.slice(first + 1, second));
   return { header: header as JwtHeader, claims, signingInput: token.slice(0, second), signature };
+}
+
+let lastHeader: { readonly segment: string; readonly header: Record<string, unknown> } | undefined;
+
+// The tokens of an issuer nearly all have the same header, so the last one is kept: parsed once, and held once however
+// many tokens are remembered.
+function parseHeader(segment: string): Record<string, unknown> {
+  if (lastHeader?.segment !== segment) lastHeader = { segment, header: deepFreeze(parseSegment(segment)) };
+  return lastHeader.header;
 }
 
 function parseSegment(segment: string): Record<string, unknown> {

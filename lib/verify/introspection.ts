@@ -42,18 +42,16 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
   const { introspector, remote, cache, clock, maxStale, store } = settings;
   const shared = makeShared(settings);
   const source: TokenInfoSource = shared ?? introspector;
-  const heard = new WeakMap<AccessToken, { askedAt: number; heardAt: number }>();
+  const judgeToken = async (token: string): Promise<HeardVerdict> => {
+    if (typeof token !== 'string' || token === '') throw new InvalidTokenError('malformed');
+    if (token.length > MAX_TOKEN_BYTES) throw new InvalidTokenError('too_large');
+    const info = await source.ask(token);
+    return { accessToken: judge(info, settings), askedAt: info.askedAt, heardAt: clock() };
+  };
   const verifier: IntrospectionVerifier = {
     issuer: settings.issuer,
     takesOpaqueTokens: true,
-    verify: async (token) => {
-      if (typeof token !== 'string' || token === '') throw new InvalidTokenError('malformed');
-      if (token.length > MAX_TOKEN_BYTES) throw new InvalidTokenError('too_large');
-      const info = await source.ask(token);
-      const accessToken = judge(info, settings);
-      heard.set(accessToken, { askedAt: info.askedAt, heardAt: clock() });
-      return accessToken;
-    },
+    verify: async (token) => (await judgeToken(token)).accessToken,
     recall: () => undefined,
     forget: async (token) => shared?.forget(token),
     ready: () => introspector.ready(),
@@ -71,21 +69,41 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
   };
   if (cache === false) return verifier;
   const frontMaxAge = store === undefined ? cache.maxAge : Math.min(FRONT_MAX_AGE, cache.maxAge);
-  const isWithin = (accessToken: AccessToken, sinceAsked: number, sinceHeard: number): boolean => {
+  const isWithin = (verdict: HeardVerdict, sinceAsked: number, sinceHeard: number): boolean => {
+    const { accessToken, askedAt, heardAt } = verdict;
     const now = clock();
-    const { askedAt = now, heardAt = now } = heard.get(accessToken) ?? {};
     const isOver = now >= (accessToken.expiresAt ?? Number.POSITIVE_INFINITY);
     return !isOver && now < askedAt + sinceAsked && now < heardAt + sinceHeard;
   };
-  const remembering = remember(verifier, {
+  const remembering = remember<HeardVerdict>(judgeToken, {
     maxEntries: cache.maxEntries,
     maxAge: cache.maxAge + maxStale,
     negativeMaxAge: store === undefined ? cache.negativeMaxAge : Math.min(FRONT_MAX_AGE, cache.negativeMaxAge),
-    holds: (accessToken) => isWithin(accessToken, cache.maxAge, frontMaxAge),
-    holdsInOutage: (accessToken) => isWithin(accessToken, cache.maxAge + maxStale, cache.maxAge + maxStale),
+    holds: (verdict) => isWithin(verdict, cache.maxAge, frontMaxAge),
+    holdsInOutage: (verdict) => isWithin(verdict, cache.maxAge + maxStale, cache.maxAge + maxStale),
     clock,
   });
-  return { ...verifier, ...remembering, forget: async (token) => remembering.forget(token) };
+  return {
+    ...verifier,
+    verify: remembering.verify,
+    recall: remembering.recall,
+    forget: async (token) => {
+      remembering.forget(token);
+      await verifier.forget(token);
+    },
+    close: () => {
+      remembering.clear();
+      return verifier.close();
+    },
+  };
+}
+
+interface HeardVerdict {
+  readonly accessToken: AccessToken;
+  /** When the server was asked. Seconds since the epoch. */
+  readonly askedAt: number;
+  /** When this process was told, by the server or the store. Seconds since the epoch. */
+  readonly heardAt: number;
 }
 
 function makeShared(settings: IntrospectionSettings): SharedTokenInfo | undefined {

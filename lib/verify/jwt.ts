@@ -28,19 +28,10 @@ export interface JwtVerifier extends Required<TokenVerifier> {
 export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
   const settings = readJwtVerifierOptions(options);
   const { rules, keys, clock, cache } = settings;
-  // What each verdict rests on, so that it stands exactly as long as verifying again would come to the same.
-  const bases = new WeakMap<AccessToken, { keys: Keys; until: number }>();
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
     takesOpaqueTokens: false,
-    verify: async (token) => {
-      const jwt = parseAndCheck(token, settings);
-      const signedWith = await findSigner(jwt, keys);
-      const { header, claims } = jwt;
-      const accessToken = makeAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
-      bases.set(accessToken, { keys: signedWith, until: validUntil(claims, rules) });
-      return accessToken;
-    },
+    verify: async (token) => (await judge(token, settings)).accessToken,
     recall: () => undefined,
     forget: () => undefined,
     ready: () => keys.ready(),
@@ -50,11 +41,33 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
     },
   };
   if (cache === false) return verifier;
-  const holds = (accessToken: AccessToken): boolean => {
-    const basis = bases.get(accessToken);
-    return basis !== undefined && clock() < basis.until && basis.keys === keys.current();
+  const { verify, recall, forget, clear } = remember<JwtVerdict>((token) => judge(token, settings), {
+    ...cache,
+    clock,
+    holds: (verdict) => clock() < verdict.until && verdict.keys === keys.current(),
+  });
+  const close = (): void => {
+    clear();
+    keys.close();
   };
-  return { ...verifier, ...remember(verifier, { ...cache, clock, holds }) };
+  return { ...verifier, verify, recall, forget, close };
+}
+
+/** A verdict and what it rests on, so that it stands exactly as long as verifying again would come to the same. */
+interface JwtVerdict {
+  readonly accessToken: AccessToken;
+  readonly keys: Keys;
+  /** Seconds since the epoch. */
+  readonly until: number;
+}
+
+async function judge(token: string, settings: JwtSettings): Promise<JwtVerdict> {
+  const { rules } = settings;
+  const jwt = parseAndCheck(token, settings);
+  const keys = await findSigner(jwt, settings.keys);
+  const { header, claims } = jwt;
+  const accessToken = makeAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
+  return { accessToken, keys, until: validUntil(claims, rules) };
 }
 
 function parseAndCheck(token: string, { rules, maxTokenBytes, clock }: JwtSettings): ParsedJwt {

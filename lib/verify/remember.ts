@@ -26,47 +26,57 @@ export const cacheRule: Rule<CacheOptions | false> = {
   parse: (value, path) => (value === false ? false : cacheGroup.parse(value, path)),
 };
 
-export interface RememberOptions extends CacheOptions {
+/** What is remembered: the `AccessToken`, and with it whatever tells how long it stands. */
+export interface Verdict {
+  readonly accessToken: AccessToken;
+}
+
+export interface RememberOptions<V extends Verdict> extends CacheOptions {
   /** Seconds since the epoch. */
   readonly clock: () => number;
   /**
    * Whether a verdict still stands at this moment. It is asked at every hit, so it must be what verification itself would
-   * say of times and keys. By default `expiresAt` alone.
+   * say of times and keys.
    */
-  readonly holds?: (accessToken: AccessToken) => boolean;
+  readonly holds: (verdict: V) => boolean;
   /** Whether a verdict that no longer holds still stands while the upstream cannot be had. By default none does. */
-  readonly holdsInOutage?: (accessToken: AccessToken) => boolean;
+  readonly holdsInOutage?: (verdict: V) => boolean;
   /** How long a refusal is remembered, in a memory of its own. Seconds; 0 for not at all. @default 0 */
   readonly negativeMaxAge?: number;
 }
 
-/** What `remember` puts in front of a verifier: to be spread over it. */
-export type Remembering = Required<Pick<TokenVerifier, 'verify' | 'recall' | 'forget' | 'close'>>;
+/** What `remember` puts in front of a verifier. */
+export interface Remembering extends Required<Pick<TokenVerifier, 'verify' | 'recall'>> {
+  readonly forget: (token: string) => void;
+  readonly clear: () => void;
+}
 
 /**
- * Wraps a verifier so that a token is verified once. The memories are keyed by the token's SHA-256. Refusals, where they
- * are remembered at all, have a memory of their own, so that garbage cannot push out good verdicts. Concurrent
- * verifications of one token are one.
+ * Wraps the verification of tokens so that each is verified once. The memories are keyed by the token's SHA-256.
+ * Refusals, where they are remembered at all, have a memory of their own, so that garbage cannot push out good verdicts.
+ * Concurrent verifications of one token are one.
  */
-export function remember(verifier: TokenVerifier, options: RememberOptions): Remembering {
-  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock } = options;
-  const holds = options.holds ?? (({ expiresAt = Number.POSITIVE_INFINITY }) => clock() < expiresAt);
+export function remember<V extends Verdict>(
+  judge: (token: string) => Promise<V>,
+  options: RememberOptions<V>,
+): Remembering {
+  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock, holds } = options;
   const holdsInOutage = options.holdsInOutage ?? (() => false);
-  const accepted = new BoundedMemory<AccessToken>({ maxEntries, clock });
+  const accepted = new BoundedMemory<V>({ maxEntries, clock });
   const refused = negativeMaxAge > 0 ? new BoundedMemory<InvalidTokenReason>({ maxEntries, clock }) : undefined;
   const running = new Map<string, Promise<AccessToken>>();
 
   const recallKey = (key: string): AccessToken | undefined => {
-    const accessToken = accepted.get(key);
-    return accessToken !== undefined && holds(accessToken) ? accessToken : undefined;
+    const verdict = accepted.get(key);
+    return verdict !== undefined && holds(verdict) ? verdict.accessToken : undefined;
   };
 
   // Not current is what was forgotten meanwhile: then this verdict is already out of date.
   const verifyNow = async (key: string, token: string, isCurrent: () => boolean): Promise<AccessToken> => {
     try {
-      const accessToken = await verifyLater(verifier, token);
-      if (isCurrent()) accepted.set(key, accessToken, clock() + maxAge);
-      return accessToken;
+      const verdict = await judge(token);
+      if (isCurrent()) accepted.set(key, verdict, clock() + maxAge);
+      return verdict.accessToken;
     } catch (error) {
       if (error instanceof InvalidTokenError && isCurrent()) {
         accepted.delete(key);
@@ -74,7 +84,7 @@ export function remember(verifier: TokenVerifier, options: RememberOptions): Rem
       }
       const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
       if (known === undefined || !holdsInOutage(known)) throw error;
-      return known;
+      return known.accessToken;
     } finally {
       if (isCurrent()) running.delete(key);
     }
@@ -99,19 +109,12 @@ export function remember(verifier: TokenVerifier, options: RememberOptions): Rem
       running.delete(key);
       accepted.delete(key);
       refused?.delete(key);
-      return verifier.forget?.(token);
     },
-    close: () => {
+    clear: () => {
       accepted.clear();
       refused?.clear();
-      return verifier.close?.();
     },
   };
-}
-
-// Async, so that a verifier that throws instead of rejecting is no special case.
-async function verifyLater(verifier: TokenVerifier, token: string): Promise<AccessToken> {
-  return verifier.verify(token);
 }
 
 // An error is written to by the middleware that answers with it, so no two requests share one.
