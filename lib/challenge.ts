@@ -2,14 +2,22 @@ import {
   ConfigurationError,
   InsufficientAuthenticationError,
   InsufficientScopeError,
+  InvalidDpopProofError,
   type ResourceServerError,
   UpstreamError,
 } from './errors.js';
+
+/** How a token is presented: RFC 6750 §2.1, RFC 9449 §7.1. */
+export type Scheme = 'Bearer' | 'DPoP';
 
 /** What a middleware adds to the challenges it sends. */
 export interface ChallengeContext {
   /** Names the protection space (RFC 9110 §11.5). */
   readonly realm?: string | undefined;
+  /** The schemes that are taken: each has a challenge. */
+  readonly schemes: readonly Scheme[];
+  /** The algorithms that a DPoP proof may be signed with: `algs` of its challenge. */
+  readonly algs: readonly string[];
 }
 
 /**
@@ -29,23 +37,45 @@ export function challenge(scheme: string, parameters: Readonly<Record<string, st
 }
 
 /**
- * The header fields with which an error is answered: `WWW-Authenticate` for the caller's failures (RFC 6750 §3),
- * `Retry-After` for the upstream's, none for the programmer's.
+ * The header fields with which an error is answered: `WWW-Authenticate` for the caller's failures (RFC 6750 §3, RFC 9449
+ * §7.1), `Retry-After` for the upstream's, none for the programmer's.
  */
-export function headersOf(error: ResourceServerError, context: ChallengeContext): Readonly<Record<string, string>> {
+export function headersOf(
+  error: ResourceServerError,
+  context: ChallengeContext,
+  presented?: Scheme,
+): Readonly<Record<string, string>> {
   if (error instanceof ConfigurationError) return {};
   if (error instanceof UpstreamError) {
     return { 'Cache-Control': 'no-store', 'Retry-After': String(error.retryAfter) };
   }
-  return {
-    'Cache-Control': 'no-store',
-    'WWW-Authenticate': challenge('Bearer', {
-      realm: context.realm,
-      error: error.code,
-      error_description: error.code === undefined ? undefined : error.message,
-      ...neededFor(error),
-    }),
+  const headers = { 'Cache-Control': 'no-store', 'WWW-Authenticate': challenges(error, context, presented) };
+  const nonce = error instanceof InvalidDpopProofError ? error.nonce : undefined;
+  return nonce === undefined ? headers : { ...headers, 'DPoP-Nonce': nonce };
+}
+
+// RFC 9449 §7.2: what went wrong is told with the scheme that was used, and with each where that is not clear.
+function challenges(
+  error: ResourceServerError,
+  { realm, schemes, algs }: ChallengeContext,
+  presented?: Scheme,
+): string {
+  const used = error instanceof InvalidDpopProofError ? 'DPoP' : presented;
+  const isClear = schemes.some((scheme) => scheme === used);
+  const details = {
+    error: error.code,
+    error_description: error.code === undefined ? undefined : error.message,
+    ...neededFor(error),
   };
+  return schemes
+    .map((scheme) =>
+      challenge(scheme, {
+        realm,
+        ...(isClear && scheme !== used ? {} : details),
+        algs: scheme === 'DPoP' ? joined(algs) : undefined,
+      }),
+    )
+    .join(', ');
 }
 
 /** What would be enough: RFC 6750 §3 `scope`, RFC 9470 §3 `acr_values` and `max_age`. */

@@ -6,94 +6,24 @@
  * a header, a body or a log through it. The detail is on `cause`.
  */
 
-/** Why a request could not be read. */
-export type InvalidRequestReason = 'malformed_credentials' | 'several_credentials';
+import {
+  type ConfigurationReason,
+  type InsufficientAuthenticationReason,
+  type InsufficientScopeReason,
+  type InvalidDpopProofReason,
+  type InvalidRequestReason,
+  type InvalidTokenReason,
+  type Reason,
+  SENTENCES,
+  type UpstreamReason,
+} from './reasons.js';
 
-/** Why a token was refused. */
-export type InvalidTokenReason =
-  | 'malformed'
-  | 'too_large'
-  | 'type_refused'
-  | 'id_token'
-  | 'algorithm_refused'
-  | 'critical_refused'
-  | 'issuer_mismatch'
-  | 'audience_mismatch'
-  | 'expired'
-  | 'not_yet_valid'
-  | 'issued_in_future'
-  | 'too_old'
-  | 'claim_missing'
-  | 'claim_malformed'
-  | 'unknown_key'
-  | 'signature_mismatch'
-  | 'binding_unproven'
-  | 'inactive';
-
-/** Why a gate said no. */
-export type InsufficientScopeReason =
-  | 'scope_missing'
-  | 'claim_mismatch'
-  | 'client_refused'
-  | 'machine_required'
-  | 'user_required'
-  | 'authorization_details_missing'
-  | 'condition_failed';
-
-/** Why a person has to authenticate again. */
-export type InsufficientAuthenticationReason = 'authentication_insufficient';
-
-/** Which upstream could not be had. */
-export type UpstreamReason = 'metadata_unavailable' | 'keys_unavailable' | 'introspection_unavailable';
-
-/** What the programmer has to mend. */
-export type ConfigurationReason = 'option_invalid' | 'not_authenticated' | 'verifier_invalid';
-
-/** The closed union of all reasons, for logs and metrics. */
-export type Reason =
-  | 'token_missing'
-  | InvalidRequestReason
-  | InvalidTokenReason
-  | InsufficientScopeReason
-  | InsufficientAuthenticationReason
-  | UpstreamReason
-  | ConfigurationReason;
-
-// RFC 6750 §3 allows %x20-21 / %x23-5B / %x5D-7E in error_description: no quote, no backslash, no line break.
-const SENTENCES: Readonly<Record<Exclude<Reason, ConfigurationReason>, string>> = {
-  token_missing: 'No access token was presented.',
-  malformed_credentials: 'The credentials of the request are not well-formed.',
-  several_credentials: 'The request carries more than one credential.',
-  malformed: 'The access token is malformed.',
-  too_large: 'The access token is too large.',
-  type_refused: 'The token is not of a type that is accepted as an access token.',
-  id_token: 'An ID token is not an access token.',
-  algorithm_refused: 'The access token is signed with an algorithm that is not accepted.',
-  critical_refused: 'The access token carries a critical extension that is not understood.',
-  issuer_mismatch: 'The access token was issued by an issuer that is not trusted here.',
-  audience_mismatch: 'The access token was issued for another audience.',
-  expired: 'The access token has expired.',
-  not_yet_valid: 'The access token is not valid yet.',
-  issued_in_future: 'The access token was issued in the future.',
-  too_old: 'The access token was issued too long ago.',
-  claim_missing: 'The access token lacks a required claim.',
-  claim_malformed: 'The access token carries a claim of the wrong type.',
-  unknown_key: 'The access token was signed with an unknown key.',
-  signature_mismatch: 'The signature of the access token does not verify.',
-  inactive: 'The access token is not active: it is unknown, expired or revoked.',
-  binding_unproven: 'The access token is bound to a key that the request does not prove.',
-  scope_missing: 'The access token does not grant the scope that is needed here.',
-  claim_mismatch: 'The access token does not carry the claim that is needed here.',
-  client_refused: 'The client is not allowed here.',
-  machine_required: 'Only a client acting on its own behalf is allowed here.',
-  user_required: 'Only a client acting on behalf of a person is allowed here.',
-  authorization_details_missing: 'The access token does not carry the authorization details that are needed here.',
-  authentication_insufficient: 'The person has to authenticate again, more recently or in another way.',
-  condition_failed: 'The access token does not meet the condition that is set here.',
-  metadata_unavailable: 'The metadata of the authorization server cannot be had at the moment.',
-  introspection_unavailable: 'The authorization server cannot be asked about the access token at the moment.',
-  keys_unavailable: 'The keys of the authorization server cannot be had at the moment.',
-};
+/** What a refusal rested on, as the error's `cause`: for a developer's eyes, not for the wire. */
+export interface Finding {
+  readonly checked: string;
+  readonly expected: unknown;
+  readonly found: unknown;
+}
 
 /** The base of every failure of this package. */
 export abstract class ResourceServerError extends Error {
@@ -151,6 +81,22 @@ export class InvalidTokenError extends ResourceServerError {
   declare readonly reason: InvalidTokenReason;
   constructor(reason: InvalidTokenReason, options?: ErrorOptions) {
     super(401, 'invalid_token', reason, SENTENCES[reason], options);
+  }
+}
+
+/**
+ * The proof of possession is missing, wrong or replayed: 401 `invalid_dpop_proof`, or `use_dpop_nonce` where only a nonce
+ * is needed (RFC 9449 §7.1 and §9).
+ */
+export class InvalidDpopProofError extends ResourceServerError {
+  declare readonly reason: InvalidDpopProofReason;
+  /** What the next proof has to carry, for the `DPoP-Nonce` header; `undefined` where no nonce is asked for. */
+  readonly nonce: string | undefined;
+
+  constructor(reason: InvalidDpopProofReason, options?: ErrorOptions & { nonce?: string | undefined }) {
+    const needsNonce = reason === 'proof_nonce_missing' || reason === 'proof_nonce_refused';
+    super(401, needsNonce ? 'use_dpop_nonce' : 'invalid_dpop_proof', reason, SENTENCES[reason], options);
+    this.nonce = options?.nonce;
   }
 }
 

@@ -1,31 +1,36 @@
 export {
   ConfigurationError,
   type ConfigurationProblem,
-  type ConfigurationReason,
+  type Finding,
   InsufficientAuthenticationError,
-  type InsufficientAuthenticationReason,
   InsufficientScopeError,
-  type InsufficientScopeReason,
+  InvalidDpopProofError,
   InvalidRequestError,
-  type InvalidRequestReason,
   InvalidTokenError,
-  type InvalidTokenReason,
   MissingTokenError,
-  type Reason,
   ResourceServerError,
   UpstreamError,
-  type UpstreamReason,
 } from './errors.js';
+export type {
+  ConfigurationReason,
+  InsufficientAuthenticationReason,
+  InsufficientScopeReason,
+  InvalidDpopProofReason,
+  InvalidRequestReason,
+  InvalidTokenReason,
+  Reason,
+  UpstreamReason,
+} from './reasons.js';
 export { type AuthorizationDetails, requireAuthorizationDetails } from './express/authorization-details.js';
 export { getAuth } from './express/auth.js';
 export {
   bearer,
-  type BearerOptions,
   introspectionBearer,
   type IntrospectionBearerOptions,
   jwtBearer,
   type JwtBearerOptions,
 } from './express/bearer.js';
+export type { BearerOptions } from './express/bearer-options.js';
 export type { Predicate } from './express/gate.js';
 export {
   type ClaimValue,
@@ -44,17 +49,20 @@ export type { ClientAuthentication, ClientSecret } from './issuer/client-auth.js
 export type { Fetch } from './issuer/http.js';
 export type { KeyOptions, KeysHealth } from './issuer/keys.js';
 export type { KeptHealth } from './issuer/kept.js';
+export type { CertificateFormat } from './proof/certificate-formats.js';
+export type { DpopOptions, ProofMode } from './proof/dpop-options.js';
+export type { CertificateSource, ClientCertificate, ForwardedCertificate, MtlsOptions } from './proof/mtls-options.js';
 export type { AccessToken, Auth } from './token/access-token.js';
+export type { AsymmetricAlgorithm } from './token/algorithms.js';
 export type { JwtHeader } from './token/jwt.js';
+export type { Profile } from './token/profile.js';
 export { memoryStore, type MemoryStoreOptions } from './store/memory-store.js';
 export { type RedisClient, redisStore, type RedisStoreOptions } from './store/redis.js';
 export type { Store } from './store/store.js';
 export { introspectionVerifier, type IntrospectionVerifier } from './verify/introspection.js';
 export type { IntrospectionCacheOptions, IntrospectionVerifierOptions } from './verify/introspection-options.js';
 export { jwtVerifier, type JwtVerifier } from './verify/jwt.js';
-export type { Finding } from './verify/claim-checks.js';
 export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
-export type { AsymmetricAlgorithm } from './verify/shared-options.js';
 export type { CacheOptions } from './verify/remember.js';
 export type { IssuerResolver, ResolvedIssuer } from './verify/tenants.js';
 export type { TokenVerifier, VerifierHealth } from './verify/token-verifier.js';

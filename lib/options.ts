@@ -176,6 +176,17 @@ export function texts(expected: string, fix: string, accepts: (value: string) =>
   };
 }
 
+/** A secret for MACs with SHA-256: at least as many bytes as the hash (RFC 7518 §3.2). */
+export const secretRule: Rule<string | Uint8Array> = {
+  expected: 'a string or a Uint8Array of at least 32 bytes',
+  fix: 'Make one with crypto.randomBytes(32).',
+  secret: true,
+  parse: (value) => {
+    if (typeof value === 'string') return Buffer.byteLength(value) < 32 ? undefined : value;
+    return value instanceof Uint8Array && value.byteLength >= 32 ? Uint8Array.from(value) : undefined;
+  },
+};
+
 /** A function; what it gives back is checked where it is called. */
 export function callable<F extends (...args: never[]) => unknown>(expected: string, fix: string): Rule<F> {
   return { expected, fix, parse: (value) => (typeof value === 'function' ? (value as F) : undefined) };

@@ -80,7 +80,9 @@ const WAYS = [
 
 describe('the packed package', () => {
   it('holds what is built and the papers, and nothing else', () => {
-    const docs = ['opaque-tokens', 'options', 'recipes', 'refusals', 'stores'].map((name) => `docs/${name}.md`);
+    const docs = ['opaque-tokens', 'options', 'recipes', 'refusals', 'sender-constraint', 'stores'].map(
+      (name) => `docs/${name}.md`,
+    );
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', ...docs, 'package.json'];
     expect(packed.filter((path) => !path.startsWith('dist/')).sort()).toEqual(papers);
     const isBuilt = (path: string): boolean => path.endsWith('.js') || path.endsWith('.d.ts');

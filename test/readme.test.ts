@@ -167,6 +167,8 @@ const OPTIONS: readonly (readonly [heading: string, give: (options: Given) => un
   ['## `introspectionVerifier`', make.introspectionVerifier],
   ['### `cache` of `introspectionVerifier`', (cache) => make.introspectionVerifier({ cache })],
   ['## `bearer`', make.bearer],
+  ['### `dpop`', (dpop) => make.bearer({ dpop: { mode: 'allowed', nonce: true, ...dpop } })],
+  ['### `mtls`', (mtls) => make.bearer({ mtls: { mode: 'allowed', ...mtls } })],
   ['## `trustedIssuers`', make.trustedIssuers],
   ['## `memoryStore`', make.memoryStore],
   ['## `redisStore`', make.redisStore],

@@ -2,7 +2,7 @@ import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CompactSign, errors, exportJWK, flattenedVerify, generateKeyPair } from 'jose';
-import { isSignedWith } from '../lib/verify/signature.js';
+import { isSignedWith } from '../lib/token/signature.js';
 
 const ALGORITHMS = [
   'RS256',

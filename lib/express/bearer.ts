@@ -1,18 +1,11 @@
-import { IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
+import type { Scheme } from '../challenge.js';
 import { ConfigurationError, InvalidRequestError, MissingTokenError } from '../errors.js';
-import {
-  callable,
-  describe,
-  flag,
-  oneOf,
-  readOptions,
-  rejectUnknown,
-  type Rules,
-  splitOptions,
-  text,
-} from '../options.js';
-import { checkBinding } from '../proof/policy.js';
+import { describe, readOptions, rejectUnknown, type Rules, splitOptions } from '../options.js';
+import type { MtlsOptions } from '../proof/mtls-options.js';
+import type { ProofMode } from '../proof/dpop-options.js';
+import { makeSenderConstraint, type Proven } from '../proof/policy.js';
 import { type AccessToken, makeAuth } from '../token/access-token.js';
 import { assertToken68, type Credentials, readAuthorization } from '../token/credentials.js';
 import { introspectionVerifier } from '../verify/introspection.js';
@@ -21,59 +14,19 @@ import { jwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier } from '../verify/token-verifier.js';
 import { authenticationOf, setAuthentication } from './auth.js';
+import { type BearerOptions, bearerRules } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
+import { requestUri } from './request-uri.js';
 import { refuse, type RespondSettings, settle } from './respond.js';
-
-/** What every bearer middleware takes, whatever its verifier. */
-export interface BearerOptions {
-  /** Admit requests without credentials, with no `req.auth`. A bad token is refused all the same. @default false */
-  optional?: boolean;
-  /** Named in challenges (RFC 9110 §11.5). Printable ASCII. @default none */
-  realm?: string;
-  /** The property of the request that holds the `Auth`. @default 'auth' */
-  property?: string;
-  /**
-   * Who answers a refusal. `'respond'`: the middleware, with a JSON body. `'problem'`: the middleware, with
-   * `application/problem+json` (RFC 9457). `'next'`: the application's error handler, with the challenge already set on
-   * the response and on `err.headers`. @default 'respond'
-   */
-  errors?: 'respond' | 'problem' | 'next';
-  /**
-   * A further place where the token may be, such as a cookie; gives the bare token, or nothing where there is none. A
-   * request that has one here and in its `Authorization` header is refused (RFC 6750 §2). Tokens in URLs end up in logs
-   * and are nothing that this package reads on its own. @default the `Authorization` header alone
-   */
-  tokenFrom?: (req: Request) => string | null | undefined;
-}
 
 /** What `jwtBearer` takes: the options of its verifier and its own. */
 export interface JwtBearerOptions extends JwtVerifierOptions, BearerOptions {}
 
-/** What Node, Express and its customary middlewares call their own on a request; writing it fails or breaks them. */
 /** What `introspectionBearer` takes: the options of its verifier and its own. */
-export interface IntrospectionBearerOptions extends IntrospectionVerifierOptions, BearerOptions {}
-
-const TAKEN = new Set(
-  [
-    'aborted client complete headers httpVersion httpVersionMajor httpVersionMinor method rawHeaders rawTrailers socket',
-    'statusCode statusMessage trailers upgrade url',
-    'accepts acceptsCharset acceptsCharsets acceptsEncoding acceptsEncodings acceptsLanguage acceptsLanguages app baseUrl',
-    'body cookies fresh get header host hostname ip ips is next originalUrl param params path protocol query range res',
-    'route secret secure session sessionID sessionStore signedCookies stale subdomains xhr',
-  ].flatMap((names) => names.split(' ')),
-);
-
-const bearerRules: Rules<BearerOptions> = {
-  optional: flag('Set it to true to admit requests without credentials.'),
-  realm: text('printable ASCII', 'Use letters, digits and spaces.', (value) => /^[\x20-\x7e]*$/.test(value)),
-  property: text(
-    'an identifier that requests do not have',
-    'Leave it out for "auth".',
-    (value) => /^[A-Za-z_$][\w$]*$/.test(value) && !TAKEN.has(value) && !(value in IncomingMessage.prototype),
-  ),
-  errors: oneOf(['respond', 'problem', 'next'], 'Leave it out for "respond".'),
-  tokenFrom: callable('a function of the request that gives the token', 'Leave it out for the Authorization header.'),
-};
+export interface IntrospectionBearerOptions extends IntrospectionVerifierOptions, BearerOptions {
+  /** `'fapi2'`: bound tokens alone, from the `Authorization` header alone. @default none */
+  profile?: 'fapi2';
+}
 
 /**
  * Protects what is mounted behind it with the tokens of one issuer: `bearer(jwtVerifier(options), options)`.
@@ -101,8 +54,10 @@ function bearerFor<O extends object>(
   options: O & BearerOptions,
 ): Middleware {
   const names = Object.keys(bearerRules);
-  rejectUnknown(name, options, [...Object.keys(verifierRules), ...names]);
-  const [own, verifierOptions] = splitOptions(name, options, names);
+  const verifierNames = Object.keys(verifierRules);
+  rejectUnknown(name, options, [...verifierNames, ...names]);
+  const [own] = splitOptions(name, options, names);
+  const [verifierOptions] = splitOptions(name, options, verifierNames);
   // Each half is checked by the function that it is for.
   return bearer(make(verifierOptions as O), own);
 }
@@ -120,61 +75,104 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
     property = 'auth',
     errors = 'respond',
     tokenFrom,
+    dpop,
+    mtls,
+    baseUrl,
+    profile,
   } = readOptions<BearerOptions>('bearer', options, bearerRules);
   assertVerifier(verifier);
-  const settings: RespondSettings = { errors, realm };
+  if (profile === 'fapi2' && tokenFrom !== undefined) throw headerAlone();
+  const constraint = makeSenderConstraint({
+    dpop,
+    mtls: mtls as ProofMode | MtlsOptions | undefined,
+    profile,
+    uriOf: (req) => requestUri(req, baseUrl),
+  });
+  const takesDpop = constraint.schemes.includes('DPoP');
+  const settings: RespondSettings = { errors, realm, schemes: constraint.schemes, algs: constraint.algs };
 
-  const admit = (req: IncomingMessage, credentials: Credentials, accessToken: AccessToken): void => {
+  const prove = (
+    req: IncomingMessage,
+    credentials: Credentials,
+    accessToken: AccessToken,
+  ): Promise<Proven> | undefined => {
     assertAccessToken(accessToken);
-    checkBinding(accessToken);
-    const auth = makeAuth(accessToken, credentials.token, credentials.scheme);
+    return constraint.prove(req, credentials, accessToken);
+  };
+
+  const admit = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    { token, scheme }: Credentials,
+    accessToken: AccessToken,
+    proven: Proven | undefined,
+  ): void => {
+    if (proven?.nonce !== undefined) offerNonce(res, proven.nonce);
+    const auth = makeAuth(accessToken, token, scheme);
     setAuthentication(req, { auth, settings });
     (req as unknown as Record<string, unknown>)[property] = auth;
   };
 
+  const verifyAndAdmit = async (req: IncomingMessage, res: ServerResponse, credentials: Credentials): Promise<void> => {
+    const accessToken = await verifier.verify(credentials.token);
+    admit(req, res, credentials, accessToken, await prove(req, credentials, accessToken));
+  };
+
   return function bearerMiddleware(req: IncomingMessage, res: ServerResponse, next: Next): void {
+    let scheme: Scheme | undefined;
     const refused = (error: unknown): void => {
-      refuse(error, res, next, settings);
+      refuse(error, res, next, settings, scheme);
     };
-    let credentials: Credentials | undefined;
-    let remembered: AccessToken | undefined;
+    let admission: Promise<void> | undefined;
     try {
-      credentials = readCredentials(req, tokenFrom);
-      if (credentials === undefined && !optional) throw new MissingTokenError();
-      if (credentials !== undefined) {
-        remembered = verifier.recall?.(credentials.token);
-        if (remembered !== undefined) admit(req, credentials, remembered);
+      const credentials = readCredentials(req, takesDpop, tokenFrom);
+      scheme = credentials?.scheme;
+      if (credentials === undefined) {
+        if (!optional) throw new MissingTokenError();
+        if (authenticationOf(req) === undefined) setAuthentication(req, { auth: undefined, settings });
+      } else {
+        const remembered = verifier.recall?.(credentials.token);
+        if (remembered === undefined) {
+          admission = verifyAndAdmit(req, res, credentials);
+        } else {
+          const proving = prove(req, credentials, remembered);
+          if (proving === undefined) admit(req, res, credentials, remembered, undefined);
+          else
+            admission = proving.then((proven) => {
+              admit(req, res, credentials, remembered, proven);
+            });
+        }
       }
     } catch (error) {
       refused(error);
       return;
     }
-    if (credentials === undefined) {
-      if (authenticationOf(req) === undefined) setAuthentication(req, { auth: undefined, settings });
-      next();
-    } else if (remembered !== undefined) {
-      next();
-    } else {
-      const presented = credentials;
+    // What is remembered and owes no proof goes on in the same tick.
+    if (admission === undefined) next();
+    else
       settle(
-        verify(verifier, presented.token),
-        (accessToken) => {
-          admit(req, presented, accessToken);
+        admission,
+        () => {
           next();
         },
         refused,
       );
-    }
   };
 }
 
-// Async, so that a verifier that throws instead of rejecting is no special case.
-async function verify(verifier: TokenVerifier, token: string): Promise<AccessToken> {
-  return verifier.verify(token);
+// RFC 9449 §8.2: an answer that a cache gave to somebody later would carry a nonce of long ago.
+function offerNonce(res: ServerResponse, nonce: string): void {
+  if (res.headersSent) return;
+  res.setHeader('DPoP-Nonce', nonce);
+  res.setHeader('Cache-Control', 'no-store');
 }
 
-function readCredentials(req: IncomingMessage, tokenFrom: BearerOptions['tokenFrom']): Credentials | undefined {
-  const fromHeader = readAuthorization(req);
+function readCredentials(
+  req: IncomingMessage,
+  takesDpop: boolean,
+  tokenFrom: BearerOptions['tokenFrom'],
+): Credentials | undefined {
+  const fromHeader = readAuthorization(req, takesDpop);
   // Every request that Express hands to a middleware is an Express request.
   const elsewhere: unknown = tokenFrom?.(req as Request);
   if (elsewhere === undefined || elsewhere === null) return fromHeader;
@@ -204,6 +202,15 @@ function assertAccessToken(value: unknown): asserts value is AccessToken {
     if (typeof value.claims === 'object' && value.claims !== null && Array.isArray(value.scopes)) return;
   }
   throw invalid('bearer: what the verifier gives', 'an AccessToken', value);
+}
+
+function headerAlone(): ConfigurationError {
+  return new ConfigurationError({
+    option: 'bearer: tokenFrom',
+    expected: 'none, because the profile fapi2 takes tokens from the Authorization header alone',
+    got: 'a function',
+    fix: 'Remove it.',
+  });
 }
 
 function invalid(option: string, expected: string, got: unknown): ConfigurationError {

@@ -24,7 +24,7 @@ export function gate(
     }
     const { auth, settings } = authentication;
     const failed = (error: unknown): void => {
-      refuse(error, res, next, settings);
+      refuse(error, res, next, settings, auth?.scheme);
     };
     if (auth === undefined) {
       failed(new MissingTokenError());

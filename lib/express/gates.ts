@@ -1,5 +1,6 @@
 import type { Request } from 'express';
-import { InsufficientScopeError, type InsufficientScopeReason } from '../errors.js';
+import { InsufficientScopeError } from '../errors.js';
+import type { InsufficientScopeReason } from '../reasons.js';
 import { callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { claim } from '../token/claims.js';

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import { types } from 'node:util';
-import { type ChallengeContext, headersOf } from '../challenge.js';
-import { ConfigurationError, InvalidTokenError, type Reason, ResourceServerError } from '../errors.js';
+import { type ChallengeContext, headersOf, type Scheme } from '../challenge.js';
+import { ConfigurationError, InvalidTokenError, ResourceServerError } from '../errors.js';
 import type { Next } from './middleware.js';
 
 /** How a middleware answers a refusal. */
@@ -14,12 +14,18 @@ export interface RespondSettings extends ChallengeContext {
  * Answers a failure the way the middleware was told to. What has no status of its own is a mistake of the programmer's
  * and goes to the application's error handler, as does everything once an answer has begun.
  */
-export function refuse(error: unknown, res: ServerResponse, next: Next, settings: RespondSettings): void {
+export function refuse(
+  error: unknown,
+  res: ServerResponse,
+  next: Next,
+  settings: RespondSettings,
+  presented?: Scheme,
+): void {
   if (!(error instanceof ResourceServerError) || error.status === undefined || res.headersSent) {
     handOver(error, next);
     return;
   }
-  const { headers, type, body } = answerTo(error, error.status, settings);
+  const { headers, type, body } = answerTo(error, error.status, settings, presented);
   error.headers = headers;
   for (const name in headers) res.setHeader(name, headers[name] ?? '');
   if (settings.errors === 'next') {
@@ -37,23 +43,24 @@ interface Answer {
   readonly body: string;
 }
 
-const refusedTokens = new WeakMap<RespondSettings, Map<Reason, Answer>>();
+const refusedTokens = new WeakMap<RespondSettings, Map<string, Answer>>();
 
 // An attacker chooses how many bad tokens there are, and for each reason they are answered with the same words: those
 // are put together once.
-function answerTo(error: ResourceServerError, status: number, settings: RespondSettings): Answer {
+function answerTo(error: ResourceServerError, status: number, settings: RespondSettings, presented?: Scheme): Answer {
   // Not `instanceof`: a subclass may have other words.
   const isConstant: boolean = error.constructor === InvalidTokenError;
-  if (!isConstant) return makeAnswer(error, status, settings);
+  if (!isConstant) return makeAnswer(error, status, settings, presented);
   let answers = refusedTokens.get(settings);
-  if (answers === undefined) refusedTokens.set(settings, (answers = new Map<Reason, Answer>()));
-  let answer = answers.get(error.reason);
-  if (answer === undefined) answers.set(error.reason, (answer = makeAnswer(error, status, settings)));
+  if (answers === undefined) refusedTokens.set(settings, (answers = new Map<string, Answer>()));
+  const key = presented === 'DPoP' ? `DPoP ${error.reason}` : error.reason;
+  let answer = answers.get(key);
+  if (answer === undefined) answers.set(key, (answer = makeAnswer(error, status, settings, presented)));
   return answer;
 }
 
-function makeAnswer(error: ResourceServerError, status: number, settings: RespondSettings): Answer {
-  const headers = Object.freeze(headersOf(error, settings));
+function makeAnswer(error: ResourceServerError, status: number, settings: RespondSettings, presented?: Scheme): Answer {
+  const headers = Object.freeze(headersOf(error, settings, presented));
   return settings.errors === 'problem'
     ? { headers, type: 'application/problem+json', body: JSON.stringify(problem(error, status)) }
     : { headers, type: 'application/json', body: JSON.stringify(plain(error)) };

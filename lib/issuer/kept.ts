@@ -1,4 +1,5 @@
-import { UpstreamError, type UpstreamReason } from '../errors.js';
+import { UpstreamError } from '../errors.js';
+import type { UpstreamReason } from '../reasons.js';
 import { withDeadline } from '../store/deadline.js';
 import { BoundedMemory } from '../store/memory.js';
 import { Backoff } from './backoff.js';

@@ -1,10 +1,10 @@
 import { KeyObject } from 'node:crypto';
 import { createLocalJWKSet, errors, type JWK } from 'jose';
+import { isSafePublicJwk } from '../token/jwk.js';
 import { HttpError } from './http.js';
 
 const MAX_KEYS = 100;
 const MAX_CANDIDATES = 5;
-const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
 /**
  * The usable public keys of one JWKS (RFC 7517 §5). jose selects and imports them; what cannot be safe is left out
@@ -31,7 +31,7 @@ export class KeySet {
     if (typeof document !== 'object' || document === null || !('keys' in document)) return undefined;
     const { keys } = document;
     if (!Array.isArray(keys) || keys.length > MAX_KEYS) return undefined;
-    return new KeySet(keys.filter(isSafe));
+    return new KeySet(keys.filter(isSafePublicJwk));
   }
 
   /** The same for a document of the issuer's, where being none is a failure of the issuer's. */
@@ -69,29 +69,4 @@ export class KeySet {
       return keys;
     }
   }
-}
-
-function isSafe(jwk: unknown): jwk is JWK {
-  if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) return false;
-  const members = jwk as Record<string, unknown>;
-  // A private or symmetric key in a public document is known to everybody.
-  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(members, name))) return false;
-  if (members.kty === 'RSA') return isSafeRsa(members);
-  return members.kty === 'EC' || members.kty === 'OKP';
-}
-
-// RFC 7518 §3.3: 2048 bits or larger. The upper bound is for the time that one verification may take.
-function isSafeRsa({ n, e }: Record<string, unknown>): boolean {
-  const bits = bitLength(n);
-  if (bits < 2048 || bits > 16_384) return false;
-  const exponentBits = bitLength(e);
-  const isOdd = typeof e === 'string' && ((Buffer.from(e, 'base64url').at(-1) ?? 0) & 1) === 1;
-  return exponentBits > 1 && exponentBits <= 256 && isOdd;
-}
-
-function bitLength(value: unknown): number {
-  if (typeof value !== 'string') return 0;
-  const bytes = Buffer.from(value, 'base64url');
-  const first = bytes.findIndex((byte) => byte !== 0);
-  return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24;
 }

@@ -1,20 +1,138 @@
-import { InvalidTokenError } from '../errors.js';
+import type { IncomingMessage } from 'node:http';
+import type { Scheme } from '../challenge.js';
+import { ConfigurationError, InvalidTokenError } from '../errors.js';
+import { memoryStore } from '../store/memory-store.js';
 import type { AccessToken } from '../token/access-token.js';
-import { claim } from '../token/claims.js';
+import { ASYMMETRIC } from '../token/algorithms.js';
+import { type Confirmation, readConfirmation } from '../token/confirmation.js';
+import type { Credentials } from '../token/credentials.js';
+import { algorithmsOf, type Profile } from '../token/profile.js';
+import { DpopProofs } from './dpop.js';
+import type { DpopOptions, ProofMode } from './dpop-options.js';
+import { makeCertificateCheck } from './mtls.js';
+import type { MtlsOptions } from './mtls-options.js';
+import { Nonces } from './nonces.js';
 
-/** Members of `cnf` that bind a token to a key: RFC 9449 §6.1, RFC 8705 §3.1. */
-const BINDINGS = ['jkt', 'x5t#S256'];
+export interface SenderConstraintOptions {
+  readonly dpop: ProofMode | DpopOptions | undefined;
+  readonly mtls: ProofMode | MtlsOptions | undefined;
+  readonly profile: Profile | undefined;
+  /** The URI that the caller used, without query; `undefined` where that cannot be told. */
+  readonly uriOf: (req: IncomingMessage) => string | undefined;
+}
+
+/** What a request has proven. */
+export interface Proven {
+  /** The nonce that the client shall use from now on, if it needs another (RFC 9449 §8.2). */
+  readonly nonce: string | undefined;
+}
+
+/** What an API asks of tokens that are bound to a key, and of those that are not. */
+export interface Policy {
+  readonly dpop: ProofMode;
+  readonly mtls: ProofMode;
+  /** Whether a token must be bound to one key or the other. */
+  readonly isBindingRequired: boolean;
+}
 
 /**
- * A token that is bound to a key is worth nothing without the proof of that key, so it never passes as a plain bearer
- * token. A `cnf` with members that nobody here knows binds nothing here; one that is no object is refused.
+ * The table: scheme × `cnf` × policy.
+ *
+ * | scheme | bound to        | the request owes                                |
+ * | ------ | --------------- | ----------------------------------------------- |
+ * | Bearer | nothing         | nothing; refused where tokens must be bound     |
+ * | Bearer | a certificate   | the certificate; refused where mtls is off      |
+ * | Bearer | a DPoP key      | refused: a bound token is never a bearer token  |
+ * | DPoP   | no DPoP key     | refused: there is nothing that a proof proves   |
+ * | DPoP   | a DPoP key      | the proof                                       |
+ * | DPoP   | both            | both                                            |
+ *
+ * A token must have each binding whose mode is `required`.
+ *
+ * @throws InvalidTokenError where it is refused.
  */
-export function checkBinding(accessToken: AccessToken): void {
-  const confirmation = claim(accessToken.claims, 'cnf');
-  if (confirmation === undefined) return;
-  if (typeof confirmation !== 'object' || confirmation === null || Array.isArray(confirmation)) {
-    throw new InvalidTokenError('claim_malformed');
-  }
-  const bound = BINDINGS.some((member) => Object.hasOwn(confirmation, member));
-  if (bound) throw new InvalidTokenError('binding_unproven');
+export function checkBinding(scheme: Scheme, { jkt, x5tS256 }: Confirmation, policy: Policy): void {
+  const isBoundToKey = jkt !== undefined;
+  const isBoundToCertificate = x5tS256 !== undefined;
+  if (isBoundToKey && (scheme !== 'DPoP' || policy.dpop === 'off')) throw new InvalidTokenError('binding_unproven');
+  if (isBoundToCertificate && policy.mtls === 'off') throw new InvalidTokenError('binding_unproven');
+  const lacksKey = !isBoundToKey && (scheme === 'DPoP' || policy.dpop === 'required');
+  const lacksCertificate = !isBoundToCertificate && policy.mtls === 'required';
+  const lacksAny = !isBoundToKey && !isBoundToCertificate && policy.isBindingRequired;
+  if (lacksKey || lacksCertificate || lacksAny) throw new InvalidTokenError('binding_missing');
+}
+
+/** Holds requests to what their tokens are bound to. */
+export interface SenderConstraint {
+  /** The schemes with which a token may be presented. */
+  readonly schemes: readonly Scheme[];
+  /** The algorithms of DPoP proofs. */
+  readonly algs: readonly string[];
+  /** Nothing where nothing has to be proven: what is refused at once throws, and the rest is a promise. */
+  prove(req: IncomingMessage, credentials: Credentials, accessToken: AccessToken): Promise<Proven> | undefined;
+}
+
+export function makeSenderConstraint(options: SenderConstraintOptions): SenderConstraint {
+  const { profile, uriOf } = options;
+  const isBindingRequired = profile === 'fapi2';
+  // A profile that takes bound tokens alone would take none without it.
+  const usual: ProofMode = isBindingRequired ? 'allowed' : 'off';
+  const dpop = typeof options.dpop === 'object' ? options.dpop : { mode: options.dpop ?? usual };
+  const mtls = typeof options.mtls === 'object' ? options.mtls : { mode: options.mtls ?? usual };
+  const policy: Policy = { dpop: dpop.mode, mtls: mtls.mode, isBindingRequired };
+  if (isBindingRequired && policy.dpop === 'off' && policy.mtls === 'off') throw nothingLeft();
+  const algs = algorithmsOf('bearer: dpop', dpop.algorithms, ASYMMETRIC, profile);
+  const proofs = policy.dpop === 'off' ? undefined : makeProofs(dpop, algs, uriOf);
+  const checkCertificate = makeCertificateCheck(mtls.certificate ?? 'socket');
+
+  const proveAll = async (req: IncomingMessage, token: string, { jkt, x5tS256 }: Confirmation): Promise<Proven> => {
+    if (x5tS256 !== undefined) await checkCertificate(req, x5tS256);
+    if (jkt === undefined) return { nonce: undefined };
+    if (proofs === undefined) throw new InvalidTokenError('binding_unproven');
+    return { nonce: await proofs.check(req, token, jkt) };
+  };
+
+  return {
+    schemes: schemesOf(policy),
+    algs: proofs === undefined ? [] : algs,
+    prove: (req, { scheme, token }, { claims }) => {
+      const confirmation = readConfirmation(claims);
+      checkBinding(scheme, confirmation, policy);
+      const isBound = confirmation.jkt !== undefined || confirmation.x5tS256 !== undefined;
+      return isBound ? proveAll(req, token, confirmation) : undefined;
+    },
+  };
+}
+
+function schemesOf({ dpop }: Policy): readonly Scheme[] {
+  if (dpop === 'off') return ['Bearer'];
+  return dpop === 'required' ? ['DPoP'] : ['Bearer', 'DPoP'];
+}
+
+function makeProofs(
+  options: DpopOptions,
+  algorithms: readonly string[],
+  uriOf: (req: IncomingMessage) => string | undefined,
+): DpopProofs {
+  const { maxAge = 60, clockTolerance = 5, nonce = false, nonceMaxAge = 300, secret } = options;
+  const clock = (): number => Date.now() / 1000;
+  return new DpopProofs({
+    algorithms,
+    maxAge,
+    clockTolerance,
+    nonces: nonce ? new Nonces({ secret, maxAge: nonceMaxAge, clock }) : undefined,
+    nonceRenewal: nonceMaxAge / 2,
+    store: options.store ?? memoryStore({ maxEntries: 1_000_000 }),
+    uriOf,
+    clock,
+  });
+}
+
+function nothingLeft(): ConfigurationError {
+  return new ConfigurationError({
+    option: 'bearer: dpop, mtls',
+    expected: 'one of them on, because the profile fapi2 takes bound tokens alone',
+    got: 'both off',
+    fix: "Leave one out, or set it to 'allowed' or 'required'.",
+  });
 }

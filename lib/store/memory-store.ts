@@ -1,10 +1,14 @@
 import { count, readOptions, type Rules } from '../options.js';
+import { ClaimMemory } from './claim-memory.js';
 import { BoundedMemory } from './memory.js';
 import type { Store } from './store.js';
 
 /** What `memoryStore` takes. */
 export interface MemoryStoreOptions {
-  /** How many entries it holds at most; beyond that the least used go. 1 to 1,000,000. @default 100000 */
+  /**
+   * How many values it holds at most, and how many claims. Beyond that, values that were not used lately go; claims never
+   * go before their time, and `add` rejects. 1 to 1,000,000. @default 100000
+   */
   maxEntries?: number;
 }
 
@@ -21,24 +25,30 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const { maxEntries = 100_000 } = readOptions<MemoryStoreOptions>('memoryStore', options, rules);
   const now = (): number => Date.now() / 1000;
   const memory = new BoundedMemory<string>({ maxEntries, clock: now });
+  const claims = new ClaimMemory({ maxEntries, clock: now });
   return {
     // Kept as JSON, so that nobody can change what another has stored, and as any other store would give it back.
-    get: (key) => {
-      const json = memory.get(key);
-      return Promise.resolve(json === undefined ? undefined : (JSON.parse(json) as unknown));
-    },
-    set: (key, value, lifetime) => {
-      memory.set(key, JSON.stringify(value), now() + lifetime);
-      return Promise.resolve();
-    },
-    add: (key, lifetime) => {
-      const isFirst = memory.get(key) === undefined;
-      if (isFirst) memory.set(key, '1', now() + lifetime);
-      return Promise.resolve(isFirst);
-    },
-    delete: (key) => {
-      memory.delete(key);
-      return Promise.resolve();
-    },
+    get: (key) =>
+      attempt(() => {
+        const json = memory.get(key) ?? (claims.has(key) ? '1' : undefined);
+        return json === undefined ? undefined : (JSON.parse(json) as unknown);
+      }),
+    set: (key, value, lifetime) =>
+      attempt(() => {
+        memory.set(key, JSON.stringify(value), now() + lifetime);
+      }),
+    add: (key, lifetime) => attempt(() => memory.get(key) === undefined && claims.add(key, now() + lifetime)),
+    delete: (key) =>
+      attempt(() => {
+        memory.delete(key);
+        claims.delete(key);
+      }),
   };
+}
+
+// What throws is a rejection, as it is of any other store.
+function attempt<T>(run: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(run());
+  });
 }

@@ -1,3 +1,4 @@
+import type { Scheme } from '../challenge.js';
 import { readAudience, readClientId, readIsMachine, readScopes } from './claims.js';
 import { deepFreeze } from './deep-freeze.js';
 import type { JwtHeader } from './jwt.js';
@@ -28,7 +29,7 @@ export interface AccessToken<Claims extends object = Record<string, unknown>> {
 export interface Auth<Claims extends object = Record<string, unknown>> extends AccessToken<Claims> {
   /** For calls on behalf of the same caller. */
   readonly token: string;
-  readonly scheme: 'Bearer' | 'DPoP';
+  readonly scheme: Scheme;
 }
 
 /** Which claims say who is calling and what for. */
@@ -60,7 +61,7 @@ export function makeAccessToken(
 }
 
 /** What a handler reads: the shared `AccessToken` and what this request presented. */
-export function makeAuth(accessToken: AccessToken, token: string, scheme: Auth['scheme']): Auth {
+export function makeAuth(accessToken: AccessToken, token: string, scheme: Scheme): Auth {
   return Object.freeze({
     format: accessToken.format,
     issuer: accessToken.issuer,

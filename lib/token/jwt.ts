@@ -22,12 +22,33 @@ export interface ParsedJwt {
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+/** The segments of a compact JWS, as received. */
+export interface CompactJws {
+  /** base64url. */
+  readonly header: string;
+  /** base64url. */
+  readonly payload: string;
+  readonly signingInput: string;
+  readonly signature: string;
+}
+
 /**
  * Takes a JWT in compact serialization apart (RFC 7519 §7.2, steps 1 to 10). Three segments of base64url, header and
  * payload valid UTF-8 and JSON objects; of duplicate members the last counts (RFC 7519 §4). JWS JSON, JWE and unsecured
  * tokens are refused as malformed.
  */
 export function parseJwt(token: string, maxTokenBytes: number): ParsedJwt {
+  const { header: headerSegment, payload, signingInput, signature } = splitJws(token, maxTokenBytes);
+  const header = parseHeader(headerSegment);
+  const { alg, kid, typ } = header;
+  if (typeof alg !== 'string' || alg === '') throw new InvalidTokenError('malformed');
+  if (kid !== undefined && typeof kid !== 'string') throw new InvalidTokenError('malformed');
+  if (typ !== undefined && typeof typ !== 'string') throw new InvalidTokenError('malformed');
+  return { header: header as JwtHeader, claims: parseSegment(payload), signingInput, signature };
+}
+
+/** The first steps of that: three segments, the last of base64url and not empty. The others are not looked at yet. */
+export function splitJws(token: string, maxTokenBytes: number): CompactJws {
   // The length in UTF-16 units is never more than the length in bytes, so this bounds the work before any scan of it.
   if (token.length > maxTokenBytes) throw new InvalidTokenError('too_large');
   const first = token.indexOf('.');
@@ -35,13 +56,12 @@ export function parseJwt(token: string, maxTokenBytes: number): ParsedJwt {
   if (first < 1 || second < 0) throw new InvalidTokenError('malformed');
   const signature = token.slice(second + 1);
   if (signature === '' || !isBase64url(signature)) throw new InvalidTokenError('malformed');
-  const header = parseHeader(token.slice(0, first));
-  const { alg, kid, typ } = header;
-  if (typeof alg !== 'string' || alg === '') throw new InvalidTokenError('malformed');
-  if (kid !== undefined && typeof kid !== 'string') throw new InvalidTokenError('malformed');
-  if (typ !== undefined && typeof typ !== 'string') throw new InvalidTokenError('malformed');
-  const claims = parseSegment(token.slice(first + 1, second));
-  return { header: header as JwtHeader, claims, signingInput: token.slice(0, second), signature };
+  return {
+    header: token.slice(0, first),
+    payload: token.slice(first + 1, second),
+    signingInput: token.slice(0, second),
+    signature,
+  };
 }
 
 let lastHeader: { readonly segment: string; readonly header: Record<string, unknown> } | undefined;
@@ -53,7 +73,8 @@ function parseHeader(segment: string): Record<string, unknown> {
   return lastHeader.header;
 }
 
-function parseSegment(segment: string): Record<string, unknown> {
+/** One segment of a JWT: base64url of a JSON object. */
+export function parseSegment(segment: string): Record<string, unknown> {
   if (!isBase64url(segment)) throw new InvalidTokenError('malformed');
   let value: unknown;
   try {

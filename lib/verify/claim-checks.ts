@@ -1,12 +1,6 @@
-import { InvalidTokenError, type InvalidTokenReason } from '../errors.js';
+import { type Finding, InvalidTokenError } from '../errors.js';
+import type { InvalidTokenReason } from '../reasons.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
-
-/** What a refusal rested on, as the error's `cause`: for a developer's eyes, not for the wire. */
-export interface Finding {
-  readonly checked: string;
-  readonly expected: unknown;
-  readonly found: unknown;
-}
 
 /** What times are held against. */
 export interface TimeRules {

@@ -6,22 +6,21 @@ import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
 import { RemoteKeys } from '../issuer/keys.js';
 import { isSecureUrl } from '../issuer/url.js';
-import { count, flag, group, misfit, readOptions, type Rule, type Rules, seconds, text } from '../options.js';
-import type { Store } from '../store/store.js';
+import { count, flag, group, misfit, oneOf, readOptions, type Rule, type Rules, seconds, text } from '../options.js';
+import { type Store, storeRule } from '../store/store.js';
+import { ASYMMETRIC } from '../token/algorithms.js';
+import { algorithmsOf, type Profile } from '../token/profile.js';
 import type { ClaimMapping } from '../token/access-token.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 import { Introspector, type SignedResponseRules } from './introspector.js';
 import { type CacheOptions, cacheRules } from './remember.js';
 import {
-  ASYMMETRIC,
-  type AsymmetricAlgorithm,
   audienceRule,
   checkIssuerUrl,
   globalFetch,
   issuerRule,
   type SharedVerifierOptions,
   sharedRules,
-  storeRule,
   systemClock,
 } from './shared-options.js';
 
@@ -59,6 +58,11 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
   audience: string | readonly string[] | false;
   /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
   signedResponse?: boolean;
+  /**
+   * `'fapi2'`: tokens must be bound to a key (`cnf`), and signed answers be in the algorithms of the FAPI 2.0 Security
+   * Profile §5.4.1. @default none
+   */
+  profile?: 'fapi2';
   /** Deadline for one exchange, body included. Seconds, 0.1 to 60. @default 5 */
   timeout?: number;
   /** Cap on one answer. Bytes, 1,024 to 16,777,216. @default 1048576 */
@@ -104,6 +108,7 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   },
   audience: audienceRule,
   signedResponse: flag('Set it to true where the authorization server signs its answers for this API.'),
+  profile: oneOf(['fapi2'], 'Leave it out to accept bearer tokens too.'),
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
   maxStale: seconds(0, 86_400, 'Leave it out for 0.'),
@@ -148,6 +153,7 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** What stands for the issuer where neither options nor answer name it. */
   readonly server: string;
   readonly isSigned: boolean;
+  readonly profile: Profile | undefined;
   readonly audience: readonly string[] | false;
   readonly introspector: Introspector;
   /** Where documents of the issuer's are needed. */
@@ -180,11 +186,12 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
     timeout,
     clock,
   });
-  const signed = options.signedResponse === true ? signedRules(issuer, clientId, remote) : undefined;
+  const signed = options.signedResponse === true ? signedRules(options, remote) : undefined;
   return {
     issuer,
     server: introspectionEndpoint ?? '',
     isSigned: signed !== undefined,
+    profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
     introspector: new Introspector({ endpoint, clientAuth, http, signed, clock }),
     remote,
@@ -274,10 +281,10 @@ async function findEndpoint(configured: string | undefined, remote: RemoteKeys |
 }
 
 function signedRules(
-  issuer: string | undefined,
-  clientId: string | undefined,
+  { issuer, clientId, profile }: Partial<IntrospectionVerifierOptions>,
   keys: RemoteKeys | undefined,
 ): SignedResponseRules | undefined {
   if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
-  return { issuer, clientId, keys, algorithms: new Set<AsymmetricAlgorithm>(ASYMMETRIC) };
+  const algorithms = algorithmsOf('introspectionVerifier', undefined, ASYMMETRIC, profile);
+  return { issuer, clientId, keys, algorithms: new Set(algorithms) };
 }

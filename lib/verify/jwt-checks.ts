@@ -1,6 +1,8 @@
 import type { ClaimMapping } from '../token/access-token.js';
 import type { Claims } from '../token/claims.js';
+import { requireConfirmation } from '../token/confirmation.js';
 import type { JwtHeader } from '../token/jwt.js';
+import type { Profile } from '../token/profile.js';
 import {
   checkAudience,
   checkIssuer,
@@ -16,7 +18,7 @@ export interface JwtRules extends ClaimMapping, TimeRules {
   readonly issuer: string;
   readonly audience: readonly string[] | false;
   readonly algorithms: ReadonlySet<string>;
-  readonly profile: 'rfc9068' | undefined;
+  readonly profile: Profile | undefined;
   readonly requiredClaims: readonly string[];
 }
 
@@ -48,6 +50,7 @@ export function checkClaims(claims: Claims, rules: JwtRules, now: number): void 
   if (rules.profile !== undefined) checkRequired(claims, STRICT_CLAIMS);
   checkRequired(claims, rules.requiredClaims);
   checkStrings(claims);
+  if (rules.profile === 'fapi2') requireConfirmation(claims);
 }
 
 // RFC 7515 §4.1.9: a media type, compared without regard to case, whose "application/" may be left out.

@@ -5,14 +5,26 @@ import type { HttpOptions } from '../issuer/http.js';
 import { KeySet } from '../issuer/key-set.js';
 import { FixedKeys, type KeyOptions, type KeySource, RemoteKeys } from '../issuer/keys.js';
 import { isSecureUrl } from '../issuer/url.js';
-import { count, group, misfit, oneOf, readOptions, type Rule, type Rules, seconds, text, texts } from '../options.js';
-import type { Store } from '../store/store.js';
+import {
+  count,
+  group,
+  misfit,
+  oneOf,
+  readOptions,
+  type Rule,
+  type Rules,
+  seconds,
+  secretRule,
+  text,
+  texts,
+} from '../options.js';
+import { type Store, storeRule } from '../store/store.js';
+import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
+import { algorithmsOf, type Profile } from '../token/profile.js';
 import type { JwtRules } from './jwt-checks.js';
 import { type CacheOptions, cacheRule } from './remember.js';
 import {
-  ASYMMETRIC,
-  type AsymmetricAlgorithm,
   audienceRule,
   checkIssuerUrl,
   globalFetch,
@@ -20,7 +32,6 @@ import {
   SECURE_FIX,
   type SharedVerifierOptions,
   sharedRules,
-  storeRule,
   systemClock,
 } from './shared-options.js';
 
@@ -47,8 +58,11 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
    * that the secret is long enough for.
    */
   algorithms?: readonly (AsymmetricAlgorithm | SymmetricAlgorithm)[];
-  /** `'rfc9068'`: the type `at+jwt` and all claims of RFC 9068 §2.2 are required. */
-  profile?: 'rfc9068';
+  /**
+   * `'rfc9068'`: the type `at+jwt` and all claims of RFC 9068 §2.2 are required. `'fapi2'`: that, and `cnf`, and the
+   * algorithms of the FAPI 2.0 Security Profile §5.4.1.
+   */
+  profile?: Profile;
   /** How far clocks may differ, for `exp`, `nbf`, `iat`. Seconds, 0 to 300. @default 5 */
   clockTolerance?: number;
   /** How long after `iat` a token is accepted, whatever its `exp`; makes `iat` required. Seconds, 1 to 31,536,000. */
@@ -87,16 +101,6 @@ const jwksRule: Rule<JSONWebKeySet> = {
   parse: (value) => ((KeySet.of(value)?.keys.length ?? 0) > 0 ? (value as JSONWebKeySet) : undefined),
 };
 
-const secretRule: Rule<string | Uint8Array> = {
-  expected: 'a string or a Uint8Array of at least 32 bytes',
-  fix: 'Make one with crypto.randomBytes(32).',
-  secret: true,
-  parse: (value) => {
-    if (typeof value === 'string') return Buffer.byteLength(value) < 32 ? undefined : value;
-    return value instanceof Uint8Array && value.byteLength >= 32 ? Uint8Array.from(value) : undefined;
-  },
-};
-
 export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
@@ -106,16 +110,11 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   ),
   jwks: jwksRule,
   secret: secretRule,
-  algorithms: {
-    expected: `an array of ${[...ASYMMETRIC, ...SYMMETRIC].join(', ')}`,
-    fix: 'Name the algorithms that the issuer signs with, or leave it out.',
-    parse: (value) => {
-      const names = texts('', '').parse(value, '');
-      const known = [...ASYMMETRIC, ...SYMMETRIC].filter((algorithm) => names?.includes(algorithm));
-      return known.length > 0 && known.length === names?.length ? known : undefined;
-    },
-  },
-  profile: oneOf(['rfc9068'], 'Leave it out to accept access tokens in any JWT form.'),
+  algorithms: algorithmsRule(
+    [...ASYMMETRIC, ...SYMMETRIC],
+    'Name the algorithms that the issuer signs with, or leave it out.',
+  ),
+  profile: oneOf(['rfc9068', 'fapi2'], 'Leave it out to accept access tokens in any JWT form.'),
   clockTolerance: seconds(0, 300, 'Leave it out for 5.'),
   maxTokenAge: seconds(1, 31_536_000, 'Leave it out to go by exp alone.'),
   requiredClaims: texts('an array of claim names', 'Leave it out to require none beyond iss, aud and exp.'),
@@ -142,6 +141,7 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions): JwtSettings {
   if (audience === undefined) throw misfit(`${where}: audience`, audienceRule, undefined);
   const complete = { ...options, issuer, audience };
   checkKeyOrigin(where, complete);
+  if (options.profile === 'fapi2') checkFapi(where, complete);
   const clock = options.clock ?? systemClock;
   const rules: JwtRules = {
     issuer,
@@ -175,11 +175,21 @@ function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
   }
 }
 
+function checkFapi(where: string, { audience, secret }: JwtVerifierOptions): void {
+  const because = 'because the profile is fapi2';
+  if (secret !== undefined) throw unfit(`${where}: secret`, `none, ${because}`, 'Use the keys of the issuer.');
+  if (audience === false) throw unfit(`${where}: audience`, `names of this API, ${because}`, 'Name this API.');
+}
+
+function unfit(option: string, expected: string, fix: string): ConfigurationError {
+  return new ConfigurationError({ option, expected, got: 'something else', fix });
+}
+
 function readAlgorithms(where: string, options: JwtVerifierOptions): ReadonlySet<string> {
   const { secret } = options;
   const bytes = secret === undefined ? 0 : Buffer.byteLength(secret);
   const possible = secret === undefined ? ASYMMETRIC : SYMMETRIC.filter((alg) => SECRET_BYTES[alg] <= bytes);
-  const chosen = options.algorithms ?? possible;
+  const chosen: readonly string[] = algorithmsOf<string>(where, options.algorithms, possible, options.profile);
   if (chosen.every((alg) => possible.some((each) => each === alg))) return new Set(chosen);
   throw new ConfigurationError({
     option: `${where}: algorithms`,

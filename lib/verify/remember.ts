@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import { InvalidTokenError, type InvalidTokenReason, UpstreamError } from '../errors.js';
+import { InvalidTokenError, UpstreamError } from '../errors.js';
+import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { BoundedMemory } from '../store/memory.js';
 import type { AccessToken } from '../token/access-token.js';

@@ -1,17 +1,7 @@
 import type { Fetch } from '../issuer/http.js';
 import { isSecureUrl, parseUrl } from '../issuer/url.js';
 import { callable, flag, misfit, type Rule, type Rules, text, texts } from '../options.js';
-import type { Store } from '../store/store.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
-
-/** A signature algorithm of RFC 7518 §3.1, RFC 8037 §3.1 or RFC 9864 §2.2. `none` is not one. */
-export type AsymmetricAlgorithm =
-  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519';
-
-export const ASYMMETRIC: readonly AsymmetricAlgorithm[] = [
-  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
-  ...(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
-];
 
 /** What verifiers of all kinds take. */
 export interface SharedVerifierOptions {
@@ -67,18 +57,6 @@ export const audienceRule: Rule<string | readonly string[] | false> = {
     if (value === false) return false;
     if (typeof value === 'string') return value === '' ? undefined : [value];
     return texts('', '').parse(value, '');
-  },
-};
-
-const STORE_METHODS = ['get', 'set', 'add', 'delete'] as const;
-
-export const storeRule: Rule<Store> = {
-  expected: `a Store: an object with the functions ${STORE_METHODS.join(', ')}`,
-  fix: 'See the type Store for what each of them does.',
-  parse: (value) => {
-    if (typeof value !== 'object' || value === null) return undefined;
-    const members = value as Record<string, unknown>;
-    return STORE_METHODS.every((name) => typeof members[name] === 'function') ? (value as Store) : undefined;
   },
 };
 

@@ -1,7 +1,7 @@
 import { InvalidTokenError } from '../errors.js';
 import type { Keys, KeySource } from '../issuer/keys.js';
 import type { ParsedJwt } from '../token/jwt.js';
-import { isSignedWith } from './signature.js';
+import { isSignedWith } from '../token/signature.js';
 
 /** The keys among which the one is that the token was signed with. */
 export async function findSigner(jwt: ParsedJwt, source: KeySource): Promise<Keys> {

@@ -1,5 +1,8 @@
 import { constants, createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
-import type { ParsedJwt } from '../token/jwt.js';
+import type { ParsedJwt } from './jwt.js';
+
+/** What a signature check needs of a JWS. */
+export type SignedJws = Pick<ParsedJwt, 'signingInput' | 'signature'> & { readonly header: { readonly alg: string } };
 
 /** Everything about an algorithm that a signature check must not take from the token. */
 interface Algorithm {
@@ -67,12 +70,12 @@ const QUICK_RSA_BITS = 3072;
 const USUAL_EXPONENT = 65_537n;
 
 /**
- * Whether the token was signed with one of these keys (RFC 7515 §5.2). The algorithm has been found among the configured
+ * Whether the JWS was signed with one of these keys (RFC 7515 §5.2). The algorithm has been found among the configured
  * ones before, and a key serves only the algorithm that its type and curve are for.
  *
  * This goes to `node:crypto` directly, because on the path of every new token WebCrypto costs about twice as much.
  */
-export async function isSignedWith(keys: readonly KeyObject[], jwt: ParsedJwt): Promise<boolean> {
+export async function isSignedWith(keys: readonly KeyObject[], jwt: SignedJws): Promise<boolean> {
   const algorithm = ALGORITHMS.get(jwt.header.alg);
   if (algorithm === undefined) return false;
   const signature = Buffer.from(jwt.signature, 'base64url');

@@ -1,0 +1,87 @@
+import { IncomingMessage } from 'node:http';
+import type { Request } from 'express';
+import { callable, flag, oneOf, type Rule, type Rules, text } from '../options.js';
+import { type DpopOptions, dpopRule, type ProofMode } from '../proof/dpop-options.js';
+import { type MtlsOptions, mtlsRule } from '../proof/mtls-options.js';
+import type { Profile } from '../token/profile.js';
+
+/** What every bearer middleware takes, whatever its verifier. */
+export interface BearerOptions {
+  /** Admit requests without credentials, with no `req.auth`. A bad token is refused all the same. @default false */
+  optional?: boolean;
+  /** Named in challenges (RFC 9110 §11.5). Printable ASCII. @default none */
+  realm?: string;
+  /** The property of the request that holds the `Auth`. @default 'auth' */
+  property?: string;
+  /**
+   * Who answers a refusal. `'respond'`: the middleware, with a JSON body. `'problem'`: the middleware, with
+   * `application/problem+json` (RFC 9457). `'next'`: the application's error handler, with the challenge already set on
+   * the response and on `err.headers`. @default 'respond'
+   */
+  errors?: 'respond' | 'problem' | 'next';
+  /**
+   * A further place where the token may be, such as a cookie; gives the bare token, or nothing where there is none. A
+   * request that has one here and in its `Authorization` header is refused (RFC 6750 §2). Tokens in URLs end up in logs
+   * and are nothing that this package reads on its own. @default the `Authorization` header alone
+   */
+  tokenFrom?: (req: Request) => string | null | undefined;
+  /**
+   * Tokens that are bound to a key of the client's, proven with every request by a signed `DPoP` header (RFC 9449).
+   * @default 'off'; with `profile: 'fapi2'` 'allowed'
+   */
+  dpop?: ProofMode | DpopOptions;
+  /**
+   * Tokens that are bound to the client's TLS certificate (RFC 8705 §3). @default 'off'; with `profile: 'fapi2'` 'allowed'
+   */
+  mtls?: ProofMode | MtlsOptions<Request>;
+  /**
+   * The URL at which callers find the root of this application: DPoP proofs name it. Without it the request's own host is
+   * believed, as Express's `trust proxy` sees it.
+   */
+  baseUrl?: string;
+  /**
+   * `'fapi2'`: takes bound tokens alone, from the `Authorization` header alone, with proofs in the algorithms of FAPI 2.0.
+   * `'rfc9068'` is about the token and asks nothing of a middleware. @default none
+   */
+  profile?: Profile;
+}
+
+/** What Node, Express and its customary middlewares call their own on a request; writing it fails or breaks them. */
+const TAKEN = new Set(
+  [
+    'aborted client complete headers httpVersion httpVersionMajor httpVersionMinor method rawHeaders rawTrailers socket',
+    'statusCode statusMessage trailers upgrade url',
+    'accepts acceptsCharset acceptsCharsets acceptsEncoding acceptsEncodings acceptsLanguage acceptsLanguages app baseUrl',
+    'body cookies fresh get header host hostname ip ips is next originalUrl param params path protocol query range res',
+    'route secret secure session sessionID sessionStore signedCookies stale subdomains xhr',
+  ].flatMap((names) => names.split(' ')),
+);
+
+const baseUrlRule: Rule<string> = {
+  expected: 'an http: or https: URL without user, query and fragment',
+  fix: 'Pass what callers put before the paths of this application, such as "https://api.example.com".',
+  parse: (value) => {
+    if (typeof value !== 'string' || !URL.canParse(value)) return undefined;
+    const { protocol, username, password, search, hash, origin, pathname } = new URL(value);
+    const isPlain = username === '' && password === '' && search === '' && hash === '' && !/[?#]/.test(value);
+    if (!isPlain || (protocol !== 'https:' && protocol !== 'http:')) return undefined;
+    return `${origin}${pathname.replace(/\/+$/, '')}`;
+  },
+};
+
+export const bearerRules: Rules<BearerOptions> = {
+  optional: flag('Set it to true to admit requests without credentials.'),
+  realm: text('printable ASCII', 'Use letters, digits and spaces.', (value) => /^[\x20-\x7e]*$/.test(value)),
+  property: text(
+    'an identifier that requests do not have',
+    'Leave it out for "auth".',
+    (value) => /^[A-Za-z_$][\w$]*$/.test(value) && !TAKEN.has(value) && !(value in IncomingMessage.prototype),
+  ),
+  errors: oneOf(['respond', 'problem', 'next'], 'Leave it out for "respond".'),
+  tokenFrom: callable('a function of the request that gives the token', 'Leave it out for the Authorization header.'),
+  dpop: dpopRule,
+  // Every request that Express hands to a middleware is an Express request.
+  mtls: mtlsRule as Rule<ProofMode | MtlsOptions<Request>>,
+  baseUrl: baseUrlRule,
+  profile: oneOf(['rfc9068', 'fapi2'], 'Leave it out to accept bearer tokens too.'),
+};

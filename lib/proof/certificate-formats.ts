@@ -1,0 +1,103 @@
+import { createHash, X509Certificate } from 'node:crypto';
+
+/** How a proxy writes the client certificate into a header field. */
+export type CertificateFormat = 'rfc9440' | 'nginx' | 'envoy' | 'aws';
+
+interface Format {
+  /** The usual name of the field, in lower case. */
+  readonly header: string | undefined;
+  /** The certificate's thumbprint; throws for what is not of this format. */
+  readonly parse: (value: string) => string;
+}
+
+const BYTE_SEQUENCE = /^:([A-Za-z0-9+/]+={0,2}):$/;
+// The classes do not overlap, so matching is linear.
+const PEM = /-----BEGIN CERTIFICATE-----[\r\n]([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----[\r\n]*/y;
+const XFCC_PAIR = /([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;=\\]*))(;|$)/y;
+const SHA256_HEX = /^[0-9a-f]{64}$/i;
+
+export const FORMATS: Readonly<Record<CertificateFormat, Format>> = {
+  // RFC 9440 §2.1 and §2.2: a Byte Sequence (RFC 9651 §3.3.5) of the DER.
+  rfc9440: { header: 'client-cert', parse: (value) => thumbprintOf(parseByteSequence(value)) },
+  // $ssl_client_escaped_cert.
+  nginx: { header: undefined, parse: (value) => thumbprintOf(parsePem(unescape(value))) },
+  envoy: { header: 'x-forwarded-client-cert', parse: parseXfcc },
+  // What the client sent: its certificate first, then those that vouch for it.
+  aws: { header: 'x-amzn-mtls-clientcert', parse: (value) => thumbprintOf(parsePemChain(unescape(value))) },
+};
+
+/**
+ * The thumbprint of a certificate: SHA-256 of its DER, in base64url (RFC 8705 §3.1). Takes DER or PEM.
+ *
+ * @throws Error for what is no certificate.
+ */
+export function thumbprintOf(certificate: string | Uint8Array): string {
+  const { raw } = new X509Certificate(typeof certificate === 'string' ? parsePem(certificate) : certificate);
+  return createHash('sha256').update(raw).digest('base64url');
+}
+
+function parseByteSequence(value: string): Buffer {
+  const base64 = BYTE_SEQUENCE.exec(value.trim())?.[1];
+  if (base64 === undefined) throw new Error('no byte sequence');
+  return Buffer.from(base64, 'base64');
+}
+
+function unescape(value: string): string {
+  return decodeURIComponent(value);
+}
+
+/** One certificate in PEM (RFC 7468 §5) and nothing beside it: with several it would not be clear whose it is. */
+function parsePem(text: string): Buffer {
+  const [first, ...others] = pemBlocks(text);
+  if (first === undefined || others.length > 0) throw new Error('not exactly one certificate in PEM');
+  return first;
+}
+
+function parsePemChain(text: string): Buffer {
+  const [first] = pemBlocks(text);
+  if (first === undefined) throw new Error('no certificate in PEM');
+  return first;
+}
+
+function pemBlocks(text: string): Buffer[] {
+  const blocks: Buffer[] = [];
+  PEM.lastIndex = 0;
+  for (let at = 0; at < text.length; at = PEM.lastIndex) {
+    const base64 = PEM.exec(text)?.[1];
+    if (base64 === undefined) throw new Error('something that is no certificate in PEM');
+    blocks.push(Buffer.from(base64, 'base64'));
+  }
+  return blocks;
+}
+
+/**
+ * Envoy's `X-Forwarded-Client-Cert`: elements separated by commas, each of pairs separated by semicolons. Which of several
+ * elements a proxy of ours has written cannot be told, so there may be one. `Hash`, the SHA-256 of the certificate, is
+ * always in it; `Cert` only where Envoy was told so.
+ */
+function parseXfcc(value: string): string {
+  const pairs = xfccPairs(value);
+  const escaped = pairs.get('cert');
+  const hex = pairs.get('hash');
+  if (hex !== undefined && !SHA256_HEX.test(hex)) throw new Error('a Hash that is no SHA-256');
+  const hash = hex === undefined ? undefined : Buffer.from(hex, 'hex').toString('base64url');
+  const thumbprint = escaped === undefined ? hash : thumbprintOf(parsePem(unescape(escaped)));
+  if (thumbprint === undefined) throw new Error('neither Cert nor Hash');
+  if (hash !== undefined && hash !== thumbprint) throw new Error('a Hash of another certificate');
+  return thumbprint;
+}
+
+function xfccPairs(value: string): ReadonlyMap<string, string> {
+  const pairs = new Map<string, string>();
+  XFCC_PAIR.lastIndex = 0;
+  for (let isLast = false; !isLast;) {
+    const [, key = '', quoted, plain = '', end] = XFCC_PAIR.exec(value) ?? [];
+    if (end === undefined) throw new Error('no single element of pairs');
+    const name = key.toLowerCase();
+    const isUnique = name === 'cert' || name === 'hash';
+    if (isUnique && pairs.has(name)) throw new Error('two certificates');
+    pairs.set(name, quoted?.replace(/\\(.)/g, '$1') ?? plain);
+    isLast = end === '';
+  }
+  return pairs;
+}

@@ -1,0 +1,74 @@
+import { ConfigurationError } from '../errors.js';
+import { count, flag, group, oneOf, type Rule, type Rules, seconds, secretRule } from '../options.js';
+import { type Store, storeRule } from '../store/store.js';
+import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
+
+/**
+ * What is asked of the tokens. `'off'`: no such proof is taken, and a token that needs one is refused. `'allowed'`: a
+ * token that is bound needs the proof, others pass without. `'required'`: every token must be bound and proven.
+ */
+export type ProofMode = 'off' | 'allowed' | 'required';
+
+/** How DPoP proofs (RFC 9449) are checked. */
+export interface DpopOptions {
+  mode: ProofMode;
+  /** The accepted values of `alg` in proofs. @default every `AsymmetricAlgorithm`; with `profile: 'fapi2'` those of FAPI */
+  algorithms?: readonly AsymmetricAlgorithm[];
+  /** How long ago (`iat`) a proof may have been made. Seconds, 1 to 3,600. @default 60 */
+  maxAge?: number;
+  /** How far ahead of ours the client's clock may be. Seconds, 0 to 300. @default 5 */
+  clockTolerance?: number;
+  /** Ask for a nonce of this server's in every proof (RFC 9449 §9). @default false */
+  nonce?: boolean;
+  /** How long a nonce is accepted; a client is given a new one when half of that is over. Seconds, 10 to 3,600. @default 300 */
+  nonceMaxAge?: number;
+  /**
+   * What nonces are made with: at least 32 bytes, the same in all processes that serve this API. Only with `nonce`.
+   * @default random, of this process alone
+   */
+  secret?: string | Uint8Array;
+  /**
+   * Where it is remembered which proofs have been used. While it cannot be had, requests with proofs are answered 503.
+   * @default a `memoryStore` of 1,000,000 entries, of this process alone
+   */
+  store?: Store;
+}
+
+const modeRule = oneOf<ProofMode>(['off', 'allowed', 'required'], 'Say which of them.');
+
+const rules: Rules<DpopOptions> = {
+  mode: modeRule,
+  algorithms: algorithmsRule(ASYMMETRIC, 'Name the algorithms that clients sign proofs with, or leave it out.'),
+  maxAge: seconds(1, 3_600, 'Leave it out for 60.'),
+  clockTolerance: seconds(0, 300, 'Leave it out for 5.'),
+  nonce: flag('Set it to true to ask for nonces.'),
+  nonceMaxAge: count('seconds', 10, 3_600, 'Leave it out for 300.'),
+  secret: secretRule,
+  store: storeRule,
+};
+
+const detailed = group(rules);
+
+export const dpopRule: Rule<ProofMode | DpopOptions> = {
+  expected: `${modeRule.expected}, or an object with ${Object.keys(rules).join(', ')}`,
+  fix: "Use 'allowed' to take bearer tokens and DPoP-bound ones, 'required' for the latter alone.",
+  parse: (value, path) => {
+    if (typeof value === 'string') return modeRule.parse(value, path);
+    if (typeof value !== 'object' || value === null) return undefined;
+    const options = detailed.parse(value, path);
+    if (options?.mode === undefined) return undefined;
+    for (const name of ['secret', 'nonceMaxAge'] as const) {
+      if (options[name] !== undefined && options.nonce !== true) throw needsNonce(`${path}: ${name}`);
+    }
+    return options;
+  },
+};
+
+function needsNonce(option: string): ConfigurationError {
+  return new ConfigurationError({
+    option,
+    expected: 'nothing, because nonce is not true',
+    got: 'a value',
+    fix: 'Set nonce: true, or remove it.',
+  });
+}

@@ -1,0 +1,29 @@
+import { parseUrl } from '../issuer/url.js';
+
+// RFC 3986 §2: nothing else is in a URI. URL parsers also take, and mend, what is none.
+const HTTP_URI = /^https?:\/\/[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/i;
+const UNRESERVED = /[A-Za-z0-9\-._~]/;
+
+/** Whether both are http(s) URIs, and the same one, whatever their query and fragment. */
+export function isSameHttpUri(one: unknown, other: unknown): boolean {
+  if (typeof one !== 'string' || typeof other !== 'string') return false;
+  const normalized = normalizeHttpUri(one);
+  return normalized !== undefined && (one === other || normalized === normalizeHttpUri(other));
+}
+
+/**
+ * Brings an http(s) URI into the one form in which it can be compared: without query and fragment, normalized by syntax
+ * (RFC 3986 §6.2.2: case, percent-encoding, dot segments) and by scheme (§6.2.3: default port, empty path). `undefined`
+ * for what is no such URI, or one with a user.
+ */
+function normalizeHttpUri(uri: string): string | undefined {
+  if (!HTTP_URI.test(uri)) return undefined;
+  const url = parseUrl(uri);
+  if (url?.username !== '' || url.password !== '') return undefined;
+  return `${url.protocol}//${url.host}${url.pathname.replace(/%[0-9a-f]{2}/gi, normalizeTriplet)}`;
+}
+
+function normalizeTriplet(triplet: string): string {
+  const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
+  return UNRESERVED.test(character) ? character : triplet.toUpperCase();
+}

@@ -1,0 +1,76 @@
+import type { IncomingMessage } from 'node:http';
+import { group, oneOf, type Rule, type Rules } from '../options.js';
+import { type CertificateFormat, FORMATS } from './certificate-formats.js';
+import type { ProofMode } from './dpop-options.js';
+
+/** A client certificate: PEM, or DER; nothing where the client sent none. */
+export type ClientCertificate = string | Uint8Array | null | undefined;
+
+/** Where a proxy that terminates TLS puts the client's certificate. */
+export interface ForwardedCertificate {
+  /**
+   * The header field. The proxy must overwrite it in every request, and nobody must reach the API but through the proxy.
+   * @default the usual one of the format; nginx has none
+   */
+  header?: string;
+  /**
+   * `'rfc9440'`: `Client-Cert` (RFC 9440). `'nginx'`: PEM, URL-escaped (`$ssl_client_escaped_cert`). `'envoy'`:
+   * `X-Forwarded-Client-Cert`, one element with `Cert` or `Hash`. `'aws'`: `X-Amzn-Mtls-Clientcert` and `…-Leaf` of an
+   * Application Load Balancer.
+   */
+  format: CertificateFormat;
+}
+
+/** Where the client's certificate is found. */
+export type CertificateSource<Req = IncomingMessage> =
+  'socket' | ForwardedCertificate | ((req: Req) => ClientCertificate | PromiseLike<ClientCertificate>);
+
+/** How tokens that are bound to a client certificate (RFC 8705 §3) are checked. */
+export interface MtlsOptions<Req = IncomingMessage> {
+  mode: ProofMode;
+  /**
+   * Where the client's certificate is found: on the TLS connection, in a header field of a trusted proxy, or by a function
+   * of the request. @default 'socket'
+   */
+  certificate?: CertificateSource<Req>;
+}
+
+const modeRule = oneOf<ProofMode>(['off', 'allowed', 'required'], 'Say which of them.');
+
+const forwarded = group<ForwardedCertificate>({
+  header: {
+    expected: 'the name of a header field',
+    fix: 'Leave it out for the usual one of the format.',
+    parse: (value) => (typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value) ? value : undefined),
+  },
+  format: oneOf(Object.keys(FORMATS) as CertificateFormat[], 'Use the format that the proxy writes.'),
+});
+
+const rules: Rules<MtlsOptions> = {
+  mode: modeRule,
+  certificate: {
+    expected: "'socket', { header, format }, or a function of the request that gives PEM or DER",
+    fix: 'Name the header too where the format has no usual one, as nginx has not.',
+    parse: (value, path) => {
+      if (value === 'socket') return value;
+      if (typeof value === 'function') return value as CertificateSource;
+      if (typeof value !== 'object' || value === null) return undefined;
+      const source = forwarded.parse(value, path);
+      if (source?.format === undefined) return undefined;
+      return source.header === undefined && FORMATS[source.format].header === undefined ? undefined : source;
+    },
+  },
+};
+
+const detailed = group(rules);
+
+export const mtlsRule: Rule<ProofMode | MtlsOptions> = {
+  expected: `${modeRule.expected}, or an object with ${Object.keys(rules).join(', ')}`,
+  fix: "Use 'allowed' to take bearer tokens and certificate-bound ones, 'required' for the latter alone.",
+  parse: (value, path) => {
+    if (typeof value === 'string') return modeRule.parse(value, path);
+    if (typeof value !== 'object' || value === null) return undefined;
+    const options = detailed.parse(value, path);
+    return options?.mode === undefined ? undefined : options;
+  },
+};

@@ -1,0 +1,66 @@
+import NodeCache from 'node-cache';
+
+/** How many keys that are over an addition clears away at most, so that no request pays for a crowd before it. */
+const MOST_SWEPT = 100;
+
+/**
+ * Keys that may be claimed once, within the process. Unlike a value, a claim is never dropped before its time, because
+ * somebody could then make it a second time: a memory that is full takes no more. Keys are kept in the order in which they
+ * end, by the second.
+ */
+export class ClaimMemory {
+  readonly #ends = new NodeCache({ useClones: false, checkperiod: 0 });
+  readonly #bySecond = new Map<number, string[]>();
+  readonly #maxEntries: number;
+  readonly #clock: () => number;
+  #size = 0;
+  #earliest = Number.POSITIVE_INFINITY;
+
+  constructor(options: { maxEntries: number; clock: () => number }) {
+    this.#maxEntries = options.maxEntries;
+    this.#clock = options.clock;
+  }
+
+  has(key: string): boolean {
+    const end = this.#ends.get<number>(key);
+    return end !== undefined && end > this.#clock();
+  }
+
+  /**
+   * Claims a key until a point in time, in seconds since the epoch: `false` where it is claimed already.
+   *
+   * @throws Error when the memory is full.
+   */
+  add(key: string, until: number): boolean {
+    this.#sweep();
+    if (this.has(key)) return false;
+    if (this.#size >= this.#maxEntries) throw new Error(`the memory is full: ${this.#maxEntries} claims`);
+    this.#ends.set(key, until);
+    const second = Math.ceil(until);
+    const keys = this.#bySecond.get(second);
+    if (keys === undefined) this.#bySecond.set(second, [key]);
+    else keys.push(key);
+    this.#earliest = Math.min(this.#earliest, second);
+    this.#size++;
+    return true;
+  }
+
+  delete(key: string): void {
+    this.#ends.del(key);
+  }
+
+  #sweep(): void {
+    const now = this.#clock();
+    for (let swept = 0; swept < MOST_SWEPT && this.#earliest <= now; swept++) {
+      const key = this.#bySecond.get(this.#earliest)?.pop();
+      if (key === undefined) {
+        this.#bySecond.delete(this.#earliest);
+        this.#earliest = Math.min(Number.POSITIVE_INFINITY, ...this.#bySecond.keys());
+        continue;
+      }
+      this.#size--;
+      // It may have been claimed again meanwhile.
+      if (!this.has(key)) this.#ends.del(key);
+    }
+  }
+}

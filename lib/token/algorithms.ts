@@ -1,0 +1,23 @@
+import { type Rule, texts } from '../options.js';
+
+/** A signature algorithm of RFC 7518 §3.1, RFC 8037 §3.1 or RFC 9864 §2.2. `none` is not one. */
+export type AsymmetricAlgorithm =
+  'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519';
+
+export const ASYMMETRIC: readonly AsymmetricAlgorithm[] = [
+  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const),
+  ...(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
+];
+
+/** An array of names among those that are known, in the order of those. */
+export function algorithmsRule<T extends string>(known: readonly T[], fix: string): Rule<T[]> {
+  return {
+    expected: `an array of ${known.join(', ')}`,
+    fix,
+    parse: (value) => {
+      const names = texts('', '').parse(value, '');
+      const chosen = known.filter((algorithm) => names?.includes(algorithm));
+      return chosen.length > 0 && chosen.length === names?.length ? chosen : undefined;
+    },
+  };
+}

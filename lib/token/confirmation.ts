@@ -1,0 +1,38 @@
+import { InvalidTokenError } from '../errors.js';
+import { claim, type Claims } from './claims.js';
+
+/** The keys that a token is bound to; a token with neither is for whoever holds it. */
+export interface Confirmation {
+  /** RFC 9449 §6.1: the thumbprint (RFC 7638, SHA-256) of the key of DPoP proofs. */
+  readonly jkt: string | undefined;
+  /** RFC 8705 §3.1: the SHA-256 of the client certificate, in base64url. */
+  readonly x5tS256: string | undefined;
+}
+
+const UNBOUND: Confirmation = { jkt: undefined, x5tS256: undefined };
+
+/**
+ * Reads `cnf` (RFC 7800 §3.1) of a JWT or an introspection response. Members that nobody here knows bind nothing here; a
+ * `cnf` that is no object, or a binding that is no string, is refused.
+ */
+export function readConfirmation(claims: Claims): Confirmation {
+  const confirmation = claim(claims, 'cnf');
+  if (confirmation === undefined) return UNBOUND;
+  if (typeof confirmation !== 'object' || confirmation === null || Array.isArray(confirmation)) {
+    throw new InvalidTokenError('claim_malformed');
+  }
+  const members = confirmation as Claims;
+  return { jkt: readMember(members, 'jkt'), x5tS256: readMember(members, 'x5t#S256') };
+}
+
+/** Refuses a token that is bound to no key: FAPI 2.0 takes no others. */
+export function requireConfirmation(claims: Claims): void {
+  const { jkt, x5tS256 } = readConfirmation(claims);
+  if (jkt === undefined && x5tS256 === undefined) throw new InvalidTokenError('binding_missing');
+}
+
+function readMember(confirmation: Claims, name: string): string | undefined {
+  const value = claim(confirmation, name);
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value;
+  throw new InvalidTokenError('claim_malformed');
+}

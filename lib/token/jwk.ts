@@ -1,0 +1,32 @@
+import type { JWK } from 'jose';
+
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
+
+/**
+ * Whether a JWK (RFC 7517 §4) may be the public key of somebody: no private or symmetric member, of a type that signs, and
+ * RSA keys of a safe size. Whether it is well-formed shows when it is imported.
+ */
+export function isSafePublicJwk(jwk: unknown): jwk is JWK {
+  if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) return false;
+  const members = jwk as Record<string, unknown>;
+  // A private or symmetric key in a public document is known to everybody.
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(members, name))) return false;
+  if (members.kty === 'RSA') return isSafeRsa(members);
+  return members.kty === 'EC' || members.kty === 'OKP';
+}
+
+// RFC 7518 §3.3: 2048 bits or larger. The upper bound is for the time that one verification may take.
+function isSafeRsa({ n, e }: Record<string, unknown>): boolean {
+  const bits = bitLength(n);
+  if (bits < 2048 || bits > 16_384) return false;
+  const exponentBits = bitLength(e);
+  const isOdd = typeof e === 'string' && ((Buffer.from(e, 'base64url').at(-1) ?? 0) & 1) === 1;
+  return exponentBits > 1 && exponentBits <= 256 && isOdd;
+}
+
+function bitLength(value: unknown): number {
+  if (typeof value !== 'string') return 0;
+  const bytes = Buffer.from(value, 'base64url');
+  const first = bytes.findIndex((byte) => byte !== 0);
+  return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] ?? 0) + 24;
+}
