@@ -7,7 +7,10 @@ import { installPackage } from './harness/package-under-test.js';
 import { table } from './harness/table.js';
 import { compareWithTargets } from './targets.js';
 
-const SCENARIOS = ['seen', 'seen-in-process', 'opaque', 'new', 'invalid-signatures', 'unknown-kids', 'start', 'memory'];
+const SCENARIOS = [
+  ...['seen', 'seen-in-process', 'opaque', 'new', 'invalid-signatures', 'unknown-kids'],
+  ...['dpop', 'start', 'memory'],
+];
 
 /** Rounds are many and short, so that what is compared was measured within the same moment. */
 const FULL = {
@@ -20,6 +23,8 @@ const FULL = {
   latencySeconds: 1,
   starts: 9,
   memoryTokens: 200_000,
+  proofs: 3000,
+  replayEntries: 50_000,
   algorithms: ['RS256', 'ES256', 'EdDSA'],
 };
 const QUICK = {
@@ -32,6 +37,8 @@ const QUICK = {
   latencySeconds: 0.3,
   starts: 3,
   memoryTokens: 60_000,
+  proofs: 1500,
+  replayEntries: 10_000,
   algorithms: ['RS256'],
 };
 

@@ -44,6 +44,11 @@ export function compareWithTargets(results, contenders) {
     atMost('unknown-kids: µs CPU added', unknown.addedCpu.median, 40);
     atMost('unknown-kids: p99 × bare', unknown.p99Ratio.median, 1.2);
   }
+  const { replay, ...proofs } = of('dpop') ?? {};
+  for (const [alg, { timesJose }] of Object.entries(proofs)) {
+    atMost(`dpop, ${alg}: request × one jose verify`, timesJose.median, 1.5);
+  }
+  if (replay) atMost('dpop: memory when full, after as many more', replay.growth, 1.05);
   const start = of('start')?.[OURS];
   if (start) {
     atMost('start: import ms', start.imported.median, 55);
