@@ -1,5 +1,6 @@
 import express, { type Express, type Router } from 'express';
 import { getAuth, jwtBearer, requireClient, requireMachine, requireScopes } from 'express-resource-server';
+import { createPaymentsApi } from './payments-api.js';
 
 export interface ApiOptions {
   /** Whose access tokens are accepted. */
@@ -18,7 +19,7 @@ interface Order {
   readonly orderedBy: string | undefined;
 }
 
-/** The orders API, and the partner API beside it. */
+/** The orders API, and the payments and partner APIs beside it, each with a middleware of its own. */
 export function createApi({ issuer, audience, machineClients, partner }: ApiOptions): Express {
   const orders: Order[] = [{ id: 1, item: 'tea', orderedBy: 'the-shop' }];
   const api = express();
@@ -28,6 +29,7 @@ export function createApi({ issuer, audience, machineClients, partner }: ApiOpti
     res.json({ status: 'ok' });
   });
 
+  api.use('/payments', createPaymentsApi({ issuer, audience }));
   if (partner !== undefined) api.use('/partner', partner);
 
   // Nothing below this line is reached without a valid access token, not even by a route that forgets its gate.

@@ -1,7 +1,7 @@
 import * as oauth from 'openid-client';
 import { TokenKeeper, type TokenKeeperOptions } from './token-keeper.js';
 
-interface ConnectionOptions {
+export interface ConnectionOptions {
   readonly issuer: string;
   readonly clientId: string;
   /** A secret is sent by `client_secret_basic`; a private key signs assertions for `private_key_jwt`. */
@@ -27,7 +27,7 @@ export async function revokeToken(options: ConnectionOptions, token: string): Pr
   await oauth.tokenRevocation(await discover(options), token, { token_type_hint: 'access_token' });
 }
 
-async function discover({ issuer, clientId, credential }: ConnectionOptions): Promise<oauth.Configuration> {
+export async function discover({ issuer, clientId, credential }: ConnectionOptions): Promise<oauth.Configuration> {
   const authentication =
     typeof credential === 'string' ? oauth.ClientSecretBasic(credential) : oauth.PrivateKeyJwt(credential);
   const server = new URL(issuer);

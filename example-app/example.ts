@@ -4,7 +4,9 @@ import { startIssuer } from './issuer.js';
 import { type ExampleClients, makeClients, PARTNER_API } from './issuer-clients.js';
 import { listen, type Listening } from './listen.js';
 import { createPartnerApi } from './partner-api.js';
+import { connectDpopClient } from './dpop-client.js';
 import type { PartnerWalkthrough } from './partner-steps.js';
+import type { PaymentsWalkthrough } from './payments-steps.js';
 import type { Settings } from './settings.js';
 import type { TokenKeeper } from './token-keeper.js';
 import type { Walkthrough } from './walkthrough.js';
@@ -14,11 +16,11 @@ export const AUDIENCE = 'https://orders.example.com';
 export const PARTNER_AUDIENCE = 'https://partner.example.com';
 export const OTHER_AUDIENCE = 'https://invoices.example.com';
 
-const ORDERS = { scope: 'orders:read orders:write' };
+const ORDERS = { scope: 'orders:read orders:write payments:read' };
 const SHIPMENTS = { scope: 'shipments:read shipments:write', introspectedBy: PARTNER_API };
 
 /** Everything, running: the embedded issuer, the API that trusts it, and the clients that call it. */
-export interface Example extends Walkthrough, PartnerWalkthrough {
+export interface Example extends Walkthrough, PartnerWalkthrough, PaymentsWalkthrough {
   readonly clients: ExampleClients;
   /** A further client, or one of these with other options. */
   connect(options: Omit<ClientOptions, 'issuer' | 'resource'> & { resource?: string }): Promise<TokenKeeper>;
@@ -48,9 +50,10 @@ export async function startExample({ machineClients, apiPorts = [0], issuerPorts
     const worker = await connect(clients.worker);
     const elsewhere = await connect({ ...clients.worker, resource: OTHER_AUDIENCE });
     const partner = await connect({ ...clients.partner, resource: PARTNER_AUDIENCE });
+    const payer = await connectDpopClient({ issuer: issuer.url, resource: AUDIENCE, ...clients.payer });
     const revoke: Example['revoke'] = (token) => revokeToken({ issuer: issuer.url, ...clients.partner }, token);
     const { forget } = partnerApi;
-    return { api: api.url, issuer, clients, connect, reader, worker, elsewhere, partner, revoke, forget, close };
+    return { api: api.url, issuer, clients, connect, reader, worker, elsewhere, partner, payer, revoke, forget, close };
   } catch (error) {
     await close();
     throw error;

@@ -3,7 +3,7 @@ import { REVOKED_WITHIN } from './partner-api.js';
 import type { External } from './settings.js';
 
 /** Lines to paste into a shell. */
-export function hints({ api, issuer, clients: { reader, partner } }: Example): string {
+export async function hints({ api, issuer, payer, clients: { reader, partner } }: Example): Promise<string> {
   return [
     ...fetchToken('TOKEN', issuer.url, reader, AUDIENCE),
     ...calls(api),
@@ -14,6 +14,11 @@ export function hints({ api, issuer, clients: { reader, partner } }: Example): s
     `curl -i -u '${partner.clientId}:${partner.credential}' ${issuer.url}/token/revocation -d token=$PARTNER_TOKEN`,
     `sleep ${REVOKED_WITHIN} # the API has not been told, and goes by the issuer's last answer until then`,
     ...partnerCalls(api),
+    '',
+    '# A token of the payer, who alone has the key that it is bound to:',
+    `BOUND_TOKEN=${await payer.keeper.token()}`,
+    `curl -i -H "Authorization: Bearer $BOUND_TOKEN" ${api}/payments`,
+    `curl -i -H "Authorization: DPoP $BOUND_TOKEN" ${api}/payments`,
   ].join('\n');
 }
 

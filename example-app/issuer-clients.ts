@@ -13,6 +13,8 @@ export interface ExampleClients {
   readonly worker: { readonly clientId: string; readonly credential: CryptoKey; readonly scope: string };
   /** Reads shipments, with opaque tokens; authenticates by `client_secret_basic`. */
   readonly partner: { readonly clientId: string; readonly credential: string; readonly scope: string };
+  /** Reads payments, with tokens that are bound to a key of its own; authenticates by `client_secret_basic`. */
+  readonly payer: { readonly clientId: string; readonly credential: string; readonly scope: string };
   /** The partner API itself, which fetches no tokens: it asks about those that it is shown. */
   readonly partnerApi: { readonly clientId: string; readonly clientSecret: string };
   /** What the issuer knows of them. */
@@ -22,6 +24,7 @@ export interface ExampleClients {
 export async function makeClients(): Promise<ExampleClients> {
   const reader = { clientId: 'reader', credential: makeSecret(), scope: 'orders:read' };
   const partner = { clientId: 'partner', credential: makeSecret(), scope: 'shipments:read' };
+  const payer = { clientId: 'payer', credential: makeSecret(), scope: 'payments:read' };
   const partnerApi = { clientId: PARTNER_API, clientSecret: makeSecret() };
   const pair = await generateKeyPair('ES256');
   const worker = { clientId: 'worker', credential: pair.privateKey, scope: 'orders:read orders:write' };
@@ -29,10 +32,13 @@ export async function makeClients(): Promise<ExampleClients> {
     reader,
     worker,
     partner,
+    payer,
     partnerApi,
     registrations: [
       { ...machine(reader), ...withSecret(reader.credential) },
       { ...machine({ ...partner, scope: 'shipments:read shipments:write' }), ...withSecret(partner.credential) },
+      // Without a proof it gets no token at all.
+      { ...machine(payer), ...withSecret(payer.credential), dpop_bound_access_tokens: true },
       { ...silent(PARTNER_API), ...withSecret(partnerApi.clientSecret) },
       {
         ...machine(worker),

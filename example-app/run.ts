@@ -6,6 +6,7 @@ import { externalHints, hints } from './hints.js';
 import { listen } from './listen.js';
 import type { External, Settings } from './settings.js';
 import { runSteps, type Step } from './steps.js';
+import { openPaymentsSteps, paymentsSteps } from './payments-steps.js';
 import { openSteps, walkthrough } from './walkthrough.js';
 
 interface Started {
@@ -36,8 +37,8 @@ async function startEmbedded(settings: Settings): Promise<Started> {
   const example = await startExample(settings);
   return {
     addresses: `Issuer ${example.issuer.url}, API ${example.api}`,
-    steps: [...walkthrough(example), ...partnerSteps(example)],
-    hints: hints(example),
+    steps: [...walkthrough(example), ...partnerSteps(example), ...paymentsSteps(example)],
+    hints: await hints(example),
     close: () => example.close(),
   };
 }
@@ -48,7 +49,11 @@ async function startExternal(settings: Settings, external: External): Promise<St
   const partner = introspection && createPartnerApi({ issuer, audience, ...introspection }).router;
   const app = createApi({ issuer, audience, machineClients: settings.machineClients, partner });
   const api = await listen(app, settings.apiPorts);
-  const steps = [...openSteps(api.url), ...(partner === undefined ? [] : openPartnerSteps(api.url))];
+  const steps = [
+    ...openSteps(api.url),
+    ...openPaymentsSteps(api.url),
+    ...(partner === undefined ? [] : openPartnerSteps(api.url)),
+  ];
   return {
     addresses: `Issuer ${issuer} (external), API ${api.url}`,
     steps: settings.once ? steps : [],
