@@ -124,7 +124,7 @@ describe('the example', () => {
     const running = await run(readSettings(ports, ['--once']), (line) => lines.push(line));
     opened.push(running);
     expect(running.exitStatus).toBe(0);
-    expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(21);
+    expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(26);
   });
 
   it('ends with the status 1 where a step goes otherwise than expected', async () => {
@@ -144,7 +144,7 @@ describe('the example', () => {
     const running = await run(settings, (line) => lines.push(line));
     opened.push(running);
     expect(running.exitStatus).toBe(0);
-    expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(2);
+    expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(3);
   });
 
   it('serves the partner API for an issuer that is somebody else where it has credentials to ask it with', async () => {
