@@ -132,14 +132,19 @@ export class DpopProofs {
     const name = `dpop:${hash('sha256', JSON.stringify([thumbprint, jti]), 'base64url')}`;
     if (hasClaimed(req, store, name)) return;
     const lifetime = iat + maxAge - clock() + clockTolerance + 1;
-    let isFirst: unknown;
-    try {
-      isFirst = await withDeadline(store.add(name, lifetime), STORE_TIMEOUT, 'the store');
-    } catch (cause) {
-      throw new UpstreamError('store_unavailable', 1, { cause });
-    }
-    if (isFirst !== true) refuse('proof_replayed', 'jti', 'one that was not used before', jti);
+    const isFirst = await addTo(store, name, lifetime);
+    if (!isFirst) refuse('proof_replayed', 'jti', 'one that was not used before', jti);
     setClaimed(req, store, name);
+  }
+}
+
+async function addTo(store: Store, name: string, lifetime: number): Promise<boolean> {
+  try {
+    const answer: unknown = await withDeadline(store.add(name, lifetime), STORE_TIMEOUT, 'the store');
+    if (typeof answer === 'boolean') return answer;
+    throw new TypeError('the store did not answer add with true or false');
+  } catch (cause) {
+    throw new UpstreamError('store_unavailable', 1, { cause });
   }
 }
 

@@ -2,10 +2,12 @@
    @typescript-eslint/no-unsafe-call, @typescript-eslint/no-unsafe-class-instance-assignment --
    what is wrong on purpose has no type */
 /** Where middlewares and gates stand, with the types of either major version of Express. */
-import express, { Router } from 'express';
+import express, { type Request, Router } from 'express';
 import {
   bearer,
+  type CertificateSource,
   getAuth,
+  introspectionBearer,
   jwtBearer,
   jwtVerifier,
   requireAnyScope,
@@ -83,6 +85,29 @@ const verifier: TokenVerifier = jwtVerifier(options);
 app.use(bearer(verifier), bearer(verifier, { errors: 'problem', tokenFrom: (req) => req.get('x-token') }));
 app.use(bearer({ verify: async (token) => jwtVerifier(options).verify(token) }));
 
+const certificate: CertificateSource<Request> = async (req) => Promise.resolve(req.get('x-cert'));
+app.use(
+  jwtBearer({ ...options, dpop: 'required', mtls: { mode: 'allowed', certificate }, baseUrl: 'https://a.example' }),
+);
+app.use(
+  jwtBearer({ ...options, dpop: { mode: 'allowed', nonce: true, secret: new Uint8Array(32) }, profile: 'fapi2' }),
+);
+app.use(bearer(verifier, { mtls: { mode: 'required', certificate: { format: 'envoy' } }, profile: 'fapi2' }));
+
+// @ts-expect-error: a mode is one of three
+jwtBearer({ ...options, dpop: true });
+// @ts-expect-error: with details the mode is said too
+jwtBearer({ ...options, dpop: { nonce: true } });
+// @ts-expect-error: a proxy writes one of four formats
+jwtBearer({ ...options, mtls: { mode: 'allowed', certificate: { header: 'x', format: 'pem' } } });
+// @ts-expect-error: 'rfc9068' is for JWTs
+introspectionBearer({
+  issuer: 'https://a.example',
+  clientId: 'c',
+  clientSecret: 's',
+  audience: 'a',
+  profile: 'rfc9068',
+});
 // @ts-expect-error: the audience is never left out
 jwtBearer({ issuer: 'https://auth.example.com' });
 // @ts-expect-error: nor is the issuer
