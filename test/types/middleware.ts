@@ -100,14 +100,9 @@ jwtBearer({ ...options, dpop: true });
 jwtBearer({ ...options, dpop: { nonce: true } });
 // @ts-expect-error: a proxy writes one of four formats
 jwtBearer({ ...options, mtls: { mode: 'allowed', certificate: { header: 'x', format: 'pem' } } });
+const asked = { issuer: 'https://a.example', clientId: 'c', clientSecret: 's', audience: 'a' };
 // @ts-expect-error: 'rfc9068' is for JWTs
-introspectionBearer({
-  issuer: 'https://a.example',
-  clientId: 'c',
-  clientSecret: 's',
-  audience: 'a',
-  profile: 'rfc9068',
-});
+introspectionBearer({ ...asked, profile: 'rfc9068' });
 // @ts-expect-error: the audience is never left out
 jwtBearer({ issuer: 'https://auth.example.com' });
 // @ts-expect-error: nor is the issuer
