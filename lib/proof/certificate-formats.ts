@@ -27,13 +27,15 @@ export const FORMATS: Readonly<Record<CertificateFormat, Format>> = {
 };
 
 /**
- * The thumbprint of a certificate: SHA-256 of its DER, in base64url (RFC 8705 §3.1). Takes DER or PEM.
+ * The thumbprint of a certificate: SHA-256 of its DER, in base64url (RFC 8705 §3.1). Takes PEM as a string or DER as bytes.
  *
- * @throws Error for what is no certificate.
+ * @throws Error for what is no certificate, and for one with something beside it.
  */
 export function thumbprintOf(certificate: string | Uint8Array): string {
-  const { raw } = new X509Certificate(typeof certificate === 'string' ? parsePem(certificate) : certificate);
-  return createHash('sha256').update(raw).digest('base64url');
+  const der = typeof certificate === 'string' ? parsePem(certificate) : certificate;
+  // It reads PEM too, and overlooks what comes after the certificate.
+  if (!new X509Certificate(der).raw.equals(der)) throw new Error('not exactly one certificate in DER');
+  return createHash('sha256').update(der).digest('base64url');
 }
 
 function parseByteSequence(value: string): Buffer {

@@ -1,7 +1,7 @@
 import NodeCache from 'node-cache';
 
-/** How many keys that are over an addition clears away at most, so that no request pays for a crowd before it. */
-const MOST_SWEPT = 100;
+/** How much an addition clears away at most, so that no request pays for a crowd before it. */
+const MOST_STEPS = 1_000;
 
 /**
  * Keys that may be claimed once, within the process. Unlike a value, a claim is never dropped before its time, because
@@ -14,7 +14,10 @@ export class ClaimMemory {
   readonly #maxEntries: number;
   readonly #clock: () => number;
   #size = 0;
-  #earliest = Number.POSITIVE_INFINITY;
+  /** All seconds before this one have been cleared away. */
+  #second = 0;
+  /** When the last one ends. */
+  #latest = 0;
 
   constructor(options: { maxEntries: number; clock: () => number }) {
     this.#maxEntries = options.maxEntries;
@@ -36,11 +39,12 @@ export class ClaimMemory {
     if (this.has(key)) return false;
     if (this.#size >= this.#maxEntries) throw new Error(`the memory is full: ${this.#maxEntries} claims`);
     this.#ends.set(key, until);
-    const second = Math.ceil(until);
+    // Never where the sweep has been already.
+    const second = Math.max(Math.ceil(until), this.#second);
     const keys = this.#bySecond.get(second);
     if (keys === undefined) this.#bySecond.set(second, [key]);
     else keys.push(key);
-    this.#earliest = Math.min(this.#earliest, second);
+    this.#latest = Math.max(this.#latest, second);
     this.#size++;
     return true;
   }
@@ -51,11 +55,19 @@ export class ClaimMemory {
 
   #sweep(): void {
     const now = this.#clock();
-    for (let swept = 0; swept < MOST_SWEPT && this.#earliest <= now; swept++) {
-      const key = this.#bySecond.get(this.#earliest)?.pop();
+    if (now >= this.#latest) {
+      this.#ends.flushAll();
+      this.#bySecond.clear();
+      this.#size = 0;
+      this.#second = Math.floor(now);
+      return;
+    }
+    // The clock was put back.
+    if (this.#second > now + 1) this.#second = Math.floor(now);
+    for (let steps = 0; steps < MOST_STEPS && this.#second <= now; steps++) {
+      const key = this.#bySecond.get(this.#second)?.pop();
       if (key === undefined) {
-        this.#bySecond.delete(this.#earliest);
-        this.#earliest = Math.min(Number.POSITIVE_INFINITY, ...this.#bySecond.keys());
+        this.#bySecond.delete(this.#second++);
         continue;
       }
       this.#size--;

@@ -1,0 +1,188 @@
+import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { describe, it } from '@jest/globals';
+import type { Express } from 'express';
+import { calculateJwkThumbprint, type JWK } from 'jose';
+import type { Test } from 'supertest';
+import { makeSigningKey } from '../lib/testing/issuer.js';
+import {
+  BASE_URL,
+  DpopClient,
+  expectAdmitted,
+  expectFault,
+  expectProofRefused,
+  hashOf,
+  now,
+  present,
+  serveDpop,
+  setScene,
+} from './dpop.js';
+import { base64url, signWithSecret } from './helpers.js';
+
+const scene = setScene();
+
+describe('§4.3 4: typ is dpop+jwt', () => {
+  it.each([[undefined], [null], ['JWT'], ['at+jwt'], ['jwt'], ['dpop'], [''], ['dpop+jwt '], [['dpop+jwt']], [1]])(
+    'and not %j',
+    async (typ) => {
+      await expectFault(scene, 'proof_type_refused', () => scene.prove({ header: { typ } }));
+    },
+  );
+});
+
+describe('§4.3 5: alg is an asymmetric algorithm that is accepted', () => {
+  it.each([
+    [undefined],
+    [null],
+    [''],
+    ['none'],
+    ['None'],
+    ['HS256'],
+    ['es256'],
+    ['ES256K'],
+    ['RSA-OAEP'],
+    ['toString'],
+    [['ES256']],
+    [0],
+  ])('and not %j', async (alg) => {
+    await expectFault(scene, 'proof_algorithm_refused', () => scene.prove({ header: { alg } }));
+  });
+
+  it.each(['', 'AAAA'])('and not none with the signature %j', async (signature) => {
+    const reason = signature === '' ? 'proof_malformed' : 'proof_algorithm_refused';
+    await expectFault(scene, reason, async () => {
+      const [header, payload] = (await scene.prove({ header: { alg: 'none' } })).split('.');
+      return `${header ?? ''}.${payload ?? ''}.${signature}`;
+    });
+  });
+
+  it('and not a MAC made with the public key', async () => {
+    const claims = { jti: randomUUID(), htm: 'GET', htu: `${BASE_URL}/`, iat: now(), ath: hashOf(scene.token) };
+    const header = { typ: 'dpop+jwt', jwk: scene.client.jwk };
+    await expectFault(scene, 'proof_algorithm_refused', () =>
+      signWithSecret(256, claims, JSON.stringify(scene.client.jwk), header),
+    );
+  });
+
+  it('and not one that this API does not take', async () => {
+    const app = serveDpop(scene.issuer, { algorithms: ['PS256'] });
+    await expectProofRefused(app, present(app, scene.token, await scene.prove()), 'proof_algorithm_refused', 'PS256');
+    const other = await DpopClient.make('PS256');
+    const bound = await scene.issuer.issue({ cnf: other.cnf });
+    await expectAdmitted(app, present(app, bound, await other.prove(bound)));
+  });
+});
+
+describe('§4.3 6: the signature verifies with the key in jwk', () => {
+  it('and is not that of another key', async () => {
+    await expectFault(scene, 'proof_signature_mismatch', async () => scene.prove({ signer: await makeSigningKey() }));
+  });
+
+  it.each<[string, (header: string, payload: string, signature: string) => string]>([
+    ['with another payload', (header, payload, signature) => `${header}.${withMember(payload)}.${signature}`],
+    ['with another header', (header, payload, signature) => `${withMember(header)}.${payload}.${signature}`],
+    ['and cut short', (header, payload, signature) => `${header}.${payload}.${signature.slice(0, -2)}`],
+    ['and longer', (header, payload, signature) => `${header}.${payload}.${signature}AA`],
+    ['of zeros', (header, payload) => `${header}.${payload}.${base64url(new Uint8Array(64))}`],
+    ['of one byte', (header, payload) => `${header}.${payload}.AA`],
+  ])('and is not one %s', async (_, spoil) => {
+    await expectFault(scene, 'proof_signature_mismatch', async () => {
+      const [header = '', payload = '', signature = ''] = (await scene.prove()).split('.');
+      return spoil(header, payload, signature);
+    });
+  });
+
+  it('and is not that of another proof', async () => {
+    await expectFault(scene, 'proof_signature_mismatch', async () => {
+      const [one, other] = [(await scene.prove()).split('.'), (await scene.prove()).split('.')];
+      return [...one.slice(0, 2), other[2]].join('.');
+    });
+  });
+
+  it('and is not made anew by another key under a header that is known', async () => {
+    const app = serveDpop(scene.issuer);
+    await expectAdmitted(app, present(app, scene.token, await scene.prove()));
+    const forged = await scene.prove({ signer: await makeSigningKey() });
+    await expectProofRefused(app, present(app, scene.token, forged), 'proof_signature_mismatch');
+  });
+});
+
+function withMember(segment: string): string {
+  const members = JSON.parse(Buffer.from(segment, 'base64url').toString()) as object;
+  return base64url(JSON.stringify({ ...members, more: 'x' }));
+}
+
+/** A proof by a key of Node's, whatever jose thinks of it, for a token that is bound to this very JWK. */
+async function sendWith(jwk: JWK, key: KeyObject, alg = 'ES256'): Promise<[Express, Test]> {
+  const bound = await scene.issuer.issue({ cnf: { jkt: await calculateJwkThumbprint(jwk) } });
+  const claims = { jti: randomUUID(), htm: 'GET', htu: `${BASE_URL}/`, iat: now(), ath: hashOf(bound) };
+  const parts = [{ typ: 'dpop+jwt', alg, jwk }, claims].map((part) => base64url(JSON.stringify(part)));
+  const signature = sign('sha256', Buffer.from(parts.join('.')), { key, dsaEncoding: 'ieee-p1363' });
+  const app = serveDpop(scene.issuer);
+  return [app, present(app, bound, [...parts, base64url(signature)].join('.'))];
+}
+
+const publicJwk = (key: KeyObject): JWK => key.export({ format: 'jwk' });
+
+describe('§4.3 7: jwk is a public key', () => {
+  it.each<[string, unknown]>([
+    ['missing', undefined],
+    ['null', null],
+    ['text', 'key'],
+    ['an array', []],
+    ['empty', {}],
+    ['symmetric', { kty: 'oct', k: 'AAAA' }],
+    ['of an unknown type', { kty: 'XYZ', crv: 'P-256', x: 'AA', y: 'AA' }],
+    ['of a type in lower case', { kty: 'ec', crv: 'P-256', x: 'AA', y: 'AA' }],
+  ])('and not %s', async (_, jwk) => {
+    await expectFault(scene, 'proof_key_refused', () => scene.prove({ header: { jwk } }));
+  });
+
+  it.each(['d', 'k', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'priv'])('and has no member %s', async (name) => {
+    for (const value of [(await makeSigningKey()).kid, '', null]) {
+      await expectFault(scene, 'proof_key_refused', () =>
+        scene.prove({ header: { jwk: { ...scene.client.jwk, [name]: value } } }),
+      );
+    }
+  });
+
+  it('and not the private key itself', async () => {
+    const jwk = await crypto.subtle.exportKey('jwk', scene.client.key.privateKey);
+    await expectFault(scene, 'proof_key_refused', () => scene.prove({ header: { jwk } }));
+  });
+
+  it.each<[string, number, 200 | 401]>([
+    ['of 2,048 bits', 2048, 200],
+    ['not of 1,024 bits', 1024, 401],
+    ['not of 2,047 bits', 2047, 401],
+  ])('and if it is RSA %s', async (_, bits, status) => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: bits });
+    const [app, sent] = await sendWith(publicJwk(publicKey), privateKey, 'RS256');
+    if (status === 200) await expectAdmitted(app, sent);
+    else await expectProofRefused(app, sent, 'proof_key_refused');
+  });
+
+  it.each<[string, (good: JWK) => JWK]>([
+    ['a point off the curve', (good) => ({ ...good, y: good.x ?? '' })],
+    ['the point at infinity', (good) => ({ ...good, x: 'A'.repeat(43), y: 'A'.repeat(43) })],
+    ['a coordinate that is too short', (good) => ({ ...good, x: 'AA' })],
+    ['a coordinate that is no base64url', (good) => ({ ...good, x: '!' })],
+    ['another curve', (good) => ({ ...good, crv: 'P-384' })],
+    ['an unknown curve', (good) => ({ ...good, crv: 'P-999' })],
+    ['another use', (good) => ({ ...good, use: 'enc', key_ops: ['encrypt'] })],
+  ])('and not with %s', async (_, spoil) => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const good = publicJwk(publicKey);
+    const [app, sent] = await sendWith(spoil(good), privateKey);
+    await expectProofRefused(app, sent, 'proof_key_refused');
+    const [twinApp, twin] = await sendWith(good, privateKey);
+    await expectAdmitted(twinApp, twin);
+  });
+
+  it.each(['ES384', 'RS256', 'PS256', 'EdDSA'])('and not on P-256 where alg is %s', async (alg) => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const [app, sent] = await sendWith(publicJwk(publicKey), privateKey, alg);
+    await expectProofRefused(app, sent, 'proof_key_refused');
+    const [twinApp, twin] = await sendWith(publicJwk(publicKey), privateKey);
+    await expectAdmitted(twinApp, twin);
+  });
+});

@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Express } from 'express';
+import type { Response } from 'supertest';
+import { Nonces } from '../lib/proof/nonces.js';
+import { expectAdmitted, expectProofRefused, now, present, serveDpop, setScene } from './dpop.js';
+import { base64url, handled } from './helpers.js';
+import { advance, simulateTime } from './time.js';
+
+const SECRET = 'correct-horse-battery-staple-and-so-on';
+// RFC 9449 §8.1: nonce = 1*NQCHAR. A comma or a space would be two of them, joined.
+const ONE_NONCE = /^[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]+$/;
+
+const scene = setScene();
+
+simulateTime();
+
+beforeEach(() => {
+  // At the turn of a second, where an edge is an edge.
+  jest.setSystemTime(now() * 1000 + 1000);
+});
+
+/** The one nonce that an answer carries, and that nobody may keep. */
+function nonceOf(response: Response): string {
+  const nonce: unknown = response.headers['dpop-nonce'];
+  expect(nonce).toEqual(expect.stringMatching(ONE_NONCE));
+  expect(response.headers['cache-control']).toBe('no-store');
+  return nonce as string;
+}
+
+async function obtain(app: Express): Promise<string> {
+  const sent = present(app, scene.token, await scene.prove());
+  return nonceOf(await expectProofRefused(app, sent, 'proof_nonce_missing'));
+}
+
+async function send(app: Express, nonce: unknown): Promise<Response> {
+  return present(app, scene.token, await scene.prove({ claims: { nonce } }));
+}
+
+/** Refused, with a nonce that will do. */
+async function expectNonceRefused(app: Express, nonce: unknown): Promise<void> {
+  const sent = present(app, scene.token, await scene.prove({ claims: { nonce } }));
+  const response = await expectProofRefused(app, sent, 'proof_nonce_refused');
+  expect((response.body as { error: string }).error).toBe('use_dpop_nonce');
+  expect((await send(app, nonceOf(response))).status).toBe(200);
+}
+
+describe('§4.3 10: a nonce of this server', () => {
+  it('is asked for, and accepted when it comes', async () => {
+    const app = serveDpop(scene.issuer, { nonce: true });
+    const refused = await expectProofRefused(
+      app,
+      present(app, scene.token, await scene.prove()),
+      'proof_nonce_missing',
+    );
+    expect((refused.body as { error: string }).error).toBe('use_dpop_nonce');
+    const nonce = nonceOf(refused);
+    for (let i = 0; i < 3; i++) {
+      const admitted = await expectAdmitted(app, present(app, scene.token, await scene.prove({ claims: { nonce } })));
+      expect(admitted.headers['dpop-nonce']).toBeUndefined();
+    }
+  });
+
+  it.each<[string, unknown]>([
+    ['empty', ''],
+    ['text', 'nonce'],
+    ['a number', 1],
+    ['null', null],
+    ['true', true],
+    ['an array', ['nonce']],
+    ['an object', {}],
+    ['as long as one', base64url(new Uint8Array(22))],
+    ['random', base64url(randomBytes(22))],
+    ['very long', 'A'.repeat(4_000)],
+  ])('is not %s', async (_, nonce) => {
+    await expectNonceRefused(serveDpop(scene.issuer, { nonce: true }), nonce);
+  });
+
+  it('is not part of one, nor one with something beside it', async () => {
+    const app = serveDpop(scene.issuer, { nonce: true });
+    const nonce = await obtain(app);
+    for (const other of [nonce.slice(1), nonce.slice(0, -1), `${nonce}A`, `A${nonce}`, `${nonce}=`, `${nonce} `]) {
+      await expectNonceRefused(app, other);
+    }
+    for (const other of [[nonce], `${nonce},${nonce}`, nonce.toLowerCase(), nonce.toUpperCase()]) {
+      await expectNonceRefused(app, other);
+    }
+    expect((await send(app, nonce)).status).toBe(200);
+  });
+
+  it('is not one that was altered by a character, wherever that is', async () => {
+    const app = serveDpop(scene.issuer, { nonce: true });
+    const nonce = await obtain(app);
+    expect(nonce.length).toBeGreaterThan(20);
+    for (let at = 0; at < nonce.length; at++) {
+      // The least change of a bit, another letter, and what a lax reader skips or takes for another alphabet.
+      for (const letter of [next(nonce.charAt(at)), nonce.charAt(at) === 'A' ? 'B' : 'A', '!', '+']) {
+        const altered = nonce.slice(0, at) + letter + nonce.slice(at + 1);
+        await expectProofRefused(
+          app,
+          present(app, scene.token, await scene.prove({ claims: { nonce: altered } })),
+          'proof_nonce_refused',
+        );
+      }
+    }
+    expect((await send(app, nonce)).status).toBe(200);
+  });
+
+  it('is not asked for where the API does not want one', async () => {
+    const app = serveDpop(scene.issuer);
+    const response = await send(app, 'anything');
+    expect([response.status, response.headers['dpop-nonce']]).toEqual([200, undefined]);
+    const refused = await expectProofRefused(app, present(app, scene.token, 'x'), 'proof_malformed');
+    expect(refused.headers['dpop-nonce']).toBeUndefined();
+  });
+
+  it('does not make a proof good that is bad', async () => {
+    const app = serveDpop(scene.issuer, { nonce: true });
+    const nonce = await obtain(app);
+    const bad = await scene.prove({ claims: { nonce, htm: 'POST' } });
+    await expectProofRefused(app, present(app, scene.token, bad), 'proof_method_mismatch');
+    const proof = await scene.prove({ claims: { nonce } });
+    await expectAdmitted(app, present(app, scene.token, proof));
+    await expectProofRefused(app, present(app, scene.token, proof), 'proof_replayed');
+  });
+});
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** The character that differs in the last bit alone. */
+function next(character: string): string {
+  return ALPHABET.charAt(ALPHABET.indexOf(character) ^ 1);
+}
+
+describe('a nonce in the course of time', () => {
+  it.each([
+    [undefined, 150, 300],
+    [10, 5, 10],
+    [3_600, 1_800, 3_600],
+  ])('with nonceMaxAge %s is replaced after %d seconds and refused after %d', async (nonceMaxAge, renewal, end) => {
+    const app = serveDpop(scene.issuer, { nonce: true, ...(nonceMaxAge === undefined ? {} : { nonceMaxAge }) });
+    const nonce = await obtain(app);
+
+    await advance({ seconds: renewal });
+    const early = await send(app, nonce);
+    expect([early.status, early.headers['dpop-nonce']]).toEqual([200, undefined]);
+    expect(early.headers['cache-control']).toBeUndefined();
+
+    await advance({ seconds: 1 });
+    const late = await send(app, nonce);
+    expect(late.status).toBe(200);
+    const renewed = nonceOf(late);
+    expect(renewed).not.toBe(nonce);
+    const after = await send(app, renewed);
+    expect([after.status, after.headers['dpop-nonce']]).toEqual([200, undefined]);
+
+    await advance({ seconds: end - renewal - 1 });
+    expect((await send(app, nonce)).status).toBe(200);
+    await advance({ seconds: 1 });
+    await expectNonceRefused(app, nonce);
+    expect((await send(app, renewed)).status).toBe(200);
+  });
+
+  it('is good for a client that always uses the last one it got, and never asks again', async () => {
+    const app = serveDpop(scene.issuer, { nonce: true, nonceMaxAge: 60 });
+    let nonce = await obtain(app);
+    for (let time = 0; time < 600; time += 20) {
+      await advance({ seconds: 20 });
+      const response = await send(app, nonce);
+      expect(response.status).toBe(200);
+      nonce = response.headers['dpop-nonce'] ?? nonce;
+    }
+  });
+
+  it('is refused when a later one is accepted, once it is too old', async () => {
+    const app = serveDpop(scene.issuer, { nonce: true, nonceMaxAge: 10 });
+    const nonce = await obtain(app);
+    await advance({ seconds: 200 });
+    await expectNonceRefused(app, nonce);
+  });
+});
+
+describe('the nonces of several processes', () => {
+  const pair = (one: object, other: object): [Express, Express] => [
+    serveDpop(scene.issuer, { nonce: true, ...one }),
+    serveDpop(scene.issuer, { nonce: true, ...other }),
+  ];
+
+  it.each<[string, string | Uint8Array, string | Uint8Array]>([
+    ['text', SECRET, SECRET],
+    ['bytes', Buffer.from(SECRET), new Uint8Array(Buffer.from(SECRET))],
+    ['text and bytes', SECRET, Buffer.from(SECRET)],
+  ])('are good for all that share a secret: %s', async (_, one, other) => {
+    const [here, there] = pair({ secret: one }, { secret: other });
+    expect((await send(there, await obtain(here))).status).toBe(200);
+    expect((await send(here, await obtain(there))).status).toBe(200);
+  });
+
+  it.each<[string, object, object]>([
+    ['another secret', { secret: SECRET }, { secret: `${SECRET}!` }],
+    ['a secret and none', { secret: SECRET }, {}],
+    ['none', {}, {}],
+    ['another lifetime', { secret: SECRET }, { secret: SECRET, nonceMaxAge: 3_600 }],
+  ])('are not good for those with %s', async (_, one, other) => {
+    const [here, there] = pair(one, other);
+    await expectNonceRefused(there, await obtain(here));
+    await expectNonceRefused(here, await obtain(there));
+  });
+
+  it('do not change when somebody changes the bytes of the secret', async () => {
+    const secret = Uint8Array.from(Buffer.from(SECRET));
+    const [here, there] = pair({ secret }, { secret: SECRET });
+    secret.fill(0);
+    expect((await send(there, await obtain(here))).status).toBe(200);
+    expect(handled(there)).toBe(1);
+  });
+
+  it.each([
+    [-5, true],
+    [-6, false],
+    [0, true],
+    [300, true],
+    [301, false],
+  ])('are good for clocks that differ a little: %d seconds (%s)', (age, isGood) => {
+    const options = { secret: SECRET, maxAge: 300 };
+    for (const time of [1_800_000_000, 1_800_000_299, 1_800_000_300 - 1, 0x7fff_ffff, 0xffff_ffff]) {
+      const nonce = new Nonces({ ...options, clock: () => time }).make();
+      const found = new Nonces({ ...options, clock: () => time + age }).ageOf(nonce);
+      expect(found).toBe(isGood ? age : undefined);
+    }
+  });
+});

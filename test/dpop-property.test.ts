@@ -1,0 +1,239 @@
+import { createServer, Agent, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import express from 'express';
+import fc from 'fast-check';
+import { getAuth } from '../lib/index.js';
+import { ALGS, BASE_URL, challengeOn, dpopBearer, hashOf, now, setScene } from './dpop.js';
+import { base64url, challengesOf, getRaw, type RawAnswer, signRaw } from './helpers.js';
+
+const RUNS = { numRuns: 300 };
+
+const scene = setScene();
+const agent = new Agent({ keepAlive: true });
+const failures: unknown[] = [];
+let server: Server;
+let port = 0;
+
+beforeAll(async () => {
+  const app = express();
+  app.use(dpopBearer(scene.issuer, 'required'), (req, res) => {
+    res.json(getAuth(req).scheme);
+  });
+  const handler: express.ErrorRequestHandler = (error, _req, _res, next) => {
+    failures.push(error);
+    next(error);
+  };
+  app.use(handler);
+  server = createServer(app).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  // A slow machine must not lose a connection that is kept.
+  server.keepAliveTimeout = 0;
+  port = (server.address() as AddressInfo).port;
+});
+
+afterEach(async () => {
+  // Whatever was sent, the process still answers; an unhandled rejection fails the test by itself.
+  expect(failures).toEqual([]);
+  expect((await send(await scene.prove())).status).toBe(200);
+});
+
+afterAll(async () => {
+  agent.destroy();
+  await new Promise((resolve) => {
+    server.close(resolve);
+    server.closeAllConnections();
+  });
+});
+
+function send(...proofs: string[]): Promise<RawAnswer> {
+  const fields = proofs.flatMap((proof) => ['DPoP', proof]);
+  return getRaw(port, ['Authorization', `DPoP ${scene.token}`, ...fields], { agent });
+}
+
+/** What every refusal of a proof has to be. */
+function expectRefusal(answer: RawAnswer): void {
+  expect(answer.status).toBe(401);
+  const body = JSON.parse(answer.body) as { error: string; error_description: string };
+  expect(['invalid_dpop_proof', 'invalid_token']).toContain(body.error);
+  expect(challengesOf(answer)).toHaveLength(1);
+  expect(challengeOn('DPoP', answer)).toEqual({ ...body, algs: ALGS });
+  // RFC 6750 §3: the characters that error_description may have.
+  expect(body.error_description).toMatch(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/);
+  expect(answer.headers['content-type']).toBe('application/json');
+  expect(answer.headers['cache-control']).toBe('no-store');
+}
+
+// What Node lets through in a header: tab, printable ASCII, obs-text.
+const octet = fc.oneof(
+  { weight: 8, arbitrary: fc.integer({ min: 0x20, max: 0x7e }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0x80, max: 0xff }) },
+  { weight: 1, arbitrary: fc.constant(0x09) },
+);
+const fieldValue = fc.array(octet, { maxLength: 60 }).map((octets) => String.fromCharCode(...octets));
+const base64urlText = fc.string({ unit: fc.constantFrom(...Array.from('abcXYZ019-_')), maxLength: 80 });
+const segment = fc.oneof(base64urlText, fc.json({ maxDepth: 3 }).map(base64url), fieldValue);
+
+describe('any DPoP header', () => {
+  it('of any text is answered with a well-formed refusal', async () => {
+    await fc.assert(
+      fc.asyncProperty(fieldValue, async (value) => {
+        expectRefusal(await send(value));
+      }),
+      RUNS,
+    );
+  });
+
+  it('of any segments is answered with a well-formed refusal', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(segment, { minLength: 1, maxLength: 6 }), async (segments) => {
+        expectRefusal(await send(segments.join('.')));
+      }),
+      RUNS,
+    );
+  });
+
+  it('is refused beside a good one', async () => {
+    await fc.assert(
+      fc.asyncProperty(fieldValue, fc.boolean(), async (value, isFirst) => {
+        const good = await scene.prove();
+        const answer = await send(...(isFirst ? [value, good] : [good, value]));
+        expectRefusal(answer);
+        expect(answer.body).toContain('more than one DPoP proof');
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('that was good and then altered is refused', async () => {
+    const edit = fc.record({
+      at: fc.nat(),
+      removed: fc.nat({ max: 3 }),
+      added: fc.string({ unit: fc.constantFrom(...Array.from('AQgw09-_.=+/~ ,')), maxLength: 3 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(edit, async ({ at, removed, added }) => {
+        const good = await scene.prove();
+        const place = at % good.length;
+        const altered = good.slice(0, place) + added + good.slice(place + removed);
+        // Space around a field is none of it.
+        const sent = altered.replace(/^[ \t]+|[ \t]+$/g, '');
+        const bytes = (proof: string): string => Buffer.from(proof.split('.')[2] ?? '', 'base64url').toString('hex');
+        const input = (proof: string): string => proof.split('.').slice(0, 2).join('.');
+        // Nor does a signature change by the bits that its last character has to spare.
+        const isSame = input(sent) === input(good) && bytes(sent) === bytes(good) && /^[\w.-]+$/.test(sent);
+        const answer = await send(altered);
+        if (isSame) expect(answer.status).toBe(200);
+        else expectRefusal(answer);
+      }),
+      RUNS,
+    );
+  });
+});
+
+const junk = fc.jsonValue({ maxDepth: 2 });
+/** A good value mostly, so that many proofs are good in every respect but one, and some in all. */
+const mostly = (good: unknown, ...others: unknown[]): fc.Arbitrary<unknown> =>
+  fc.oneof(
+    { weight: 30, arbitrary: fc.constant(good) },
+    { weight: 1, arbitrary: fc.constantFrom(undefined, ...others) },
+    { weight: 1, arbitrary: junk },
+  );
+const more = fc.dictionary(
+  fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'kid', 'toString', 'jwks', 'x5c', 'jku', 'b64')),
+  junk,
+  { maxKeys: 3 },
+);
+
+type Drawn = Record<string, unknown>;
+
+const drawnHeader = fc.record({
+  typ: mostly('dpop+jwt', 'JWT', 'at+jwt'),
+  alg: mostly('ES256', 'none', 'RS256', 'HS256'),
+  jwk: mostly('JWK', 'ALTERED', 'PRIVATE'),
+  crit: mostly(undefined, [], ['exp']),
+});
+const drawnClaims = fc.record({
+  htm: mostly('GET', 'POST', 'get'),
+  htu: mostly(`${BASE_URL}/`, `${BASE_URL}/x`, 'http://api.example.com/'),
+  iat: mostly('NOW', 'THEN', 'LATER', '1e400'),
+  ath: mostly('ATH', 'x'),
+  exp: mostly(undefined, 'LATER', 'THEN'),
+  nbf: mostly(undefined, 'LATER', 'THEN'),
+  jti: mostly('JTI', ''),
+});
+
+let proofs = 0;
+const used = new Set<unknown>();
+
+/** Puts in what is known only when the proof is made. */
+function write(members: Drawn): string {
+  const { jwk } = scene.client;
+  return JSON.stringify(members)
+    .replace('"JWK"', JSON.stringify(jwk))
+    .replace('"ALTERED"', JSON.stringify({ ...jwk, x: jwk.y }))
+    .replace('"PRIVATE"', JSON.stringify({ ...jwk, d: jwk.x }))
+    .replace('"ATH"', JSON.stringify(hashOf(scene.token)))
+    .replace('"JTI"', `"proof ${++proofs}"`)
+    .replace('"1e400"', '1e400')
+    .replaceAll('"NOW"', String(now()))
+    .replaceAll('"THEN"', String(now() - 100))
+    .replaceAll('"LATER"', String(now() + 100));
+}
+
+/** The rules once more, in other words. */
+function isAcceptable(header: Drawn, claims: Drawn): boolean {
+  const own = (name: string): unknown => (Object.keys(claims).includes(name) ? claims[name] : undefined);
+  const has = (name: string): boolean => own(name) !== undefined;
+  const isWithin = (name: string, from: number, to: number): boolean => {
+    const value = own(name);
+    return typeof value === 'number' && value - now() >= from && value - now() <= to;
+  };
+  return [
+    header.typ === 'dpop+jwt',
+    header.alg === 'ES256',
+    JSON.stringify(header.jwk) === JSON.stringify(scene.client.jwk),
+    !Object.keys(header).includes('crit'),
+    own('htm') === 'GET',
+    own('htu') === `${BASE_URL}/`,
+    own('ath') === hashOf(scene.token),
+    typeof own('jti') === 'string' && own('jti') !== '',
+    isWithin('iat', -50, 5),
+    !has('exp') || isWithin('exp', 1, Number.MAX_VALUE),
+    !has('nbf') || isWithin('nbf', -Number.MAX_VALUE, 5),
+  ].every(Boolean);
+}
+
+describe('any proof that the client has signed', () => {
+  it('is refused, whatever JSON it is made of', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.json({ maxDepth: 3 }), fc.json({ maxDepth: 3 }), async (header, payload) => {
+        expectRefusal(await send(await signRaw(header, payload, scene.client.key)));
+      }),
+      RUNS,
+    );
+  });
+
+  it('is accepted exactly if it is good', async () => {
+    const outcomes = { good: 0, bad: 0 };
+    await fc.assert(
+      fc.asyncProperty(drawnHeader, drawnClaims, more, more, async (header, claims, moreHeader, moreClaims) => {
+        const texts = [write({ ...moreHeader, ...header }), write({ ...moreClaims, ...claims })] as const;
+        const answer = await send(await signRaw(...texts, scene.client.key));
+        const [readHeader, readClaims] = texts.map((text) => JSON.parse(text) as Drawn);
+        const jti = readClaims?.jti;
+        if (isAcceptable(readHeader ?? {}, readClaims ?? {}) && !used.has(jti)) {
+          used.add(jti);
+          outcomes.good++;
+          expect([answer.status, answer.body]).toEqual([200, '"DPoP"']);
+        } else {
+          outcomes.bad++;
+          expectRefusal(answer);
+        }
+      }),
+      { numRuns: 500 },
+    );
+    // Else it would say little.
+    expect(Math.min(outcomes.good, outcomes.bad)).toBeGreaterThan(50);
+  });
+});

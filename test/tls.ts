@@ -1,0 +1,77 @@
+import { createServer, request, type Agent, type ServerOptions } from 'node:https';
+import type { RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { afterEach } from '@jest/globals';
+import type { TestCertificate } from './certificates.js';
+
+const open: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((close) => close()));
+});
+
+/** An HTTPS server that asks for client certificates and takes any, or none; ends with the test. Gives its port. */
+export async function listenTls(app: RequestListener, own: TestCertificate, options?: ServerOptions): Promise<number> {
+  const { key, cert } = own;
+  const server = createServer({ key, cert, requestCert: true, rejectUnauthorized: false, ...options }, app);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  open.push(
+    () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
+  );
+  return (server.address() as AddressInfo).port;
+}
+
+export interface TlsRequest {
+  readonly token?: string;
+  readonly scheme?: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What the client authenticates with. @default nothing */
+  readonly certificate?: TestCertificate | undefined;
+  readonly agent?: Agent;
+  readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
+}
+
+export interface TlsAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
+  /** Whether the connection went on with the session of another. */
+  readonly isResumed: boolean;
+}
+
+/** One request by a real client. Whose server it is, is not looked at. */
+export function getTls(port: number, asked: TlsRequest = {}): Promise<TlsAnswer> {
+  const { token, scheme = 'Bearer', path = '/', headers = {}, certificate, agent = false, maxVersion } = asked;
+  const authorization = token === undefined ? {} : { authorization: `${scheme} ${token}` };
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host: '127.0.0.1',
+        port,
+        path,
+        agent,
+        rejectUnauthorized: false,
+        ...(maxVersion === undefined ? {} : { maxVersion }),
+        ...(certificate === undefined ? {} : { key: certificate.key, cert: certificate.cert }),
+        headers: { ...headers, ...authorization },
+      },
+      (res) => {
+        const isResumed = res.socket instanceof TLSSocket && res.socket.isSessionReused();
+        const chunks: Buffer[] = [];
+        res.on('data', (chunk: Buffer) => chunks.push(chunk));
+        res.on('end', () => {
+          const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, body, isResumed });
+        });
+      },
+    );
+    sent.on('error', reject);
+    sent.end();
+  });
+}
