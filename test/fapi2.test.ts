@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Express } from 'express';
+import {
+  bearer,
+  ConfigurationError,
+  InvalidTokenError,
+  type InvalidTokenReason,
+  jwtBearer,
+  type JwtBearerOptions,
+  introspectionBearer,
+  jwtVerifier,
+  introspectionVerifier,
+  type TokenVerifier,
+} from '../lib/index.js';
+import { makeSigningKey, type SigningKey, TestIssuer } from '../lib/testing/issuer.js';
+import { BASE_URL, DpopClient, expectAdmitted, present } from './dpop.js';
+import { get, handled, serve } from './helpers.js';
+import { optionsFor } from './introspection.js';
+
+let issuer: TestIssuer;
+let client: DpopClient;
+
+beforeAll(async () => {
+  issuer = await TestIssuer.start();
+  client = await DpopClient.make();
+});
+
+afterAll(() => issuer.close());
+
+/** A token of RFC 9068 that is bound to the client. */
+const bound = (claims: Record<string, unknown> = {}, key?: SigningKey): Promise<string> =>
+  issuer.issue({ cnf: client.cnf, ...claims }, key === undefined ? {} : { key });
+
+/** A further key of the issuer's. */
+async function publish(algorithm: string): Promise<SigningKey> {
+  const key = await makeSigningKey(algorithm);
+  issuer.published.push(key.publicJwk);
+  return key;
+}
+
+function fapi(options: Partial<JwtBearerOptions> = {}): Express {
+  const usual = { issuer: issuer.url, audience: issuer.audience, baseUrl: BASE_URL };
+  return serve(jwtBearer({ ...usual, profile: 'fapi2', ...options }));
+}
+
+async function expectToken(app: Express, token: string, reason: InvalidTokenReason, by = client): Promise<void> {
+  const response = await present(app, token, await by.prove(token));
+  expect({ status: response.status, body: response.body as unknown, handled: handled(app) }).toEqual({
+    status: 401,
+    body: { error: 'invalid_token', error_description: new InvalidTokenError(reason).message },
+    handled: 0,
+  });
+}
+
+describe('the profile fapi2', () => {
+  it('takes bound tokens of RFC 9068', async () => {
+    const app = fapi();
+    const token = await bound();
+    await expectAdmitted(app, present(app, token, await client.prove(token)));
+  });
+
+  it('takes no token that is not bound, whatever the options are', async () => {
+    for (const options of [{}, { dpop: 'off' }, { mtls: 'off' }, { dpop: 'allowed', mtls: 'allowed' }] as const) {
+      const app = fapi(options);
+      const response = await get(app, await issuer.issue());
+      const { message } = new InvalidTokenError('binding_missing');
+      expect([response.status, (response.body as { error_description: string }).error_description]).toEqual([
+        401,
+        message,
+      ]);
+      expect(handled(app)).toBe(0);
+    }
+  });
+
+  it.each<[string, Record<string, unknown>, InvalidTokenReason]>([
+    ['members that bind nothing', { cnf: { kid: 'x' } }, 'binding_missing'],
+    ['nothing in cnf', { cnf: {} }, 'binding_missing'],
+    ['a cnf that is no object', { cnf: 'x' }, 'claim_malformed'],
+  ])('takes no token with %s', async (_what, claims, reason) => {
+    await expectToken(fapi(), await bound(claims), reason);
+  });
+
+  it.each(['PS256', 'ES256', 'EdDSA', 'Ed25519'])('takes tokens that are signed with %s', async (alg) => {
+    const app = fapi();
+    const token = await bound({}, await publish(alg));
+    await expectAdmitted(app, present(app, token, await client.prove(token)));
+  });
+
+  it.each(['RS256', 'RS512', 'PS384', 'PS512', 'ES384', 'ES512'])('takes none that are signed with %s', async (alg) => {
+    await expectToken(fapi(), await bound({}, await publish(alg)), 'algorithm_refused');
+  });
+
+  it.each(['PS256', 'ES256', 'EdDSA', 'Ed25519'])('takes proofs that are signed with %s', async (alg) => {
+    const app = fapi();
+    const prover = await DpopClient.make(alg);
+    const token = await bound({ cnf: prover.cnf });
+    await expectAdmitted(app, present(app, token, await prover.prove(token)));
+  });
+
+  it.each(['RS256', 'PS384', 'ES384', 'ES512'])('takes none that are signed with %s', async (alg) => {
+    const app = fapi();
+    const prover = await DpopClient.make(alg);
+    const token = await bound({ cnf: prover.cnf });
+    const response = await present(app, token, await prover.prove(token));
+    expect([response.status, (response.body as { error: string }).error]).toEqual([401, 'invalid_dpop_proof']);
+    expect(response.headers['www-authenticate']).toContain('algs="PS256 ES256 EdDSA Ed25519"');
+  });
+
+  it.each(['sub', 'client_id', 'iat', 'jti', 'exp', 'aud'])('takes no JWT without %s', async (name) => {
+    const reason = name === 'aud' ? 'audience_mismatch' : 'claim_missing';
+    await expectToken(fapi(), await bound({ [name]: undefined }), reason);
+  });
+
+  it.each(['JWT', undefined])('takes no JWT of the type %s', async (typ) => {
+    await expectToken(fapi(), await issuer.issue({ cnf: client.cnf }, { header: { typ } }), 'type_refused');
+  });
+
+  it('reads tokens from the header alone', async () => {
+    const token = await bound();
+    const response = await get(fapi())
+      .query({ access_token: token })
+      .set('DPoP', await client.prove(token));
+    expect(response.status).toBe(401);
+    expect(() => fapi({ tokenFrom: () => undefined })).toThrow(ConfigurationError);
+  });
+
+  it.each<[string, Partial<JwtBearerOptions>, string]>([
+    ['a secret', { secret: 'x'.repeat(32) }, 'secret'],
+    ['tokens that are meant for any API', { audience: false }, 'audience'],
+    ['an algorithm that is not of FAPI', { algorithms: ['ES256', 'RS256'] }, 'algorithms'],
+    ['proofs in one that is not', { dpop: { mode: 'allowed', algorithms: ['ES512'] } }, 'algorithms'],
+    ['neither binding', { dpop: 'off', mtls: 'off' }, 'dpop, mtls'],
+  ])('may not be told to take %s', (_what, options, option) => {
+    expect(() => fapi(options)).toThrow(ConfigurationError);
+    expect(() => fapi(options)).toThrow(option);
+  });
+
+  it('may be told to take fewer algorithms', async () => {
+    const app = fapi({ algorithms: ['PS256'], dpop: { mode: 'required', algorithms: ['PS256'] } });
+    await expectToken(app, await bound(), 'algorithm_refused');
+  });
+});
+
+describe('the profile fapi2 for opaque tokens', () => {
+  const api = (): Express => serve(introspectionBearer({ ...optionsFor(issuer), baseUrl: BASE_URL, profile: 'fapi2' }));
+
+  it('takes those that are bound', async () => {
+    const app = api();
+    const token = issuer.issueOpaque({ cnf: client.cnf });
+    await expectAdmitted(app, present(app, token, await client.prove(token)));
+  });
+
+  it('takes no others', async () => {
+    const app = api();
+    const response = await get(app, issuer.issueOpaque());
+    expect([response.status, handled(app)]).toEqual([401, 0]);
+  });
+
+  it('is one of two profiles that a verifier of opaque tokens does not know', () => {
+    const make = (): unknown =>
+      Reflect.apply(introspectionVerifier, undefined, [{ ...optionsFor(issuer), profile: 'rfc9068' }]);
+    expect(make).toThrow(ConfigurationError);
+  });
+});
+
+describe('one half of the profile fapi2', () => {
+  const options = { profile: 'fapi2' } as const;
+  const verifier = (): TokenVerifier => jwtVerifier({ issuer: issuer.url, audience: issuer.audience, ...options });
+
+  it('in a verifier: it takes no token that is not bound', async () => {
+    await expect(verifier().verify(await issuer.issue())).rejects.toMatchObject({
+      reason: 'binding_missing',
+    });
+    expect((await verifier().verify(await bound())).claims.cnf).toEqual(client.cnf);
+  });
+
+  it('in a verifier, behind a middleware that knows nothing of it: nothing passes', async () => {
+    const app = serve(bearer(verifier(), { baseUrl: BASE_URL }));
+    const token = await bound();
+    const responses = [
+      await get(app, token),
+      await present(app, token, await client.prove(token)),
+      await get(app, await issuer.issue()),
+    ];
+    expect([responses.map(({ status }) => status), handled(app)]).toEqual([[401, 401, 401], 0]);
+  });
+
+  it('in a middleware, with a verifier that knows nothing of it: bound tokens alone pass', async () => {
+    const lax = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
+    const app = serve(bearer(lax, { baseUrl: BASE_URL, ...options }));
+    expect((await get(app, await issuer.issue())).status).toBe(401);
+    const token = await bound();
+    await expectAdmitted(app, present(app, token, await client.prove(token)));
+  });
+});
