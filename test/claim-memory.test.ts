@@ -87,6 +87,16 @@ describe('a memory of claims', () => {
     expect(Array.from({ length: 8 }, (_, i) => memory.add(`next ${i}`, 1_003))).toEqual(Array(8).fill(true));
   });
 
+  it('finds the room that is there, however far apart the ends are', () => {
+    const { memory, time } = makeMemory(3);
+    memory.add('a', 1_001);
+    memory.add('b', 50_000);
+    memory.add('c', 90_000);
+    time.now = 60_000;
+    expect([memory.add('d', 60_010), memory.add('e', 60_010)]).toEqual([true, true]);
+    expect(() => memory.add('one too many', 60_010)).toThrow(FULL);
+  });
+
   it('clears away a crowd a little with each addition, and room is there all the same', () => {
     const { memory, time } = makeMemory(10_000);
     for (let i = 0; i < 10_000; i++) memory.add(`old ${i}`, 1_010);

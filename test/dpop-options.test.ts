@@ -90,6 +90,7 @@ describe('the options of DPoP', () => {
     ['a negative tolerance', { clockTolerance: -1 }, 'clockTolerance'],
     ['a tolerance of more than five minutes', { clockTolerance: 301 }, 'clockTolerance'],
     ['a flag that is text', { nonce: 'true' }, 'nonce'],
+    ['a secret where the flag belongs', { nonce: SECRET }, 'nonce'],
     ['nonces for too short', { nonce: true, nonceMaxAge: 9 }, 'nonceMaxAge'],
     ['nonces for too long', { nonce: true, nonceMaxAge: 3_601 }, 'nonceMaxAge'],
     ['nonces for a fraction', { nonce: true, nonceMaxAge: 10.5 }, 'nonceMaxAge'],

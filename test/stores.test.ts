@@ -240,6 +240,22 @@ describe('redisStore', () => {
     },
   );
 
+  it.each([
+    ['OK', true],
+    [null, false],
+  ])('reads the answer to a claim: %p', async (answer, isFirst) => {
+    const store = redisStore({ ...client, set: () => Promise.resolve(answer) });
+    await expect(store.add('a', 1)).resolves.toBe(isFirst);
+  });
+
+  it.each([undefined, false, true, '', 'QUEUED', 0, 1, {}, ['OK']])(
+    'does not guess what another answer to a claim means: %p',
+    async (answer) => {
+      const store = redisStore({ ...client, set: () => Promise.resolve(answer) });
+      await expect(store.add('a', 1)).rejects.toThrow('Redis answered a claim with something else than OK or nothing');
+    },
+  );
+
   it('rejects with what the client throws', async () => {
     const throwing: RedisClient = {
       ...client,

@@ -41,7 +41,8 @@ const rules: Rules<DpopOptions> = {
   algorithms: algorithmsRule(ASYMMETRIC, 'Name the algorithms that clients sign proofs with, or leave it out.'),
   maxAge: seconds(1, 3_600, 'Leave it out for 60.'),
   clockTolerance: seconds(0, 300, 'Leave it out for 5.'),
-  nonce: flag('Set it to true to ask for nonces.'),
+  // The secret may be taken to belong here.
+  nonce: { ...flag('Set it to true to ask for nonces.'), secret: true },
   nonceMaxAge: count('seconds', 10, 3_600, 'Leave it out for 300.'),
   secret: secretRule,
   store: storeRule,

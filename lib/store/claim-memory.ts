@@ -1,6 +1,6 @@
 import NodeCache from 'node-cache';
 
-/** How much an addition clears away at most, so that no request pays for a crowd before it. */
+/** How much an addition clears away at most while there is room, so that no request pays for a crowd before it. */
 const MOST_STEPS = 1_000;
 
 /**
@@ -37,7 +37,7 @@ export class ClaimMemory {
   add(key: string, until: number): boolean {
     this.#sweep();
     if (this.has(key)) return false;
-    if (this.#size >= this.#maxEntries) throw new Error(`the memory is full: ${this.#maxEntries} claims`);
+    if (this.#isFull()) throw new Error(`the memory is full: ${this.#maxEntries} claims`);
     this.#ends.set(key, until);
     // Never where the sweep has been already.
     const second = Math.max(Math.ceil(until), this.#second);
@@ -53,6 +53,10 @@ export class ClaimMemory {
     this.#ends.del(key);
   }
 
+  #isFull(): boolean {
+    return this.#size >= this.#maxEntries;
+  }
+
   #sweep(): void {
     const now = this.#clock();
     if (now >= this.#latest) {
@@ -64,7 +68,7 @@ export class ClaimMemory {
     }
     // The clock was put back.
     if (this.#second > now + 1) this.#second = Math.floor(now);
-    for (let steps = 0; steps < MOST_STEPS && this.#second <= now; steps++) {
+    for (let steps = 0; this.#second <= now && (steps < MOST_STEPS || this.#isFull()); steps++) {
       const key = this.#bySecond.get(this.#second)?.pop();
       if (key === undefined) {
         this.#bySecond.delete(this.#second++);

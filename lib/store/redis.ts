@@ -50,7 +50,9 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
     },
     add: async (key, lifetime) => {
       const answer = await call(() => client.set(prefix + key, '1', { PX: milliseconds(lifetime), NX: true }));
-      return answer === 'OK';
+      if (answer === 'OK') return true;
+      if (answer === null) return false;
+      throw new TypeError('Redis answered a claim with something else than OK or nothing');
     },
     delete: async (key) => {
       await call(() => client.del(prefix + key));
