@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import express5 from 'express';
 import express4 from 'express4';
 import { getAuth, InvalidDpopProofError, jwtBearer } from '../lib/index.js';
-import { challengeOn, getExactly, setScene } from './dpop.js';
-import { listen, type RawAnswer } from './helpers.js';
+import { challengeOn, setScene } from './dpop.js';
+import { getExactly, listen, type RawAnswer } from './helpers.js';
 
 // One type for both: what is used here is the same.
 const VERSIONS = [
@@ -26,7 +26,7 @@ async function start(express: typeof express5, trustProxy: unknown = false) {
   const port = await listen(app);
   const send = async (htu: string, fields: readonly string[], path = '/'): Promise<RawAnswer> => {
     const proof = await scene.prove({ claims: { htu } });
-    return getExactly(port, [...fields, 'Authorization', `DPoP ${scene.token}`, 'DPoP', proof], path);
+    return getExactly(port, [...fields, 'Authorization', `DPoP ${scene.token}`, 'DPoP', proof], { path });
   };
   return { port, origin: `http://127.0.0.1:${port}`, host: `127.0.0.1:${port}`, send, runs: () => runs };
 }

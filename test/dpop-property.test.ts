@@ -1,54 +1,28 @@
-import { createServer, Agent, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import express from 'express';
 import fc from 'fast-check';
 import { getAuth } from '../lib/index.js';
 import { ALGS, BASE_URL, challengeOn, dpopBearer, hashOf, now, setScene } from './dpop.js';
-import { base64url, challengesOf, getRaw, type RawAnswer, signRaw } from './helpers.js';
+import { base64url, challengesOf, type RawAnswer, signRaw } from './helpers.js';
+import { fieldValue, serveHostile } from './hostile.js';
 
 const RUNS = { numRuns: 300 };
 
 const scene = setScene();
-const agent = new Agent({ keepAlive: true });
-const failures: unknown[] = [];
-let server: Server;
-let port = 0;
 
-beforeAll(async () => {
-  const app = express();
-  app.use(dpopBearer(scene.issuer, 'required'), (req, res) => {
-    res.json(getAuth(req).scheme);
-  });
-  const handler: express.ErrorRequestHandler = (error, _req, _res, next) => {
-    failures.push(error);
-    next(error);
-  };
-  app.use(handler);
-  server = createServer(app).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  // A slow machine must not lose a connection that is kept.
-  server.keepAliveTimeout = 0;
-  port = (server.address() as AddressInfo).port;
-});
-
-afterEach(async () => {
-  // Whatever was sent, the process still answers; an unhandled rejection fails the test by itself.
-  expect(failures).toEqual([]);
-  expect((await send(await scene.prove())).status).toBe(200);
-});
-
-afterAll(async () => {
-  agent.destroy();
-  await new Promise((resolve) => {
-    server.close(resolve);
-    server.closeAllConnections();
-  });
-});
+const request = serveHostile(
+  () => {
+    const app = express();
+    app.use(dpopBearer(scene.issuer, 'required'), (req, res) => {
+      res.json(getAuth(req).scheme);
+    });
+    return app;
+  },
+  async () => send(await scene.prove()),
+);
 
 function send(...proofs: string[]): Promise<RawAnswer> {
-  const fields = proofs.flatMap((proof) => ['DPoP', proof]);
-  return getRaw(port, ['Authorization', `DPoP ${scene.token}`, ...fields], { agent });
+  return request(['Authorization', `DPoP ${scene.token}`, ...proofs.flatMap((proof) => ['DPoP', proof])]);
 }
 
 /** What every refusal of a proof has to be. */
@@ -64,13 +38,6 @@ function expectRefusal(answer: RawAnswer): void {
   expect(answer.headers['cache-control']).toBe('no-store');
 }
 
-// What Node lets through in a header: tab, printable ASCII, obs-text.
-const octet = fc.oneof(
-  { weight: 8, arbitrary: fc.integer({ min: 0x20, max: 0x7e }) },
-  { weight: 1, arbitrary: fc.integer({ min: 0x80, max: 0xff }) },
-  { weight: 1, arbitrary: fc.constant(0x09) },
-);
-const fieldValue = fc.array(octet, { maxLength: 60 }).map((octets) => String.fromCharCode(...octets));
 const base64urlText = fc.string({ unit: fc.constantFrom(...Array.from('abcXYZ019-_')), maxLength: 80 });
 const segment = fc.oneof(base64urlText, fc.json({ maxDepth: 3 }).map(base64url), fieldValue);
 

@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { request, type RequestOptions } from 'node:http';
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import type { Express } from 'express';
 import { calculateJwkThumbprint, CompactSign, type CompactJWSHeaderParameters, type JWK } from 'jose';
@@ -17,7 +16,7 @@ import {
   UpstreamError,
 } from '../lib/index.js';
 import { makeSigningKey, type SigningKey, TestIssuer } from '../lib/testing/issuer.js';
-import { type Challenge, challengesOf, handled, type RawAnswer, serve, signRaw } from './helpers.js';
+import { type Challenge, challengesOf, handled, serve, signRaw } from './helpers.js';
 
 /** Where callers find the APIs of these tests, whatever port they listen on. */
 export const BASE_URL = 'https://api.example.com';
@@ -200,21 +199,4 @@ export async function expectStoreUnavailable(app: Express, sent: supertest.Test)
   expect(response.headers['retry-after']).toMatch(/^[1-9]\d*$/);
   expect(response.headers['www-authenticate']).toBeUndefined();
   expect(response.headers['cache-control']).toBe('no-store');
-}
-
-/** Sends exactly these header fields, `Host` too only where it is among them: name, value, name, value. */
-export function getExactly(port: number, fields: readonly string[], path = '/'): Promise<RawAnswer> {
-  return new Promise((resolve, reject) => {
-    // Node takes the flat form; its types of version 20 do not know it.
-    const headers = [...fields, 'Connection', 'close'] as unknown as RequestOptions['headers'];
-    const sent = request({ host: '127.0.0.1', port, path, headers, setHost: false } as RequestOptions, (res) => {
-      const chunks: Buffer[] = [];
-      res.on('data', (chunk: Buffer) => chunks.push(chunk));
-      res.on('end', () => {
-        resolve({ status: res.statusCode ?? 0, headers: res.headers, body: Buffer.concat(chunks).toString() });
-      });
-    });
-    sent.on('error', reject);
-    sent.end();
-  });
 }

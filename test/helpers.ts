@@ -1,5 +1,12 @@
 import { createHmac } from 'node:crypto';
-import { createServer, type IncomingHttpHeaders, request, type RequestListener, type RequestOptions } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  request,
+  type RequestListener,
+  type RequestOptions,
+  type Server,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect } from '@jest/globals';
 import express from 'express';
@@ -20,17 +27,17 @@ import {
 } from '../lib/index.js';
 import { type SigningKey, TestIssuer, type TestIssuerOptions } from '../lib/testing/issuer.js';
 
-const open: (() => Promise<unknown>)[] = [];
+const opened: (() => Promise<unknown>)[] = [];
 const handlerRuns = new WeakMap<Express, number>();
 
 afterEach(async () => {
-  await Promise.all(open.splice(0).map((close) => close()));
+  await Promise.all(opened.splice(0).map((close) => close()));
 });
 
 /** An issuer that ends with the test. */
 export async function startIssuer(options?: TestIssuerOptions): Promise<TestIssuer> {
   const issuer = await TestIssuer.start(options);
-  open.push(() => issuer.close());
+  opened.push(() => issuer.close());
   return issuer;
 }
 
@@ -170,26 +177,40 @@ export interface RawAnswer {
 }
 
 /** A server that ends with the test, and its port. */
-export async function listen(app: RequestListener): Promise<number> {
-  const server = createServer(app);
+export function listen(app: RequestListener): Promise<number> {
+  return open(createServer(app));
+}
+
+/** Opens a server, which ends with the test, on a port of the system's choice. */
+export async function open(server: Server): Promise<number> {
+  const port = await start(server);
+  opened.push(() => stop(server));
+  return port;
+}
+
+export async function start(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  open.push(
-    () =>
-      new Promise((resolve) => {
-        server.close(resolve);
-        server.closeAllConnections();
-      }),
-  );
   return (server.address() as AddressInfo).port;
 }
 
-/** Sends header fields exactly as listed: name, value, name, value. */
+export function stop(server: Server): Promise<unknown> {
+  return new Promise((resolve) => {
+    server.close(resolve);
+    server.closeAllConnections();
+  });
+}
+
+/** Sends header fields exactly as listed, behind a `Host` that is right: name, value, name, value. */
 export function getRaw(port: number, fields: readonly string[], options: RequestOptions = {}): Promise<RawAnswer> {
+  return getExactly(port, ['Host', `127.0.0.1:${port}`, ...fields], options);
+}
+
+/** The same, with a `Host` only where it is among the fields. */
+export function getExactly(port: number, fields: readonly string[], options: RequestOptions = {}): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
-    const headers = ['Host', `127.0.0.1:${port}`, ...fields];
     // Node takes the flat form; its types of version 20 do not know it.
-    const all = { host: '127.0.0.1', port, ...options, headers: headers as unknown as RequestOptions['headers'] };
-    const sent = request(all as RequestOptions, (res) => {
+    const headers = fields as unknown as RequestOptions['headers'];
+    const sent = request({ host: '127.0.0.1', port, ...options, headers, setHost: false } as RequestOptions, (res) => {
       const chunks: Buffer[] = [];
       res.on('data', (chunk: Buffer) => chunks.push(chunk));
       res.on('end', () => {

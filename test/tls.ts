@@ -1,29 +1,14 @@
 import { createServer, request, type Agent, type ServerOptions } from 'node:https';
 import type { RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { afterEach } from '@jest/globals';
 import type { TestCertificate } from './certificates.js';
-
-const open: (() => Promise<unknown>)[] = [];
-
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((close) => close()));
-});
+import { open } from './helpers.js';
 
 /** An HTTPS server that asks for client certificates and takes any, or none; ends with the test. Gives its port. */
-export async function listenTls(app: RequestListener, own: TestCertificate, options?: ServerOptions): Promise<number> {
+export function listenTls(app: RequestListener, own: TestCertificate, options?: ServerOptions): Promise<number> {
   const { key, cert } = own;
   const server = createServer({ key, cert, requestCert: true, rejectUnauthorized: false, ...options }, app);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  open.push(
-    () =>
-      new Promise((resolve) => {
-        server.close(resolve);
-        server.closeAllConnections();
-      }),
-  );
-  return (server.address() as AddressInfo).port;
+  return open(server);
 }
 
 export interface TlsRequest {

@@ -1,0 +1,55 @@
+import { Agent, createServer, type RequestListener, type Server } from 'node:http';
+import { afterAll, afterEach, beforeAll, expect } from '@jest/globals';
+import type { ErrorRequestHandler, Express } from 'express';
+import fc from 'fast-check';
+import { getRaw, type RawAnswer, start, stop } from './helpers.js';
+
+// What Node lets through in a header: tab, printable ASCII, obs-text.
+const octet = fc.oneof(
+  { weight: 8, arbitrary: fc.integer({ min: 0x20, max: 0x7e }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0x80, max: 0xff }) },
+  { weight: 1, arbitrary: fc.constant(0x09) },
+);
+
+/** Anything that may be the value of a header field. */
+export const fieldValue = fc.array(octet, { maxLength: 60 }).map((octets) => String.fromCharCode(...octets));
+
+/**
+ * One server for all tests of a file, which has to survive them: no error may reach its last handler, and after each test
+ * it has to answer a good request with 200. Gives what sends header fields to it.
+ */
+export function serveHostile(
+  makeApp: () => Express | Promise<Express>,
+  sendGood: () => Promise<RawAnswer>,
+): (fields: readonly string[], path?: string) => Promise<RawAnswer> {
+  const agent = new Agent({ keepAlive: true });
+  const failures: unknown[] = [];
+  let server: Server;
+  let port = 0;
+
+  beforeAll(async () => {
+    const app = await makeApp();
+    const handler: ErrorRequestHandler = (error, _req, _res, next) => {
+      failures.push(error);
+      next(error);
+    };
+    app.use(handler);
+    server = createServer(app as RequestListener);
+    // A slow machine must not lose a connection that is kept.
+    server.keepAliveTimeout = 0;
+    port = await start(server);
+  });
+
+  afterEach(async () => {
+    // Whatever was sent, the process still answers; an unhandled rejection fails the test by itself.
+    expect(failures).toEqual([]);
+    expect((await sendGood()).status).toBe(200);
+  });
+
+  afterAll(async () => {
+    agent.destroy();
+    await stop(server);
+  });
+
+  return (fields, path = '/') => getRaw(port, fields, { agent, path });
+}
