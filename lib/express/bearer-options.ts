@@ -1,7 +1,8 @@
 import { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
 import { callable, flag, oneOf, type Rule, type Rules, text } from '../options.js';
-import { type DpopOptions, dpopRule, type ProofMode } from '../proof/dpop-options.js';
+import { type DpopOptions, dpopRule } from '../proof/dpop-options.js';
+import type { ProofMode } from '../proof/mode.js';
 import { type MtlsOptions, mtlsRule } from '../proof/mtls-options.js';
 import type { Profile } from '../token/profile.js';
 

@@ -4,7 +4,7 @@ import type { Scheme } from '../challenge.js';
 import { ConfigurationError, InvalidRequestError, MissingTokenError } from '../errors.js';
 import { describe, readOptions, rejectUnknown, type Rules, splitOptions } from '../options.js';
 import type { MtlsOptions } from '../proof/mtls-options.js';
-import type { ProofMode } from '../proof/dpop-options.js';
+import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type Proven } from '../proof/policy.js';
 import { type AccessToken, makeAuth } from '../token/access-token.js';
 import { assertToken68, type Credentials, readAuthorization } from '../token/credentials.js';

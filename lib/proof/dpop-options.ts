@@ -1,13 +1,8 @@
 import { ConfigurationError } from '../errors.js';
-import { count, flag, group, oneOf, type Rule, type Rules, seconds, secretRule } from '../options.js';
+import { count, flag, type Rule, type Rules, seconds, secretRule } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
-
-/**
- * What is asked of the tokens. `'off'`: no such proof is taken, and a token that needs one is refused. `'allowed'`: a
- * token that is bound needs the proof, others pass without. `'required'`: every token must be bound and proven.
- */
-export type ProofMode = 'off' | 'allowed' | 'required';
+import { modeOr, modeRule, type ProofMode } from './mode.js';
 
 /** How DPoP proofs (RFC 9449) are checked. */
 export interface DpopOptions {
@@ -34,8 +29,6 @@ export interface DpopOptions {
   store?: Store;
 }
 
-const modeRule = oneOf<ProofMode>(['off', 'allowed', 'required'], 'Say which of them.');
-
 const rules: Rules<DpopOptions> = {
   mode: modeRule,
   algorithms: algorithmsRule(ASYMMETRIC, 'Name the algorithms that clients sign proofs with, or leave it out.'),
@@ -48,20 +41,20 @@ const rules: Rules<DpopOptions> = {
   store: storeRule,
 };
 
-const detailed = group(rules);
+const either = modeOr(
+  rules,
+  "Use 'allowed' to take bearer tokens and DPoP-bound ones, 'required' for the latter alone.",
+);
 
 export const dpopRule: Rule<ProofMode | DpopOptions> = {
-  expected: `${modeRule.expected}, or an object with ${Object.keys(rules).join(', ')}`,
-  fix: "Use 'allowed' to take bearer tokens and DPoP-bound ones, 'required' for the latter alone.",
+  ...either,
   parse: (value, path) => {
-    if (typeof value === 'string') return modeRule.parse(value, path);
-    if (typeof value !== 'object' || value === null) return undefined;
-    const options = detailed.parse(value, path);
-    if (options?.mode === undefined) return undefined;
+    const parsed = either.parse(value, path);
+    if (typeof parsed !== 'object' || parsed.nonce === true) return parsed;
     for (const name of ['secret', 'nonceMaxAge'] as const) {
-      if (options[name] !== undefined && options.nonce !== true) throw needsNonce(`${path}: ${name}`);
+      if (parsed[name] !== undefined) throw needsNonce(`${path}: ${name}`);
     }
-    return options;
+    return parsed;
   },
 };
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { group, oneOf, type Rule, type Rules } from '../options.js';
 import { type CertificateFormat, FORMATS } from './certificate-formats.js';
-import type { ProofMode } from './dpop-options.js';
+import { modeOr, modeRule, type ProofMode } from './mode.js';
 
 /** A client certificate: PEM, or DER; nothing where the client sent none. */
 export type ClientCertificate = string | Uint8Array | null | undefined;
@@ -35,8 +35,6 @@ export interface MtlsOptions<Req = IncomingMessage> {
   certificate?: CertificateSource<Req>;
 }
 
-const modeRule = oneOf<ProofMode>(['off', 'allowed', 'required'], 'Say which of them.');
-
 const forwarded = group<ForwardedCertificate>({
   header: {
     expected: 'the name of a header field',
@@ -62,15 +60,7 @@ const rules: Rules<MtlsOptions> = {
   },
 };
 
-const detailed = group(rules);
-
-export const mtlsRule: Rule<ProofMode | MtlsOptions> = {
-  expected: `${modeRule.expected}, or an object with ${Object.keys(rules).join(', ')}`,
-  fix: "Use 'allowed' to take bearer tokens and certificate-bound ones, 'required' for the latter alone.",
-  parse: (value, path) => {
-    if (typeof value === 'string') return modeRule.parse(value, path);
-    if (typeof value !== 'object' || value === null) return undefined;
-    const options = detailed.parse(value, path);
-    return options?.mode === undefined ? undefined : options;
-  },
-};
+export const mtlsRule: Rule<ProofMode | MtlsOptions> = modeOr(
+  rules,
+  "Use 'allowed' to take bearer tokens and certificate-bound ones, 'required' for the latter alone.",
+);
