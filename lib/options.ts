@@ -45,17 +45,9 @@ export function rejectUnknown(where: string, given: unknown, known: readonly str
   }
 }
 
-/** Splits the options of a middleware into those named and the rest, which are its verifier's. */
-export function splitOptions(
-  where: string,
-  given: unknown,
-  names: readonly string[],
-): [own: Record<string, unknown>, rest: Record<string, unknown>] {
-  const entries = Object.entries(asOptionsObject(where, given));
-  return [
-    Object.fromEntries(entries.filter(([name]) => names.includes(name))),
-    Object.fromEntries(entries.filter(([name]) => !names.includes(name))),
-  ];
+/** The options of those names: a middleware's own, or those of its verifier. */
+export function pickOptions(where: string, given: unknown, names: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(asOptionsObject(where, given)).filter(([name]) => names.includes(name)));
 }
 
 function asOptionsObject(where: string, given: unknown): Record<string, unknown> {

@@ -217,6 +217,8 @@ const SPECIAL: readonly (readonly [CertificateFormat, string, () => string, 200 
     () => `Cert="${percent(own.cert)}";cert="${percent(other.cert)}"`,
     'certificate_malformed',
   ],
+  ['envoy', 'with an equals sign in a name', () => `By=urn:a?b=c;Hash=${hex(own)};URI=https://a.example/?b=c=d`, 200],
+  ['envoy', 'with a Hash in a name', () => `URI=urn:a;Hash=${hex(other)};Hash=${hex(own)}`, 'certificate_malformed'],
   ['envoy', 'with two Hashes', () => `Hash=${hex(own)};Hash=${hex(own)}`, 'certificate_malformed'],
   ['envoy', 'with two elements', () => `Hash=${hex(own)},Hash=${hex(other)}`, 'certificate_malformed'],
   ['envoy', 'with neither', () => 'By=spiffe://a;Subject="CN=client"', 'certificate_malformed'],

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   type ClientCertificate,
@@ -25,6 +26,14 @@ beforeAll(async () => {
 });
 
 afterAll(() => issuer.close());
+
+/** One block of PEM around the base64 of both. */
+const pemOf = (one: TestCertificate, between: string, another: TestCertificate): string =>
+  [
+    '-----BEGIN CERTIFICATE-----',
+    `${one.der.toString('base64')}${between}${another.der.toString('base64')}`,
+    '-----END CERTIFICATE-----\n',
+  ].join('\n');
 
 type Given = ClientCertificate | Promise<ClientCertificate>;
 
@@ -72,6 +81,7 @@ describe('a function that gives the certificate', () => {
     ['two certificates', () => own.cert + other.cert, 'certificate_malformed'],
     ['two certificates in bytes', () => Buffer.from(own.cert + other.cert), 'certificate_malformed'],
     ['a certificate and more', () => Buffer.concat([own.der, own.der]), 'certificate_malformed'],
+    ['base64 that goes on after its end', () => pemOf(own, '====', other), 'certificate_malformed'],
     ['half a certificate', () => own.der.subarray(0, 100), 'certificate_malformed'],
   ])('that gives %s is no proof', async (_what, give, reason) => {
     await expectInvalidToken(serve(behind(give as () => Given)), token, reason);
@@ -80,6 +90,10 @@ describe('a function that gives the certificate', () => {
   it.each<[string, () => unknown]>([
     ['a number', () => 1],
     ['an object', () => ({ raw: own.der })],
+    ['an X509Certificate', () => new X509Certificate(own.der)],
+    ['an empty array', () => []],
+    ['something of no length', () => ({ length: 0 })],
+    ['a function', () => () => own.der],
     ['true, later', () => Promise.resolve(true)],
   ])("that gives %s is the programmer's mistake", async (_what, give) => {
     const error = await expectHandedOver(token, behind(give as () => Given));

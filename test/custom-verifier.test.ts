@@ -4,6 +4,7 @@ import {
   bearer,
   ConfigurationError,
   InvalidTokenError,
+  type InvalidTokenReason,
   jwtVerifier,
   type TokenVerifier,
   UpstreamError,
@@ -41,6 +42,54 @@ describe('a verifier of one’s own', () => {
   it('may refuse', async () => {
     const app = serve(bearer(verifierThat(() => Promise.reject(new InvalidTokenError('expired')))));
     await expectInvalidToken(app, 'x', 'expired');
+  });
+
+  it.each<[string, (error: Error) => unknown]>([
+    ['rejects', (error) => Promise.reject(error)],
+    [
+      'throws',
+      (error) => {
+        throw error;
+      },
+    ],
+  ])('may refuse with an error that is frozen: it %s', async (_what, fail) => {
+    const error = Object.freeze(new InvalidTokenError('expired'));
+    await expectInvalidToken(serve(bearer(verifierThat(() => fail(error)))), 'x', 'expired');
+  });
+
+  it.each<[string, (error: Error) => unknown]>([
+    ['rejects', (error) => Promise.reject(error)],
+    [
+      'throws',
+      (error) => {
+        throw error;
+      },
+    ],
+  ])('may fail with an error that fails itself, and the request still ends: it %s', async (_what, fail) => {
+    const failure = new Error('broken');
+    const error = Object.defineProperty(new InvalidTokenError('expired'), 'status', {
+      get: () => {
+        throw failure;
+      },
+    });
+    expect(await expectHandedOver('x', bearer(verifierThat(() => fail(error))))).toBe(failure);
+  });
+
+  it.each<[string, InvalidTokenReason, object]>([
+    ['inherit', 'binding_unproven', Object.create({ cnf: { jkt: 'a' } }) as object],
+    ['have in what they inherit', 'binding_unproven', { cnf: Object.create({ 'x5t#S256': 'a' }) as object }],
+    [
+      'compute',
+      'binding_unproven',
+      new (class {
+        get cnf() {
+          return { jkt: 'a' };
+        }
+      })(),
+    ],
+  ])('may give claims that %s a binding: it is one', async (_what, reason, claims) => {
+    const verifier = verifierThat(() => Promise.resolve({ ...ACCESS_TOKEN, claims }));
+    await expectInvalidToken(serve(bearer(verifier)), 'x', reason);
   });
 
   it.each<[string, () => unknown]>([

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Express } from 'express';
 import {
@@ -10,11 +11,12 @@ import {
   introspectionBearer,
   jwtVerifier,
   introspectionVerifier,
+  memoryStore,
   type TokenVerifier,
 } from '../lib/index.js';
 import { makeSigningKey, type SigningKey, TestIssuer } from '../lib/testing/issuer.js';
 import { BASE_URL, DpopClient, expectAdmitted, present } from './dpop.js';
-import { get, handled, serve } from './helpers.js';
+import { get, handled, serve, startIssuer } from './helpers.js';
 import { optionsFor } from './introspection.js';
 
 let issuer: TestIssuer;
@@ -129,6 +131,7 @@ describe('the profile fapi2', () => {
     ['tokens that are meant for any API', { audience: false }, 'audience'],
     ['an algorithm that is not of FAPI', { algorithms: ['ES256', 'RS256'] }, 'algorithms'],
     ['proofs in one that is not', { dpop: { mode: 'allowed', algorithms: ['ES512'] } }, 'algorithms'],
+    ['an issuer over http:', { issuer: 'http://auth.example.com', allowInsecureHttp: true }, 'allowInsecureHttp'],
     ['neither binding', { dpop: 'off', mtls: 'off' }, 'dpop, mtls'],
   ])('may not be told to take %s', (_what, options, option) => {
     expect(() => fapi(options)).toThrow(ConfigurationError);
@@ -154,6 +157,39 @@ describe('the profile fapi2 for opaque tokens', () => {
     const app = api();
     const response = await get(app, issuer.issueOpaque());
     expect([response.status, handled(app)]).toEqual([401, 0]);
+  });
+
+  it('may not be told to ask over http:', () => {
+    const make = (): unknown =>
+      introspectionBearer({ ...optionsFor(issuer), profile: 'fapi2', allowInsecureHttp: true });
+    expect(make).toThrow(/^introspectionVerifier: allowInsecureHttp: expected /);
+  });
+
+  it.each([
+    ['PS256', true],
+    ['ES256', true],
+    ['RS256', false],
+    ['ES384', false],
+  ] as const)('authenticates with the algorithms of FAPI: %s', (algorithm, isTaken) => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const key = algorithm.startsWith('ES') ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey : privateKey;
+    const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const options = optionsFor(issuer, { clientAuthentication: { privateKey: pem, algorithm } });
+    const make = (profile: object) => (): unknown => introspectionVerifier({ ...options, ...profile });
+    expect(make({})).not.toThrow();
+    const strict = make({ profile: 'fapi2' });
+    if (isTaken) expect(strict).not.toThrow();
+    else expect(strict).toThrow(/^introspectionVerifier: clientAuthentication: algorithm: expected /);
+  });
+
+  it('believes no answer in a shared store that was signed with another algorithm', async () => {
+    const other = await startIssuer({ algorithm: 'RS256' });
+    const shared = { ...optionsFor(other), signedResponse: true, store: memoryStore() };
+    const token = other.issueOpaque({ cnf: client.cnf });
+    expect((await introspectionVerifier(shared).verify(token)).format).toBe('opaque');
+    await expect(introspectionVerifier({ ...shared, profile: 'fapi2' }).verify(token)).rejects.toMatchObject({
+      reason: 'introspection_unavailable',
+    });
   });
 
   it('is one of two profiles that a verifier of opaque tokens does not know', () => {

@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { Agent } from 'node:https';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TLSSocket } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
   introspectionBearer,
   type JwtBearerOptions,
@@ -216,6 +217,25 @@ describe('connections', () => {
     mine.destroy();
     theirs.destroy();
     expect(statuses).toEqual([200, 401, 200, 401]);
+  });
+
+  it('may change their certificate in a renegotiation (RFC 5246 §7.4.1): the one that they have counts', async () => {
+    const port = await listen();
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const [mine, theirs] = [await boundTo(own.thumbprint), await boundTo(other.thumbprint)];
+    const ask = async (token: string): Promise<number> =>
+      (await getTls(port, { token, certificate: own, agent, maxVersion: 'TLSv1.2' })).status;
+    const before = [await ask(mine), await ask(theirs)];
+    // Node's client shows the same certificate each time.
+    const peer = jest.spyOn(TLSSocket.prototype, 'getPeerX509Certificate');
+    peer.mockReturnValue(new X509Certificate(other.der));
+    const after = [await ask(mine), await ask(theirs)];
+    peer.mockRestore();
+    agent.destroy();
+    expect([before, after]).toEqual([
+      [200, 401],
+      [401, 200],
+    ]);
   });
 
   it.each([['TLSv1.2'], ['TLSv1.3']] as const)(

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Scheme } from '../lib/challenge.js';
 import { InvalidTokenError, type InvalidTokenReason, type ProofMode } from '../lib/index.js';
 import { checkBinding } from '../lib/proof/policy.js';
+import { readConfirmation } from '../lib/token/confirmation.js';
 
 type Binding = 'nothing' | 'a key' | 'a certificate' | 'both';
 
@@ -138,5 +139,69 @@ describe('the table of bindings', () => {
     );
     expect(unseen.length).toBeGreaterThan(0);
     expect(unseen.filter((row) => check(row) === 'passes')).toEqual([]);
+  });
+});
+
+describe('a refused binding', () => {
+  const policy = { dpop: 'allowed', mtls: 'allowed', isBindingRequired: false } as const;
+
+  it.each<[string, () => unknown, { checked: string; expected: unknown; found: unknown }]>([
+    [
+      'a token bound to a key as a bearer token',
+      () => {
+        checkBinding('Bearer', THUMBPRINTS['a key'], policy);
+      },
+      { checked: 'scheme', expected: 'DPoP', found: 'Bearer' },
+    ],
+    [
+      'a token bound to a key where no proofs are taken',
+      () => {
+        checkBinding('Bearer', THUMBPRINTS['a key'], { ...policy, dpop: 'off' });
+      },
+      { checked: 'cnf.jkt', expected: 'none, because dpop is off', found: 'key' },
+    ],
+    [
+      'a token bound to a certificate where none are looked at',
+      () => {
+        checkBinding('Bearer', THUMBPRINTS['a certificate'], { ...policy, mtls: 'off' });
+      },
+      { checked: 'cnf.x5t#S256', expected: 'none, because mtls is off', found: 'certificate' },
+    ],
+    [
+      'a token bound to no key with DPoP',
+      () => {
+        checkBinding('DPoP', THUMBPRINTS.nothing, policy);
+      },
+      { checked: 'cnf.jkt', expected: 'the thumbprint of a key', found: undefined },
+    ],
+    [
+      'a token bound to no certificate where that is required',
+      () => {
+        checkBinding('Bearer', THUMBPRINTS.nothing, { ...policy, mtls: 'required' });
+      },
+      { checked: 'cnf.x5t#S256', expected: 'the thumbprint of a certificate', found: undefined },
+    ],
+    [
+      'a token bound to nothing where one is required',
+      () => {
+        checkBinding('Bearer', THUMBPRINTS.nothing, { ...policy, isBindingRequired: true });
+      },
+      { checked: 'cnf', expected: 'jkt or x5t#S256', found: undefined },
+    ],
+    ['a cnf that is none', () => readConfirmation({ cnf: 1 }), { checked: 'cnf', expected: 'an object', found: 1 }],
+    [
+      'a member that is no text',
+      () => readConfirmation({ cnf: { jkt: 1 } }),
+      { checked: 'cnf.jkt', expected: 'a non-empty string', found: 1 },
+    ],
+  ])('is explained on the cause: %s', (_what, refuse, cause) => {
+    let refused: unknown;
+    try {
+      refuse();
+    } catch (error) {
+      refused = error;
+    }
+    expect(refused).toBeInstanceOf(InvalidTokenError);
+    expect(refused).toMatchObject({ cause });
   });
 });

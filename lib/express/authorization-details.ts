@@ -1,7 +1,7 @@
 import { InsufficientScopeError } from '../errors.js';
 import { callable, text } from '../options.js';
 import type { Auth } from '../token/access-token.js';
-import { claim } from '../token/claims.js';
+import { claim, type Claims } from '../token/claims.js';
 import { gate, parseArgument, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 
@@ -12,7 +12,9 @@ export interface AuthorizationDetails {
 }
 
 const typeRule = text('the type of authorization details', 'Pass it as the first argument.');
-const predicateRule = callable<Predicate<[AuthorizationDetails, Auth]>>(
+type DetailsPredicate = Predicate<[details: AuthorizationDetails, auth: Auth]>;
+
+const predicateRule = callable<DetailsPredicate>(
   'a function of (details, auth)',
   'Return true for details that are enough.',
 );
@@ -23,20 +25,19 @@ const predicateRule = callable<Predicate<[AuthorizationDetails, Auth]>>(
  *
  * @throws ConfigurationError for a type that is no text, or a predicate that is no function.
  */
-export function requireAuthorizationDetails(
-  type: string,
-  predicate?: Predicate<[details: AuthorizationDetails, auth: Auth]>,
-): Middleware {
+export function requireAuthorizationDetails(type: string, predicate?: DetailsPredicate): Middleware {
   const name = 'requireAuthorizationDetails';
   const wanted = parseArgument(name, typeRule, type);
   const accepts = predicate === undefined ? undefined : parseArgument(name, predicateRule, predicate);
-  const decide = async (auth: Auth): Promise<boolean> => {
+  const isAnyAccepted = async (auth: Auth, isEnough: DetailsPredicate): Promise<boolean> => {
     for (const details of detailsOf(auth, wanted)) {
-      const isAccepted: unknown = accepts === undefined || (await accepts(details, auth));
+      const isAccepted: unknown = await isEnough(details, auth);
       if (isAccepted === true) return true;
     }
     return false;
   };
+  const decide = (auth: Auth): boolean | Promise<boolean> =>
+    accepts === undefined ? detailsOf(auth, wanted).length > 0 : isAnyAccepted(auth, accepts);
   return gate(name, decide, () => new InsufficientScopeError('authorization_details_missing'));
 }
 
@@ -46,6 +47,5 @@ function detailsOf({ claims }: Auth, type: string): AuthorizationDetails[] {
 }
 
 function isOfType(details: unknown, type: string): details is AuthorizationDetails {
-  if (typeof details !== 'object' || details === null || !Object.hasOwn(details, 'type')) return false;
-  return (details as { type: unknown }).type === type;
+  return typeof details === 'object' && details !== null && claim(details as Claims, 'type') === type;
 }

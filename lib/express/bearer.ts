@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
 import type { Scheme } from '../challenge.js';
 import { ConfigurationError, InvalidRequestError, MissingTokenError } from '../errors.js';
-import { describe, readOptions, rejectUnknown, type Rules, splitOptions } from '../options.js';
+import { describe, pickOptions, readOptions, rejectUnknown, type Rules } from '../options.js';
 import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type Proven } from '../proof/policy.js';
@@ -56,10 +56,9 @@ function bearerFor<O extends object>(
   const names = Object.keys(bearerRules);
   const verifierNames = Object.keys(verifierRules);
   rejectUnknown(name, options, [...verifierNames, ...names]);
-  const [own] = splitOptions(name, options, names);
-  const [verifierOptions] = splitOptions(name, options, verifierNames);
   // Each half is checked by the function that it is for.
-  return bearer(make(verifierOptions as O), own);
+  const verifier = make(pickOptions(name, options, verifierNames) as O);
+  return bearer(verifier, pickOptions(name, options, names));
 }
 
 /**
@@ -156,6 +155,7 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
           next();
         },
         refused,
+        next,
       );
   };
 }

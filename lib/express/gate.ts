@@ -41,7 +41,7 @@ export function gate(
       failed(error);
       return;
     }
-    if (isPromise(decision)) settle(decision, conclude, failed);
+    if (isPromise(decision)) settle(decision, conclude, failed, next);
     else conclude(decision);
   };
 }

@@ -26,7 +26,8 @@ export function refuse(
     return;
   }
   const { headers, type, body } = answerTo(error, error.status, settings, presented);
-  error.headers = headers;
+  // It may be frozen; the answer is the same.
+  Reflect.set(error, 'headers', headers);
   for (const name in headers) res.setHeader(name, headers[name] ?? '');
   if (settings.errors === 'next') {
     next(error);
@@ -84,9 +85,19 @@ function handOver(thrown: unknown, next: Next): void {
   next(new ConfigurationError(problem, { reason: 'verifier_invalid', cause: thrown }));
 }
 
-/** Goes on when a promise has settled. A failure of going on itself is not lost either. */
-export function settle<T>(promise: PromiseLike<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
-  Promise.resolve(promise).then(done).catch(failed);
+/** Goes on when a promise has settled. A failure of going on, or of answering, is not lost: no request may be left alone. */
+export function settle<T>(
+  promise: PromiseLike<T>,
+  done: (value: T) => void,
+  failed: (error: unknown) => void,
+  next: Next,
+): void {
+  Promise.resolve(promise)
+    .then(done)
+    .catch(failed)
+    .catch((error: unknown) => {
+      handOver(error, next);
+    });
 }
 
 function plain(error: ResourceServerError): Record<string, string> {

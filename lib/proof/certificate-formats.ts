@@ -12,18 +12,18 @@ interface Format {
 
 const BYTE_SEQUENCE = /^:([A-Za-z0-9+/]+={0,2}):$/;
 // The classes do not overlap, so matching is linear.
-const PEM = /-----BEGIN CERTIFICATE-----[\r\n]([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----[\r\n]*/y;
-const XFCC_PAIR = /([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;=\\]*))(;|$)/y;
+const PEM = /-----BEGIN CERTIFICATE-----[\r\n]([A-Za-z0-9+/\r\n]+(?:={1,2}[\r\n]*)?)-----END CERTIFICATE-----[\r\n]*/y;
+const XFCC_PAIR = /([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\\]*))(;|$)/y;
 const SHA256_HEX = /^[0-9a-f]{64}$/i;
 
 export const FORMATS: Readonly<Record<CertificateFormat, Format>> = {
   // RFC 9440 §2.1 and §2.2: a Byte Sequence (RFC 9651 §3.3.5) of the DER.
   rfc9440: { header: 'client-cert', parse: (value) => thumbprintOf(parseByteSequence(value)) },
   // $ssl_client_escaped_cert.
-  nginx: { header: undefined, parse: (value) => thumbprintOf(parsePem(unescape(value))) },
+  nginx: { header: undefined, parse: (value) => thumbprintOf(parsePem(decodeURIComponent(value))) },
   envoy: { header: 'x-forwarded-client-cert', parse: parseXfcc },
   // What the client sent: its certificate first, then those that vouch for it.
-  aws: { header: 'x-amzn-mtls-clientcert', parse: (value) => thumbprintOf(parsePemChain(unescape(value))) },
+  aws: { header: 'x-amzn-mtls-clientcert', parse: (value) => thumbprintOf(parsePemChain(decodeURIComponent(value))) },
 };
 
 /**
@@ -35,6 +35,11 @@ export function thumbprintOf(certificate: string | Uint8Array): string {
   const der = typeof certificate === 'string' ? parsePem(certificate) : certificate;
   // It reads PEM too, and overlooks what comes after the certificate.
   if (!new X509Certificate(der).raw.equals(der)) throw new Error('not exactly one certificate in DER');
+  return hashOf(der);
+}
+
+/** The same for DER that is known to be one certificate, and nothing else. */
+export function hashOf(der: Uint8Array): string {
   return createHash('sha256').update(der).digest('base64url');
 }
 
@@ -42,10 +47,6 @@ function parseByteSequence(value: string): Buffer {
   const base64 = BYTE_SEQUENCE.exec(value.trim())?.[1];
   if (base64 === undefined) throw new Error('no byte sequence');
   return Buffer.from(base64, 'base64');
-}
-
-function unescape(value: string): string {
-  return decodeURIComponent(value);
 }
 
 /** One certificate in PEM (RFC 7468 §5) and nothing beside it: with several it would not be clear whose it is. */
@@ -83,7 +84,7 @@ function parseXfcc(value: string): string {
   const hex = pairs.get('hash');
   if (hex !== undefined && !SHA256_HEX.test(hex)) throw new Error('a Hash that is no SHA-256');
   const hash = hex === undefined ? undefined : Buffer.from(hex, 'hex').toString('base64url');
-  const thumbprint = escaped === undefined ? hash : thumbprintOf(parsePem(unescape(escaped)));
+  const thumbprint = escaped === undefined ? hash : thumbprintOf(parsePem(decodeURIComponent(escaped)));
   if (thumbprint === undefined) throw new Error('neither Cert nor Hash');
   if (hash !== undefined && hash !== thumbprint) throw new Error('a Hash of another certificate');
   return thumbprint;

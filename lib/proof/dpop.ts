@@ -10,6 +10,7 @@ import { claim, type Claims } from '../token/claims.js';
 import { readField } from '../token/header-fields.js';
 import { isSafePublicJwk } from '../token/jwk.js';
 import { type CompactJws, parseSegment, splitJws } from '../token/jwt.js';
+import { refuseToken } from '../token/refuse-token.js';
 import { isSignedWith } from '../token/signature.js';
 import { isSameHttpUri } from './http-uri.js';
 import type { Nonces } from './nonces.js';
@@ -61,8 +62,8 @@ const KEYS = { maxEntries: 1_000, maxAge: 3_600 };
 /** Checks DPoP proofs that come with an access token (RFC 9449 §4.3 and §7.1). */
 export class DpopProofs {
   readonly #settings: DpopSettings;
-  // A client has one header for all its proofs, so what it says is found out once. Only keys that have proven themselves
-  // get here: nobody can fill it with garbage.
+  // Clients use one header for all their proofs, so what it says is found out once. Only keys that have proven themselves
+  // get here, and those in use stay longest.
   readonly #keys: BoundedMemory<ProofKey>;
 
   constructor(settings: DpopSettings) {
@@ -85,7 +86,7 @@ export class DpopProofs {
     this.#checkTimes(proof);
     const nonce = this.#checkNonce(proof.claims);
     const key = 'key' in header ? header : await importKey(header, thumbprint);
-    if (key.thumbprint !== thumbprint) throw mismatch(thumbprint, key.thumbprint);
+    if (key.thumbprint !== thumbprint) mismatch(thumbprint, key.thumbprint);
     if (!(await isSignedWith([key.key], { ...jws, header: key }))) refuse('proof_signature_mismatch', 'signature');
     if (known === undefined) this.#keys.set(headerKey, key, clock() + KEYS.maxAge);
     await this.#claim(req, proof, thumbprint);
@@ -199,7 +200,7 @@ function readTime(claims: Claims, name: string): number | undefined {
 async function importKey({ alg, jwk }: ProofHeader, expected: string): Promise<ProofKey> {
   try {
     const thumbprint = await calculateJwkThumbprint(jwk, 'sha256');
-    if (thumbprint !== expected) throw mismatch(expected, thumbprint);
+    if (thumbprint !== expected) mismatch(expected, thumbprint);
     const key = await importJWK(jwk, alg);
     if (key instanceof Uint8Array) throw new TypeError('a symmetric key');
     return { alg, thumbprint, key: KeyObject.from(key) };
@@ -210,9 +211,8 @@ async function importKey({ alg, jwk }: ProofHeader, expected: string): Promise<P
 }
 
 // RFC 9449 §7.1, Figure 16: a binding that is not confirmed is the token's failure and not the proof's.
-function mismatch(expected: string, found: string): InvalidTokenError {
-  const cause: Finding = { checked: 'cnf.jkt', expected, found };
-  return new InvalidTokenError('binding_mismatch', { cause });
+function mismatch(expected: string, found: string): never {
+  refuseToken('binding_mismatch', 'cnf.jkt', expected, found);
 }
 
 function refuse(reason: InvalidDpopProofReason, checked: string, expected?: unknown, found?: unknown): never {

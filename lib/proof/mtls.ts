@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { ConfigurationError, type Finding, InvalidTokenError } from '../errors.js';
+import { ConfigurationError, InvalidTokenError } from '../errors.js';
 import { describe } from '../options.js';
 import { readField } from '../token/header-fields.js';
-import { FORMATS, thumbprintOf } from './certificate-formats.js';
+import { refuseToken } from '../token/refuse-token.js';
+import { FORMATS, hashOf, thumbprintOf } from './certificate-formats.js';
 import type { CertificateSource, ClientCertificate, ForwardedCertificate } from './mtls-options.js';
 
 /**
@@ -29,9 +29,7 @@ export function makeCertificateCheck(
 
 function compare(found: string | undefined, expected: string): void {
   if (found === undefined) throw new InvalidTokenError('certificate_missing');
-  if (found === expected) return;
-  const cause: Finding = { checked: 'cnf.x5t#S256', expected, found };
-  throw new InvalidTokenError('binding_mismatch', { cause });
+  if (found !== expected) refuseToken('binding_mismatch', 'cnf.x5t#S256', expected, found);
 }
 
 function ofHeader(req: IncomingMessage, { header, format }: ForwardedCertificate): string | undefined {
@@ -44,15 +42,15 @@ function ofHeader(req: IncomingMessage, { header, format }: ForwardedCertificate
 }
 
 function thumbprintOfGiven(certificate: ClientCertificate): string | undefined {
-  if (certificate === undefined || certificate === null || certificate.length === 0) return undefined;
+  if (certificate === undefined || certificate === null) return undefined;
   if (typeof certificate === 'string' || certificate instanceof Uint8Array) {
-    return readable(() => thumbprintOf(certificate));
+    return certificate.length === 0 ? undefined : readable(() => thumbprintOf(certificate));
   }
   const problem = {
     option: 'bearer: what mtls.certificate gives',
     expected: 'a string of PEM, a Uint8Array of DER, or nothing',
     got: describe(certificate),
-    fix: 'Give the certificate itself.',
+    fix: 'Give the certificate itself, such as the property raw of an X509Certificate.',
   };
   throw new ConfigurationError(problem, { reason: 'verifier_invalid' });
 }
@@ -65,16 +63,8 @@ function readable(read: () => string): string {
   }
 }
 
-// A connection has one certificate for all its requests, and reading it costs more than the rest of this check.
-const ofSockets = new WeakMap<Socket, string>();
-
+// At each request anew: up to TLS 1.2 a client may come with another certificate on the same connection (RFC 5746).
 function ofSocket({ socket }: IncomingMessage): string | undefined {
-  const known = ofSockets.get(socket);
-  if (known !== undefined) return known;
-  if (!(socket instanceof TLSSocket)) return undefined;
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) return undefined;
-  const thumbprint = thumbprintOf(certificate.raw);
-  ofSockets.set(socket, thumbprint);
-  return thumbprint;
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  return certificate === undefined ? undefined : hashOf(certificate.raw);
 }

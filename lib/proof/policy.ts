@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import type { Scheme } from '../challenge.js';
-import { ConfigurationError, InvalidTokenError } from '../errors.js';
+import { ConfigurationError } from '../errors.js';
 import { memoryStore } from '../store/memory-store.js';
 import type { AccessToken } from '../token/access-token.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
-import { type Confirmation, readConfirmation } from '../token/confirmation.js';
+import { type Confirmation, readConfirmation, requireBinding } from '../token/confirmation.js';
 import type { Credentials } from '../token/credentials.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
+import { refuseToken } from '../token/refuse-token.js';
 import { DpopProofs } from './dpop.js';
 import type { DpopOptions } from './dpop-options.js';
 import type { ProofMode } from './mode.js';
@@ -54,13 +55,22 @@ export interface Policy {
  */
 export function checkBinding(scheme: Scheme, { jkt, x5tS256 }: Confirmation, policy: Policy): void {
   const isBoundToKey = jkt !== undefined;
+  if (isBoundToKey && policy.dpop === 'off') unproven('cnf.jkt', 'none, because dpop is off', jkt);
+  if (isBoundToKey && scheme !== 'DPoP') unproven('scheme', 'DPoP', scheme);
   const isBoundToCertificate = x5tS256 !== undefined;
-  if (isBoundToKey && (scheme !== 'DPoP' || policy.dpop === 'off')) throw new InvalidTokenError('binding_unproven');
-  if (isBoundToCertificate && policy.mtls === 'off') throw new InvalidTokenError('binding_unproven');
-  const lacksKey = !isBoundToKey && (scheme === 'DPoP' || policy.dpop === 'required');
-  const lacksCertificate = !isBoundToCertificate && policy.mtls === 'required';
-  const lacksAny = !isBoundToKey && !isBoundToCertificate && policy.isBindingRequired;
-  if (lacksKey || lacksCertificate || lacksAny) throw new InvalidTokenError('binding_missing');
+  if (isBoundToCertificate && policy.mtls === 'off') unproven('cnf.x5t#S256', 'none, because mtls is off', x5tS256);
+  const needsKey = scheme === 'DPoP' || policy.dpop === 'required';
+  if (needsKey && !isBoundToKey) missing('cnf.jkt', 'the thumbprint of a key');
+  if (policy.mtls === 'required' && !isBoundToCertificate) missing('cnf.x5t#S256', 'the thumbprint of a certificate');
+  if (policy.isBindingRequired) requireBinding({ jkt, x5tS256 });
+}
+
+function unproven(checked: string, expected: string, found: string): never {
+  refuseToken('binding_unproven', checked, expected, found);
+}
+
+function missing(checked: string, expected: string): never {
+  refuseToken('binding_missing', checked, expected, undefined);
 }
 
 /** Holds requests to what their tokens are bound to. */
@@ -82,20 +92,18 @@ export function makeSenderConstraint(options: SenderConstraintOptions): SenderCo
   const mtls = typeof options.mtls === 'object' ? options.mtls : { mode: options.mtls ?? usual };
   const policy: Policy = { dpop: dpop.mode, mtls: mtls.mode, isBindingRequired };
   if (isBindingRequired && policy.dpop === 'off' && policy.mtls === 'off') throw nothingLeft();
-  const algs = algorithmsOf('bearer: dpop', dpop.algorithms, ASYMMETRIC, profile);
-  const proofs = policy.dpop === 'off' ? undefined : makeProofs(dpop, algs, uriOf);
+  const algs = algorithmsOf('bearer: dpop: algorithms', dpop.algorithms, ASYMMETRIC, profile);
+  const proofs = makeProofs(dpop, algs, uriOf);
   const checkCertificate = makeCertificateCheck(mtls.certificate ?? 'socket');
 
   const proveAll = async (req: IncomingMessage, token: string, { jkt, x5tS256 }: Confirmation): Promise<Proven> => {
     if (x5tS256 !== undefined) await checkCertificate(req, x5tS256);
-    if (jkt === undefined) return { nonce: undefined };
-    if (proofs === undefined) throw new InvalidTokenError('binding_unproven');
-    return { nonce: await proofs.check(req, token, jkt) };
+    return { nonce: jkt === undefined ? undefined : await proofs.check(req, token, jkt) };
   };
 
   return {
     schemes: schemesOf(policy),
-    algs: proofs === undefined ? [] : algs,
+    algs: policy.dpop === 'off' ? [] : algs,
     prove: (req, { scheme, token }, { claims }) => {
       const confirmation = readConfirmation(claims);
       checkBinding(scheme, confirmation, policy);

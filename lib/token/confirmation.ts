@@ -1,5 +1,5 @@
-import { InvalidTokenError } from '../errors.js';
-import { claim, type Claims } from './claims.js';
+import type { Claims } from './claims.js';
+import { refuseToken } from './refuse-token.js';
 
 /** The keys that a token is bound to; a token with neither is for whoever holds it. */
 export interface Confirmation {
@@ -13,26 +13,28 @@ const UNBOUND: Confirmation = { jkt: undefined, x5tS256: undefined };
 
 /**
  * Reads `cnf` (RFC 7800 §3.1) of a JWT or an introspection response. Members that nobody here knows bind nothing here; a
- * `cnf` that is no object, or a binding that is no string, is refused.
+ * `cnf` that is no object, or a binding that is no string, is refused. What claims of a user's own making inherit or
+ * compute counts as well: a binding must not be overlooked.
  */
 export function readConfirmation(claims: Claims): Confirmation {
-  const confirmation = claim(claims, 'cnf');
+  const confirmation = claims.cnf;
   if (confirmation === undefined) return UNBOUND;
   if (typeof confirmation !== 'object' || confirmation === null || Array.isArray(confirmation)) {
-    throw new InvalidTokenError('claim_malformed');
+    refuseToken('claim_malformed', 'cnf', 'an object', confirmation);
   }
   const members = confirmation as Claims;
   return { jkt: readMember(members, 'jkt'), x5tS256: readMember(members, 'x5t#S256') };
 }
 
 /** Refuses a token that is bound to no key: FAPI 2.0 takes no others. */
-export function requireConfirmation(claims: Claims): void {
-  const { jkt, x5tS256 } = readConfirmation(claims);
-  if (jkt === undefined && x5tS256 === undefined) throw new InvalidTokenError('binding_missing');
+export function requireBinding({ jkt, x5tS256 }: Confirmation): void {
+  if (jkt === undefined && x5tS256 === undefined) {
+    refuseToken('binding_missing', 'cnf', 'jkt or x5t#S256', undefined);
+  }
 }
 
 function readMember(confirmation: Claims, name: string): string | undefined {
-  const value = claim(confirmation, name);
+  const value = confirmation[name];
   if (value === undefined || (typeof value === 'string' && value !== '')) return value;
-  throw new InvalidTokenError('claim_malformed');
+  refuseToken('claim_malformed', `cnf.${name}`, 'a non-empty string', value);
 }

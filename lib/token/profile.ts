@@ -10,9 +10,9 @@ export type Profile = 'rfc9068' | 'fapi2';
 /** FAPI 2.0 Security Profile §5.4.1. EdDSA serves Ed25519 alone everywhere in this package. */
 const FAPI2_ALGORITHMS: readonly AsymmetricAlgorithm[] = ['PS256', 'ES256', 'EdDSA', 'Ed25519'];
 
-/** The algorithms that are left: those that were chosen, all of which the profile must know, or all that it knows. */
+/** The algorithms that are left of an option: those that were chosen, all of which the profile must know, or all that it knows. */
 export function algorithmsOf<T extends string>(
-  where: string,
+  option: string,
   chosen: readonly T[] | undefined,
   known: readonly T[],
   profile: Profile | undefined,
@@ -22,7 +22,7 @@ export function algorithmsOf<T extends string>(
   const strange = chosen?.filter((algorithm) => !isAllowed(algorithm)) ?? [];
   if (strange.length === 0) return (chosen ?? known).filter(isAllowed);
   throw new ConfigurationError({
-    option: `${where}: algorithms`,
+    option,
     expected: `some of ${FAPI2_ALGORITHMS.join(', ')}, because the profile is fapi2`,
     got: strange.join(', '),
     fix: 'Remove them, or leave algorithms out.',

@@ -16,6 +16,7 @@ import { Introspector, type SignedResponseRules } from './introspector.js';
 import { type CacheOptions, cacheRules } from './remember.js';
 import {
   audienceRule,
+  checkFapiTransport,
   checkIssuerUrl,
   globalFetch,
   issuerRule,
@@ -175,6 +176,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
   checkAddresses(where, options);
   checkCredentials(where, options);
   checkMemory(where, options);
+  if (options.profile === 'fapi2') checkFapi(where, options);
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
   const remote = makeRemote(options, http, clock);
   const endpoint = (): Promise<string> => findEndpoint(introspectionEndpoint, remote);
@@ -195,7 +197,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
     audience: audience === false ? false : [audience].flat(),
     introspector: new Introspector({ endpoint, clientAuth, http, signed, clock }),
     remote,
-    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', signed === undefined ? '' : 'signed'],
+    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', [...(signed?.algorithms ?? [])].join(' ')],
     timeout,
     maxStale: options.maxStale ?? 0,
     store: options.store,
@@ -204,6 +206,13 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
     clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
     scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
   };
+}
+
+function checkFapi(where: string, options: Partial<IntrospectionVerifierOptions>): void {
+  checkFapiTransport(where, options);
+  const { clientAuthentication: method } = options;
+  if (typeof method !== 'object' || !('algorithm' in method)) return;
+  algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, 'fapi2');
 }
 
 function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerifierOptions>): void {
@@ -285,6 +294,6 @@ function signedRules(
   keys: RemoteKeys | undefined,
 ): SignedResponseRules | undefined {
   if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
-  const algorithms = algorithmsOf('introspectionVerifier', undefined, ASYMMETRIC, profile);
+  const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);
   return { issuer, clientId, keys, algorithms: new Set(algorithms) };
 }

@@ -1,7 +1,7 @@
 import { InvalidTokenError } from '../errors.js';
 import { type AccessToken, makeAccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
-import { requireConfirmation } from '../token/confirmation.js';
+import { readConfirmation, requireBinding } from '../token/confirmation.js';
 import { checkAudience, checkIssuer, checkStrings, checkTimes } from './claim-checks.js';
 import type { TokenInfo, TokenInfoSource } from './introspector.js';
 import {
@@ -122,7 +122,7 @@ function judge({ response }: TokenInfo, settings: IntrospectionSettings): Access
   checkAudience(response, settings.audience);
   checkTimes(response, TIMES, settings.clock());
   checkStrings(response);
-  if (settings.profile === 'fapi2') requireConfirmation(response);
+  if (settings.profile === 'fapi2') requireBinding(readConfirmation(response));
   const named = typeof issuer === 'string' ? issuer : undefined;
   return makeAccessToken(
     { format: 'opaque', issuer: settings.issuer ?? named ?? settings.server, claims: { ...response } },

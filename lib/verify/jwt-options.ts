@@ -26,6 +26,7 @@ import type { JwtRules } from './jwt-checks.js';
 import { type CacheOptions, cacheRule } from './remember.js';
 import {
   audienceRule,
+  checkFapiTransport,
   checkIssuerUrl,
   globalFetch,
   issuerRule,
@@ -175,7 +176,9 @@ function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
   }
 }
 
-function checkFapi(where: string, { audience, secret }: JwtVerifierOptions): void {
+function checkFapi(where: string, options: JwtVerifierOptions): void {
+  checkFapiTransport(where, options);
+  const { audience, secret } = options;
   const because = 'because the profile is fapi2';
   if (secret !== undefined) throw unfit(`${where}: secret`, `none, ${because}`, 'Use the keys of the issuer.');
   if (audience === false) throw unfit(`${where}: audience`, `names of this API, ${because}`, 'Name this API.');
@@ -189,7 +192,12 @@ function readAlgorithms(where: string, options: JwtVerifierOptions): ReadonlySet
   const { secret } = options;
   const bytes = secret === undefined ? 0 : Buffer.byteLength(secret);
   const possible = secret === undefined ? ASYMMETRIC : SYMMETRIC.filter((alg) => SECRET_BYTES[alg] <= bytes);
-  const chosen: readonly string[] = algorithmsOf<string>(where, options.algorithms, possible, options.profile);
+  const chosen: readonly string[] = algorithmsOf<string>(
+    `${where}: algorithms`,
+    options.algorithms,
+    possible,
+    options.profile,
+  );
   if (chosen.every((alg) => possible.some((each) => each === alg))) return new Set(chosen);
   throw new ConfigurationError({
     option: `${where}: algorithms`,

@@ -1,3 +1,4 @@
+import { ConfigurationError } from '../errors.js';
 import type { Fetch } from '../issuer/http.js';
 import { isSecureUrl, parseUrl } from '../issuer/url.js';
 import { callable, flag, misfit, type Rule, type Rules, text, texts } from '../options.js';
@@ -59,6 +60,17 @@ export const audienceRule: Rule<string | readonly string[] | false> = {
     return texts('', '').parse(value, '');
   },
 };
+
+/** FAPI 2.0 Security Profile §5.2: TLS between all parties. */
+export function checkFapiTransport(where: string, { allowInsecureHttp }: SharedVerifierOptions): void {
+  if (allowInsecureHttp !== true) return;
+  throw new ConfigurationError({
+    option: `${where}: allowInsecureHttp`,
+    expected: 'nothing, because the profile is fapi2',
+    got: 'true',
+    fix: 'Use https:, or do without the profile.',
+  });
+}
 
 export const SECURE_FIX = 'Use https:, or set allowInsecureHttp: true where the network in between is trusted.';
 
