@@ -61,6 +61,30 @@ describe('a memory of claims', () => {
     expect([memory.has('a'), memory.add('a', 1_010), memory.add('a', 1_010)]).toEqual([false, true, false]);
   });
 
+  it('has room again for each claim that is dropped, however often', () => {
+    const { memory, time } = makeMemory(2);
+    memory.add('kept', 1_500);
+    for (let i = 0; i < 10_000; i++) {
+      expect(memory.add(`key ${i % 3}`, 1_010 + (i % 500))).toBe(true);
+      memory.delete(`key ${i % 3}`);
+    }
+    expect([memory.add('a', 1_010), memory.has('kept')]).toEqual([true, true]);
+    expect(() => memory.add('one too many', 1_010)).toThrow(FULL);
+    time.now = 1_600;
+    expect([memory.add('b', 1_700), memory.add('c', 1_700)]).toEqual([true, true]);
+    expect(() => memory.add('one too many', 1_700)).toThrow(FULL);
+  });
+
+  it('counts a claim that was dropped after it ended once', () => {
+    const { memory, time } = makeMemory(2);
+    memory.add('a', 1_010);
+    memory.add('b', 1_500);
+    time.now = 1_011;
+    memory.delete('a');
+    expect(memory.add('a', 1_020)).toBe(true);
+    expect(() => memory.add('one too many', 1_020)).toThrow(FULL);
+  });
+
   it.each(['__proto__', 'constructor', '', ' ', '0'])('takes a key such as %j for a key', (key) => {
     const { memory } = makeMemory();
     expect([memory.has(key), memory.add(key, 1_010), memory.add(key, 1_010)]).toEqual([false, true, false]);
@@ -139,14 +163,22 @@ describe('any use of a memory of claims', () => {
         const claims: { key: string; until: number; isDropped: boolean }[] = [];
         const isHeld = (name: string): boolean =>
           claims.some(({ key: each, until, isDropped }) => each === name && until > time.now && !isDropped);
-        // A place is free again at the turn of the second in which a claim ends.
-        const taken = (): number => claims.filter(({ until }) => Math.ceil(until) > time.now).length;
+        // A place is free again when its claim is dropped, or at the turn of the second in which it ends. Two claims of one
+        // key that end in the same second share a place.
+        const taken = (): number => {
+          const places = claims.filter(({ until, isDropped }) => !isDropped && Math.ceil(until) > time.now);
+          return new Set(places.map((place) => `${place.key} ${Math.ceil(place.until)}`)).size;
+        };
         for (const each of steps) {
           if (each.do === 'wait') time.now += each.seconds;
           else if (each.do === 'has') expect(memory.has(each.key)).toBe(isHeld(each.key));
           else if (each.do === 'delete') {
             memory.delete(each.key);
-            for (const claim of claims) if (claim.key === each.key) claim.isDropped = true;
+            const last = claims.findLast((claim) => claim.key === each.key);
+            for (const claim of claims) {
+              const isSame = claim.key === last?.key && Math.ceil(claim.until) === Math.ceil(last.until);
+              if (isSame) claim.isDropped = true;
+            }
           } else {
             const until = time.now + each.lifetime;
             const add = (): boolean => memory.add(each.key, until);

@@ -154,11 +154,23 @@ describe('§4.3 7: jwk is a public key', () => {
     ['of 2,048 bits', 2048, 200],
     ['not of 1,024 bits', 1024, 401],
     ['not of 2,047 bits', 2047, 401],
+    ['of 4,096 bits', 4096, 200],
+    ['not of 4,104 bits, which would cost this server more than the client', 4104, 401],
   ])('and if it is RSA %s', async (_, bits, status) => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: bits });
     const [app, sent] = await sendWith(publicJwk(publicKey), privateKey, 'RS256');
     if (status === 200) await expectAdmitted(app, sent);
     else await expectProofRefused(app, sent, 'proof_key_refused');
+  });
+
+  it.each([
+    ['32 bits', '_____w', 'proof_signature_mismatch'],
+    ['33 bits', 'AQAAAAE', 'proof_key_refused'],
+    ['72 bits', '____________', 'proof_key_refused'],
+  ] as const)('and if it is RSA, has an exponent of at most 32 bits: %s', async (_, e, reason) => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const [app, sent] = await sendWith({ ...publicJwk(publicKey), e }, privateKey, 'RS256');
+    await expectProofRefused(app, sent, reason);
   });
 
   it.each<[string, (good: JWK) => JWK]>([

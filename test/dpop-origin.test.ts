@@ -151,6 +151,13 @@ describe.each(VERSIONS)('the target of a request with Express $version', ({ expr
     '/a/.%2e/orders',
     '/%2e/orders',
     '/orders/%2E?a=b',
+    '/orders#',
+    '/orders#part',
+    '/#/orders',
+    '//a@b/orders#',
+    '/orders?a=b#part',
+    '/%2%36',
+    '/orders%',
     '*',
   ])('is not %s', async (path) => {
     const api = await start(express);
@@ -174,6 +181,28 @@ describe.each(VERSIONS)('the target of a request with Express $version', ({ expr
     expect((await send(`HTTP://127.0.0.1:${api.port}${path}?c=d`)).status).toBe(200);
     expectOtherUri(await send(`${api.origin}/other`));
   });
+
+  it('names its host in absolute form, whatever the Host field says (RFC 9112 §3.2.2)', async () => {
+    const api = await start(express);
+    const send = (htu: string): Promise<RawAnswer> =>
+      api.send(htu, ['Host', api.host], 'http://name.example:81/orders');
+    expect((await send('http://name.example:81/orders')).status).toBe(200);
+    expectOtherUri(await send(`${api.origin}/orders`));
+  });
+
+  it.each(['name.example:b', 'a@name.example', 'name%2Eexample', 'name;example', "name'example", '', '[::1', 'a,b'])(
+    'is not one with the host %j',
+    async (host) => {
+      const api = await start(express);
+      const target = `http://${host}/orders`;
+      for (const htu of [`${api.origin}/orders`, target, `http://name.example/orders`]) {
+        const answer = await api.send(htu, ['Host', api.host], target);
+        // Some are read by no router: Express answers before anybody else.
+        if (answer.status !== 404) expectOtherUri(answer);
+      }
+      expect(api.runs()).toBe(0);
+    },
+  );
 
   it('is refused with dot segments in absolute form too', async () => {
     const api = await start(express);

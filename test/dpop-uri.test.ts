@@ -80,6 +80,9 @@ const OTHER: readonly [string, string, string][] = [
   ['a host with dots of another script', '/', 'https://api。example.com/'],
   ['a host in letters of another width', '/', 'https://ａpi.example.com/'],
   ['a soft hyphen in the host', '/', 'https://api\u00ad.example.com/'],
+  ['half a percent-encoding', '/orders', `${BASE_URL}/orders%`],
+  ['percent-encoding of what is no byte', '/orders', `${BASE_URL}/orders%zz`],
+  ['percent-encoding within percent-encoding', '/%26', `${BASE_URL}/%2%36`],
   ['a port that is none', '/', 'https://api.example.com:99999/'],
   ['a port that is no number', '/', 'https://api.example.com:x/'],
 ];
@@ -156,6 +159,10 @@ describe('baseUrl', () => {
 describe('two URIs', () => {
   it.each(SAME)('are the same %s, whichever is first: %s, %s', (_, path, htu) => {
     expect([isSameHttpUri(`${BASE_URL}${path}`, htu), isSameHttpUri(htu, `${BASE_URL}${path}`)]).toEqual([true, true]);
+  });
+
+  it.each(['/%', '/%2', '/%zz', '/%2%36', '/%u0061', '/a%/b'])('are none with %s in it', (path) => {
+    expect(isSameHttpUri(`${BASE_URL}${path}`, `${BASE_URL}${path}`)).toBe(false);
   });
 
   it.each([undefined, null, 1, {}, ['https://api.example.com/'], '', '/', 'urn:x', 'file:///x', 'data:,x'])(

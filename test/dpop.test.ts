@@ -151,6 +151,14 @@ describe('a token that is presented against its binding', () => {
     await expectProofRefused(app, present(app, scene.token), 'proof_missing');
   });
 
+  it('is no absent one either where nothing of the kind is taken', async () => {
+    const app = serveFor(scene.issuer, { baseUrl: BASE_URL, optional: true });
+    for (const token of [scene.token, 'garbage']) {
+      const response = await present(app, token, await scene.client.prove(token));
+      expect([response.status, response.headers['www-authenticate'], handled(app)]).toEqual([401, 'Bearer', 0]);
+    }
+  });
+
   it('is refused before its proof is read where it is bad itself', async () => {
     const app = serveDpop(scene.issuer);
     const expired = await scene.issuer.issue({ cnf: scene.client.cnf, exp: scene.issuer.now - 60 });

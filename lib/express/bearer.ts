@@ -124,7 +124,9 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
     };
     let admission: Promise<void> | undefined;
     try {
-      const credentials = readCredentials(req, takesDpop, tokenFrom);
+      const credentials = readCredentials(req, tokenFrom);
+      // RFC 6750 §3.1: an unsupported way to authenticate is answered like none; but it is there, and not optional.
+      if (credentials?.scheme === 'DPoP' && !takesDpop) throw new MissingTokenError();
       scheme = credentials?.scheme;
       if (credentials === undefined) {
         if (!optional) throw new MissingTokenError();
@@ -167,12 +169,8 @@ function offerNonce(res: ServerResponse, nonce: string): void {
   res.setHeader('Cache-Control', 'no-store');
 }
 
-function readCredentials(
-  req: IncomingMessage,
-  takesDpop: boolean,
-  tokenFrom: BearerOptions['tokenFrom'],
-): Credentials | undefined {
-  const fromHeader = readAuthorization(req, takesDpop);
+function readCredentials(req: IncomingMessage, tokenFrom: BearerOptions['tokenFrom']): Credentials | undefined {
+  const fromHeader = readAuthorization(req);
   // Every request that Express hands to a middleware is an Express request.
   const elsewhere: unknown = tokenFrom?.(req as Request);
   if (elsewhere === undefined || elsewhere === null) return fromHeader;

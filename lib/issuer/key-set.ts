@@ -1,10 +1,11 @@
 import { KeyObject } from 'node:crypto';
 import { createLocalJWKSet, errors, type JWK } from 'jose';
-import { isSafePublicJwk } from '../token/jwk.js';
+import { isSafePublicJwk, type RsaLimits } from '../token/jwk.js';
 import { HttpError } from './http.js';
 
 const MAX_KEYS = 100;
 const MAX_CANDIDATES = 5;
+const MOST_RSA: RsaLimits = { modulus: 16_384, exponent: 256 };
 
 /**
  * The usable public keys of one JWKS (RFC 7517 §5). jose selects and imports them; what cannot be safe is left out
@@ -31,7 +32,7 @@ export class KeySet {
     if (typeof document !== 'object' || document === null || !('keys' in document)) return undefined;
     const { keys } = document;
     if (!Array.isArray(keys) || keys.length > MAX_KEYS) return undefined;
-    return new KeySet(keys.filter(isSafePublicJwk));
+    return new KeySet(keys.filter((key) => isSafePublicJwk(key, MOST_RSA)));
   }
 
   /** The same for a document of the issuer's, where being none is a failure of the issuer's. */

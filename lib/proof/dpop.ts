@@ -8,7 +8,7 @@ import { BoundedMemory } from '../store/memory.js';
 import type { Store } from '../store/store.js';
 import { claim, type Claims } from '../token/claims.js';
 import { readField } from '../token/header-fields.js';
-import { isSafePublicJwk } from '../token/jwk.js';
+import { isSafePublicJwk, type RsaLimits } from '../token/jwk.js';
 import { type CompactJws, parseSegment, splitJws } from '../token/jwt.js';
 import { refuseToken } from '../token/refuse-token.js';
 import { isSignedWith } from '../token/signature.js';
@@ -54,6 +54,8 @@ interface Proof {
 }
 
 const MAX_PROOF_BYTES = 8_192;
+/** The caller chooses the key, and must not choose one that costs this server more than the caller. */
+const MOST_RSA: RsaLimits = { modulus: 4_096, exponent: 32 };
 /** Deadline for one call of the store. Seconds. */
 const STORE_TIMEOUT = 1;
 /** How many clients' keys are remembered, and for how long. Seconds. */
@@ -172,7 +174,7 @@ function readHeader(segment: string, algorithms: readonly string[]): ProofHeader
   if (typeof alg !== 'string' || !algorithms.includes(alg)) refuse('proof_algorithm_refused', 'alg', algorithms, alg);
   // RFC 7515 §4.1.11: whoever understands no extension must refuse those that have to be understood.
   if (crit !== undefined) refuse('proof_malformed', 'crit', undefined, crit);
-  if (!isSafePublicJwk(jwk)) refuse('proof_key_refused', 'jwk', 'a public key');
+  if (!isSafePublicJwk(jwk, MOST_RSA)) refuse('proof_key_refused', 'jwk', 'a public key, RSA from 2,048 to 4,096 bits');
   return { alg, jwk };
 }
 

@@ -1,7 +1,7 @@
 import { parseUrl } from '../issuer/url.js';
 
 // RFC 3986 §2: nothing else is in a URI. URL parsers also take, and mend, what is none, such as one without a host.
-const HTTP_URI = /^https?:\/\/(?!\/)[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/i;
+const HTTP_URI = /^https?:\/\/(?!\/)(?:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+$/i;
 const UNRESERVED = /[A-Za-z0-9\-._~]/;
 
 /** Whether both are http(s) URIs, and the same one, whatever their query and fragment. */

@@ -10,7 +10,7 @@ const MOST_STEPS = 1_000;
  */
 export class ClaimMemory {
   readonly #ends = new NodeCache({ useClones: false, checkperiod: 0 });
-  readonly #bySecond = new Map<number, string[]>();
+  readonly #bySecond = new Map<number, Set<string>>();
   readonly #maxEntries: number;
   readonly #clock: () => number;
   #size = 0;
@@ -41,16 +41,25 @@ export class ClaimMemory {
     this.#ends.set(key, until);
     // Never where the sweep has been already.
     const second = Math.max(Math.ceil(until), this.#second);
-    const keys = this.#bySecond.get(second);
-    if (keys === undefined) this.#bySecond.set(second, [key]);
-    else keys.push(key);
+    const keys = this.#bySecond.get(second) ?? new Set();
+    if (keys.size === 0) this.#bySecond.set(second, keys);
+    const before = keys.size;
+    keys.add(key);
+    this.#size += keys.size - before;
     this.#latest = Math.max(this.#latest, second);
-    this.#size++;
     return true;
   }
 
   delete(key: string): void {
-    this.#ends.del(key);
+    const end = this.#ends.take<number>(key);
+    if (end !== undefined) this.#drop(key, Math.ceil(end));
+  }
+
+  #drop(key: string, second: number): void {
+    const keys = this.#bySecond.get(second);
+    if (keys?.delete(key) !== true) return;
+    this.#size--;
+    if (keys.size === 0) this.#bySecond.delete(second);
   }
 
   #isFull(): boolean {
@@ -68,15 +77,16 @@ export class ClaimMemory {
     }
     // The clock was put back.
     if (this.#second > now + 1) this.#second = Math.floor(now);
-    for (let steps = 0; this.#second <= now && (steps < MOST_STEPS || this.#isFull()); steps++) {
-      const key = this.#bySecond.get(this.#second)?.pop();
-      if (key === undefined) {
-        this.#bySecond.delete(this.#second++);
-        continue;
+    let steps = 0;
+    const isDone = (): boolean => steps++ >= MOST_STEPS && !this.#isFull();
+    for (; this.#second <= now; this.#second++) {
+      for (const key of this.#bySecond.get(this.#second) ?? []) {
+        if (isDone()) return;
+        this.#drop(key, this.#second);
+        // It may have been claimed again meanwhile.
+        if (!this.has(key)) this.#ends.del(key);
       }
-      this.#size--;
-      // It may have been claimed again meanwhile.
-      if (!this.has(key)) this.#ends.del(key);
+      if (isDone()) return;
     }
   }
 }

@@ -15,20 +15,20 @@ const CREDENTIALS = /^(bearer|dpop)(?![\w!#$%&'*+.^`|~-])(?: +(.*)|.*)$/is;
 const SECOND_CREDENTIAL = /,[ \t]*(?:bearer|dpop)[ \t]/i;
 
 /**
- * Reads the `Authorization` header (RFC 6750 §2.1, and RFC 9449 §7.1 where that scheme is taken). A scheme that is not
- * ours is no credential of ours: `undefined`. Several headers, several credentials in one header, or a credential outside
+ * Reads the `Authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). A scheme that is not ours is no credential of ours:
+ * `undefined`. Several headers, several credentials in one header, or a credential outside
  * the grammar of RFC 9110 §11.4 are an `InvalidRequestError`.
  */
-export function readAuthorization(request: FieldSource, takesDpop: boolean): Credentials | undefined {
+export function readAuthorization(request: FieldSource): Credentials | undefined {
   const field = readField(request, 'authorization');
   if (field === undefined) return undefined;
   if (field === 'several') throw new InvalidRequestError('several_credentials');
   const match = CREDENTIALS.exec(field.value);
-  const scheme = match?.[1]?.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer';
-  if (match === null || (scheme === 'DPoP' && !takesDpop)) {
+  if (match === null) {
     if (SECOND_CREDENTIAL.test(field.value)) throw new InvalidRequestError('several_credentials');
     return undefined;
   }
+  const scheme = match[1]?.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer';
   return { scheme, token: assertToken68(match[2] ?? '') };
 }
 

@@ -2,26 +2,32 @@ import type { JWK } from 'jose';
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
+/** How large an RSA key may be, because verifying costs more the larger it is. Bits. */
+export interface RsaLimits {
+  readonly modulus: number;
+  readonly exponent: number;
+}
+
 /**
  * Whether a JWK (RFC 7517 §4) may be the public key of somebody: no private or symmetric member, of a type that signs, and
  * RSA keys of a safe size. Whether it is well-formed shows when it is imported.
  */
-export function isSafePublicJwk(jwk: unknown): jwk is JWK {
+export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
   if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) return false;
   const members = jwk as Record<string, unknown>;
   // A private or symmetric key in a public document is known to everybody.
   if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(members, name))) return false;
-  if (members.kty === 'RSA') return isSafeRsa(members);
+  if (members.kty === 'RSA') return isSafeRsa(members, limits);
   return members.kty === 'EC' || members.kty === 'OKP';
 }
 
-// RFC 7518 §3.3: 2048 bits or larger. The upper bound is for the time that one verification may take.
-function isSafeRsa({ n, e }: Record<string, unknown>): boolean {
+// RFC 7518 §3.3: 2048 bits or larger.
+function isSafeRsa({ n, e }: Record<string, unknown>, { modulus, exponent }: RsaLimits): boolean {
   const bits = bitLength(n);
-  if (bits < 2048 || bits > 16_384) return false;
+  if (bits < 2048 || bits > modulus) return false;
   const exponentBits = bitLength(e);
   const isOdd = typeof e === 'string' && ((Buffer.from(e, 'base64url').at(-1) ?? 0) & 1) === 1;
-  return exponentBits > 1 && exponentBits <= 256 && isOdd;
+  return exponentBits > 1 && exponentBits <= exponent && isOdd;
 }
 
 function bitLength(value: unknown): number {
