@@ -45,7 +45,7 @@ export {
 } from './express/gates.js';
 export { requireAuthentication, type RequireAuthenticationOptions } from './express/step-up.js';
 export type { Middleware, Next } from './express/middleware.js';
-export type { ClientAuthentication, ClientSecret } from './issuer/client-auth.js';
+export type { ClientAuthentication, ClientSecret } from './issuer/client-auth-options.js';
 export type { Fetch } from './issuer/http.js';
 export type { KeyOptions, KeysHealth } from './issuer/keys.js';
 export type { KeptHealth } from './issuer/kept.js';

@@ -1,25 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose';
 import { withDeadline } from '../store/deadline.js';
-
-/** How the API proves to the authorization server who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2, RFC 7662 §2.1). */
-export type ClientAuthentication =
-  | 'client_secret_basic'
-  | 'client_secret_post'
-  | 'tls_client_auth'
-  | {
-      /** A JWK, PKCS #8 in PEM, or a CryptoKey that may sign. */
-      readonly privateKey: JWK | string | CryptoKey;
-      /** What it signs with, such as `'ES256'`. */
-      readonly algorithm: string;
-    }
-  | {
-      /** Gives the access token that the introspection endpoint wants to see. Asked at each call: keep it yourself. */
-      readonly bearerToken: () => string | Promise<string>;
-    };
-
-/** A secret, or a function that gives the one that is current. */
-export type ClientSecret = string | (() => string | Promise<string>);
+import type { ClientAuthentication, ClientSecret } from './client-auth-options.js';
 
 /** What authentication adds to a request. */
 export interface AuthenticationParts {

@@ -16,8 +16,8 @@ const SECOND_CREDENTIAL = /,[ \t]*(?:bearer|dpop)[ \t]/i;
 
 /**
  * Reads the `Authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). A scheme that is not ours is no credential of ours:
- * `undefined`. Several headers, several credentials in one header, or a credential outside
- * the grammar of RFC 9110 §11.4 are an `InvalidRequestError`.
+ * `undefined`. Several headers, several credentials in one header, or a credential outside the grammar of RFC 9110 §11.4
+ * are an `InvalidRequestError`.
  */
 export function readAuthorization(request: FieldSource): Credentials | undefined {
   const field = readField(request, 'authorization');

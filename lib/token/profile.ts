@@ -10,7 +10,7 @@ export type Profile = 'rfc9068' | 'fapi2';
 /** FAPI 2.0 Security Profile §5.4.1. EdDSA serves Ed25519 alone everywhere in this package. */
 const FAPI2_ALGORITHMS: readonly AsymmetricAlgorithm[] = ['PS256', 'ES256', 'EdDSA', 'Ed25519'];
 
-/** The algorithms that are left of an option: those that were chosen, all of which the profile must know, or all that it knows. */
+/** What is left of an option: the algorithms that were chosen, all of which the profile must know, or all that it knows. */
 export function algorithmsOf<T extends string>(
   option: string,
   chosen: readonly T[] | undefined,
@@ -25,6 +25,6 @@ export function algorithmsOf<T extends string>(
     option,
     expected: `some of ${FAPI2_ALGORITHMS.join(', ')}, because the profile is fapi2`,
     got: strange.join(', '),
-    fix: 'Remove them, or leave algorithms out.',
+    fix: 'Use those alone.',
   });
 }

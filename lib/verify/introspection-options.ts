@@ -1,7 +1,10 @@
-import { createPrivateKey, type JsonWebKeyInput } from 'node:crypto';
-import { types } from 'node:util';
-import type { CryptoKey } from 'jose';
-import { type ClientAuthentication, ClientAuth, type ClientSecret } from '../issuer/client-auth.js';
+import { ClientAuth } from '../issuer/client-auth.js';
+import {
+  type ClientAuthentication,
+  clientAuthenticationRule,
+  type ClientSecret,
+  clientSecretRule,
+} from '../issuer/client-auth-options.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
 import { RemoteKeys } from '../issuer/keys.js';
@@ -60,8 +63,8 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
   /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
   signedResponse?: boolean;
   /**
-   * `'fapi2'`: tokens must be bound to a key (`cnf`), and signed answers be in the algorithms of the FAPI 2.0 Security
-   * Profile §5.4.1. @default none
+   * `'fapi2'`: tokens must be bound to a key (`cnf`); signed answers, and assertions of this API, are in the algorithms of
+   * the FAPI 2.0 Security Profile §5.4.1. @default none
    */
   profile?: 'fapi2';
   /** Deadline for one exchange, body included. Seconds, 0.1 to 60. @default 5 */
@@ -84,8 +87,6 @@ const cacheGroup = group<IntrospectionCacheOptions>({
   negativeMaxAge: seconds(0, 3_600, 'Leave it out for 10; 0 turns it off.'),
 });
 
-const secretFix = 'Read it from where secrets are kept, or pass a function that does.';
-
 export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
@@ -93,20 +94,8 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
     URL.canParse(value),
   ),
   clientId: text('the id of this API at the authorization server', 'Register the API there as a client.'),
-  clientSecret: {
-    expected: 'a non-empty string, or a function that gives one',
-    fix: secretFix,
-    secret: true,
-    parse: (value) =>
-      typeof value === 'function' || (typeof value === 'string' && value !== '') ? (value as ClientSecret) : undefined,
-  },
-  clientAuthentication: {
-    expected:
-      "'client_secret_basic', 'client_secret_post', 'tls_client_auth', { privateKey, algorithm } or { bearerToken }",
-    fix: 'Use what the authorization server has registered for this API.',
-    secret: true,
-    parse: parseClientAuthentication,
-  },
+  clientSecret: clientSecretRule,
+  clientAuthentication: clientAuthenticationRule,
   audience: audienceRule,
   signedResponse: flag('Set it to true where the authorization server signs its answers for this API.'),
   profile: oneOf(['fapi2'], 'Leave it out to accept bearer tokens too.'),
@@ -120,33 +109,6 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
     parse: (value, path) => (value === false ? false : cacheGroup.parse(value, path)),
   } satisfies Rule<IntrospectionCacheOptions | false>,
 };
-
-function parseClientAuthentication(value: unknown): ClientAuthentication | undefined {
-  const names = ['client_secret_basic', 'client_secret_post', 'tls_client_auth'] as const;
-  if (typeof value === 'string') return names.find((name) => name === value);
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { privateKey, algorithm, bearerToken, ...others } = value as Record<string, unknown>;
-  if (Object.keys(others).length > 0) return undefined;
-  if (privateKey === undefined) {
-    return typeof bearerToken === 'function' && algorithm === undefined ? (value as ClientAuthentication) : undefined;
-  }
-  const isKnown = ASYMMETRIC.some((each) => each === algorithm);
-  return isKnown && bearerToken === undefined && isPrivateKey(privateKey) ? (value as ClientAuthentication) : undefined;
-}
-
-function isPrivateKey(key: unknown): boolean {
-  if (isCryptoKey(key)) return key.type === 'private' && key.usages.includes('sign');
-  try {
-    const input = typeof key === 'string' ? key : ({ key, format: 'jwk' } as JsonWebKeyInput);
-    return createPrivateKey(input).type === 'private';
-  } catch {
-    return false;
-  }
-}
-
-function isCryptoKey(key: unknown): key is CryptoKey {
-  return typeof key === 'object' && key !== null && types.isCryptoKey(key);
-}
 
 /** The options, checked and complete. */
 export interface IntrospectionSettings extends ClaimMapping {

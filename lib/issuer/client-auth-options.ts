@@ -1,0 +1,67 @@
+import { createPrivateKey, type JsonWebKeyInput } from 'node:crypto';
+import { types } from 'node:util';
+import type { CryptoKey, JWK } from 'jose';
+import type { Rule } from '../options.js';
+import { ASYMMETRIC } from '../token/algorithms.js';
+
+/** How the API proves to the authorization server who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2, RFC 7662 §2.1). */
+export type ClientAuthentication =
+  | 'client_secret_basic'
+  | 'client_secret_post'
+  | 'tls_client_auth'
+  | {
+      /** A JWK, PKCS #8 in PEM, or a CryptoKey that may sign. */
+      readonly privateKey: JWK | string | CryptoKey;
+      /** What it signs with, such as `'ES256'`. */
+      readonly algorithm: string;
+    }
+  | {
+      /** Gives the access token that the introspection endpoint wants to see. Asked at each call: keep it yourself. */
+      readonly bearerToken: () => string | Promise<string>;
+    };
+
+/** A secret, or a function that gives the one that is current. */
+export type ClientSecret = string | (() => string | Promise<string>);
+
+export const clientSecretRule: Rule<ClientSecret> = {
+  expected: 'a non-empty string, or a function that gives one',
+  fix: 'Read it from where secrets are kept, or pass a function that does.',
+  secret: true,
+  parse: (value) =>
+    typeof value === 'function' || (typeof value === 'string' && value !== '') ? (value as ClientSecret) : undefined,
+};
+
+export const clientAuthenticationRule: Rule<ClientAuthentication> = {
+  expected:
+    "'client_secret_basic', 'client_secret_post', 'tls_client_auth', { privateKey, algorithm } or { bearerToken }",
+  fix: 'Use what the authorization server has registered for this API.',
+  secret: true,
+  parse: parseClientAuthentication,
+};
+
+function parseClientAuthentication(value: unknown): ClientAuthentication | undefined {
+  const names = ['client_secret_basic', 'client_secret_post', 'tls_client_auth'] as const;
+  if (typeof value === 'string') return names.find((name) => name === value);
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { privateKey, algorithm, bearerToken, ...others } = value as Record<string, unknown>;
+  if (Object.keys(others).length > 0) return undefined;
+  if (privateKey === undefined) {
+    return typeof bearerToken === 'function' && algorithm === undefined ? (value as ClientAuthentication) : undefined;
+  }
+  const isKnown = ASYMMETRIC.some((each) => each === algorithm);
+  return isKnown && bearerToken === undefined && isPrivateKey(privateKey) ? (value as ClientAuthentication) : undefined;
+}
+
+function isPrivateKey(key: unknown): boolean {
+  if (isCryptoKey(key)) return key.type === 'private' && key.usages.includes('sign');
+  try {
+    const input = typeof key === 'string' ? key : ({ key, format: 'jwk' } as JsonWebKeyInput);
+    return createPrivateKey(input).type === 'private';
+  } catch {
+    return false;
+  }
+}
+
+function isCryptoKey(key: unknown): key is CryptoKey {
+  return typeof key === 'object' && key !== null && types.isCryptoKey(key);
+}
