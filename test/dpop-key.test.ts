@@ -180,7 +180,9 @@ describe('§4.3 7: jwk is a public key', () => {
     ['a coordinate that is no base64url', (good) => ({ ...good, x: '!' })],
     ['another curve', (good) => ({ ...good, crv: 'P-384' })],
     ['an unknown curve', (good) => ({ ...good, crv: 'P-999' })],
-    ['another use', (good) => ({ ...good, use: 'enc', key_ops: ['encrypt'] })],
+    ['another use', (good) => ({ ...good, use: 'enc' })],
+    ['another operation', (good) => ({ ...good, key_ops: ['encrypt'] })],
+    ['another algorithm', (good) => ({ ...good, alg: 'ECDH-ES' })],
   ])('and not with %s', async (_, spoil) => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const good = publicJwk(publicKey);
@@ -188,6 +190,23 @@ describe('§4.3 7: jwk is a public key', () => {
     await expectProofRefused(app, sent, 'proof_key_refused');
     const [twinApp, twin] = await sendWith(good, privateKey);
     await expectAdmitted(twinApp, twin);
+  });
+
+  it('and may say that it verifies signatures of this algorithm', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const members = { use: 'sig', key_ops: ['verify'], alg: 'ES256', kid: '1', ext: true };
+    await expectAdmitted(...(await sendWith({ ...publicJwk(publicKey), ...members }, privateKey)));
+  });
+
+  it.each([
+    ['EdDSA', 'Ed25519'],
+    ['Ed25519', 'EdDSA'],
+  ])('and may have either name of its algorithm: %s in the JWK, %s in the proof', async (inJwk, inProof) => {
+    const client = await DpopClient.make(inProof);
+    const bound = await scene.issuer.issue({ cnf: client.cnf });
+    const proof = await client.prove(bound, { header: { jwk: { ...client.jwk, alg: inJwk } } });
+    const app = serveDpop(scene.issuer);
+    await expectAdmitted(app, present(app, bound, proof));
   });
 
   it.each(['ES384', 'RS256', 'PS256', 'EdDSA'])('and not on P-256 where alg is %s', async (alg) => {

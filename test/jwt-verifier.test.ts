@@ -179,6 +179,25 @@ describe('the keys of a JWKS', () => {
     await expectInvalidToken(serveFor(issuer), token, 'unknown_key');
   });
 
+  it.each([
+    ['EdDSA', 'Ed25519'],
+    ['Ed25519', 'EdDSA'],
+  ])('count under both names of one algorithm: %s in the JWK, %s in the token', async (inJwk, inToken) => {
+    const issuer = await startIssuer();
+    const key = keyFor(inToken);
+    issuer.published = [{ ...key.publicJwk, alg: inJwk }];
+    await acceptsWith(serveFor(issuer), await issuer.issue({}, { key }));
+    await expectInvalidToken(
+      serveFor(issuer, { algorithms: ['ES256'] }),
+      await issuer.issue({}, { key }),
+      'algorithm_refused',
+    );
+    issuer.published = [inJwk, inToken].map((alg) => ({ ...key.publicJwk, alg }));
+    await acceptsWith(serveFor(issuer), await issuer.issue({}, { key }));
+    issuer.published = [{ ...key.publicJwk, alg: inJwk, use: 'enc' }];
+    await expectInvalidToken(serveFor(issuer), await issuer.issue({}, { key }), 'unknown_key');
+  });
+
   it('do not count when an RSA key is shorter than 2048 bits', async () => {
     const issuer = await startIssuer();
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });

@@ -1,6 +1,6 @@
 import { KeyObject } from 'node:crypto';
-import { createLocalJWKSet, errors, type JWK } from 'jose';
-import { isSafePublicJwk, type RsaLimits } from '../token/jwk.js';
+import { errors, type JWK } from 'jose';
+import { isSafePublicJwk, type RsaLimits, selectorAmong } from '../token/jwk.js';
 import { HttpError } from './http.js';
 
 const MAX_KEYS = 100;
@@ -16,7 +16,7 @@ export class KeySet {
   readonly fingerprint: string;
   readonly keys: readonly JWK[];
   readonly #kids: ReadonlySet<unknown>;
-  readonly #select: ReturnType<typeof createLocalJWKSet>;
+  readonly #select: ReturnType<typeof selectorAmong>;
   // Only what was found is remembered, so its size is bounded by the keys and not by what callers ask for.
   readonly #found = new Map<string, Promise<readonly KeyObject[]>>();
 
@@ -24,7 +24,7 @@ export class KeySet {
     this.keys = keys;
     this.#kids = new Set(keys.map(({ kid }) => kid));
     this.fingerprint = JSON.stringify(keys);
-    this.#select = createLocalJWKSet({ keys });
+    this.#select = selectorAmong(keys);
   }
 
   /** Makes a set out of a document; `undefined` where that is no JWKS or holds more keys than can be meant. */

@@ -1,6 +1,6 @@
 import { hash, KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { calculateJwkThumbprint, importJWK, type JWK } from 'jose';
+import { calculateJwkThumbprint, type JWK } from 'jose';
 import { type Finding, InvalidDpopProofError, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidDpopProofReason } from '../reasons.js';
 import { withDeadline } from '../store/deadline.js';
@@ -8,7 +8,7 @@ import { BoundedMemory } from '../store/memory.js';
 import type { Store } from '../store/store.js';
 import { claim, type Claims } from '../token/claims.js';
 import { readField } from '../token/header-fields.js';
-import { isSafePublicJwk, type RsaLimits } from '../token/jwk.js';
+import { isSafePublicJwk, type RsaLimits, selectorAmong } from '../token/jwk.js';
 import { type CompactJws, parseSegment, splitJws } from '../token/jwt.js';
 import { refuseToken } from '../token/refuse-token.js';
 import { isSignedWith } from '../token/signature.js';
@@ -198,13 +198,12 @@ function readTime(claims: Claims, name: string): number | undefined {
   return value;
 }
 
-// The thumbprint first: a key that is not the token's need not be imported.
+// The thumbprint first: a key that is not the token's need not be imported. It is judged as the issuer's keys are.
 async function importKey({ alg, jwk }: ProofHeader, expected: string): Promise<ProofKey> {
   try {
     const thumbprint = await calculateJwkThumbprint(jwk, 'sha256');
     if (thumbprint !== expected) mismatch(expected, thumbprint);
-    const key = await importJWK(jwk, alg);
-    if (key instanceof Uint8Array) throw new TypeError('a symmetric key');
+    const key = await selectorAmong([jwk])({ alg });
     return { alg, thumbprint, key: KeyObject.from(key) };
   } catch (cause) {
     if (cause instanceof InvalidTokenError) throw cause;

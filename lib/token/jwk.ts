@@ -1,4 +1,4 @@
-import type { JWK } from 'jose';
+import { createLocalJWKSet, type JWK } from 'jose';
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
@@ -19,6 +19,23 @@ export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
   if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(members, name))) return false;
   if (members.kty === 'RSA') return isSafeRsa(members, limits);
   return members.kty === 'EC' || members.kty === 'OKP';
+}
+
+/**
+ * Finds and imports, among public keys, the one for a header's `alg` and `kid`: jose holds `kty`, `crv`, `use`, `key_ops`
+ * and `alg` (RFC 7517 §4) against them.
+ *
+ * @throws jose's error where there is no such key, or more than one.
+ */
+export function selectorAmong(keys: readonly JWK[]): ReturnType<typeof createLocalJWKSet> {
+  return createLocalJWKSet({ keys: keys.map(withoutSynonym) });
+}
+
+// RFC 9864 §2.2: on the curve Ed25519 the old name and the new one mean the same algorithm, so a key under the one verifies
+// under the other. What the header may say is not decided here.
+function withoutSynonym(jwk: JWK): JWK {
+  const { alg, ...others } = jwk;
+  return jwk.crv === 'Ed25519' && (alg === 'EdDSA' || alg === 'Ed25519') ? others : jwk;
 }
 
 // RFC 7518 §3.3: 2048 bits or larger.
