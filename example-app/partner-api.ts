@@ -31,5 +31,5 @@ export function createPartnerApi(options: PartnerApiOptions): PartnerApi {
     res.json({ shipments: [{ id: 1, item: 'tea' }], askedBy: getAuth(req).clientId });
   });
 
-  return { router, forget: (token) => verifier.forget(token) };
+  return { router, forget: (token) => verifier.invalidate(token) };
 }

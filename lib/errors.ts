@@ -19,7 +19,7 @@ import {
 } from './reasons.js';
 
 /** What a refusal rested on, as the error's `cause`: for a developer's eyes, not for the wire. */
-export interface Finding {
+export interface FailedCheck {
   readonly checked: string;
   readonly expected: unknown;
   readonly found: unknown;

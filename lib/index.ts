@@ -1,7 +1,7 @@
 export {
   ConfigurationError,
   type ConfigurationProblem,
-  type Finding,
+  type FailedCheck,
   InsufficientAuthenticationError,
   InsufficientScopeError,
   InvalidDpopProofError,
@@ -45,17 +45,17 @@ export {
 } from './express/gates.js';
 export { requireAuthentication, type RequireAuthenticationOptions } from './express/step-up.js';
 export type { Middleware, Next } from './express/middleware.js';
-export type { ClientAuthentication, ClientSecret } from './issuer/client-auth-options.js';
+export type { ClientAuthentication, ClientSecret } from './issuer/client-authentication-options.js';
 export type { Fetch } from './issuer/http.js';
-export type { KeyOptions, KeysHealth } from './issuer/keys.js';
-export type { KeptHealth } from './issuer/kept.js';
+export type { KeyOptions, KeysHealth } from './issuer/key-set.js';
+export type { ResourceHealth } from './issuer/refreshing-resource.js';
 export type { CertificateFormat } from './proof/certificate-formats.js';
 export type { DpopOptions } from './proof/dpop-options.js';
 export type { ProofMode } from './proof/mode.js';
 export type { CertificateSource, ClientCertificate, ForwardedCertificate, MtlsOptions } from './proof/mtls-options.js';
 export type { AccessToken, Auth } from './token/access-token.js';
 export type { AsymmetricAlgorithm } from './token/algorithms.js';
-export type { JwtHeader } from './token/jwt.js';
+export type { JwtHeader } from './token/parse-jwt.js';
 export type { Profile } from './token/profile.js';
 export { memoryStore, type MemoryStoreOptions } from './store/memory-store.js';
 export { type RedisClient, redisStore, type RedisStoreOptions } from './store/redis.js';
@@ -64,7 +64,7 @@ export { introspectionVerifier, type IntrospectionVerifier } from './verify/intr
 export type { IntrospectionCacheOptions, IntrospectionVerifierOptions } from './verify/introspection-options.js';
 export { jwtVerifier, type JwtVerifier } from './verify/jwt.js';
 export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
-export type { CacheOptions } from './verify/remember.js';
-export type { IssuerResolver, ResolvedIssuer } from './verify/tenants.js';
+export type { CacheOptions } from './verify/token-cache.js';
+export type { IssuerResolver, ResolvedIssuer } from './verify/dynamic-issuers.js';
 export type { TokenVerifier, VerifierHealth } from './verify/token-verifier.js';
 export { trustedIssuers, type TrustedIssuersOptions } from './verify/trusted-issuers.js';

@@ -25,7 +25,7 @@ export function readOptions<O extends object>(where: string, given: unknown, rul
     const value = Object.hasOwn(options, name) ? options[name] : undefined;
     if (value === undefined) continue;
     const parsed = rule.parse(value, `${where}: ${name}`);
-    if (parsed === undefined) throw misfit(`${where}: ${name}`, rule, value);
+    if (parsed === undefined) throw invalidOption(`${where}: ${name}`, rule, value);
     read[name] = parsed;
   }
   return read as O;
@@ -61,7 +61,7 @@ function asOptionsObject(where: string, given: unknown): Record<string, unknown>
 }
 
 /** The error for a value that does not fit its rule. */
-export function misfit(option: string, rule: Omit<Rule<unknown>, 'parse'>, value: unknown): ConfigurationError {
+export function invalidOption(option: string, rule: Omit<Rule<unknown>, 'parse'>, value: unknown): ConfigurationError {
   const got = rule.secret === true ? describeSecret(value) : describe(value);
   return new ConfigurationError({ option, expected: rule.expected, got, fix: rule.fix });
 }

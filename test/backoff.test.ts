@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { Backoff } from '../lib/issuer/backoff.js';
+import { Backoff } from '../lib/util/backoff.js';
 
 it('doubles the pause with each failure, up to 30 seconds', () => {
   let now = 0;

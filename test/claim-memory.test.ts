@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { ClaimMemory } from '../lib/store/claim-memory.js';
+import { ReplayCache } from '../lib/store/replay-cache.js';
 
 const FULL = 'the memory is full';
 
 function makeMemory(maxEntries = 1_000) {
   const time = { now: 1_000 };
-  return { time, memory: new ClaimMemory({ maxEntries, clock: () => time.now }) };
+  return { time, memory: new ReplayCache({ maxEntries, clock: () => time.now }) };
 }
 
 describe('a memory of claims', () => {

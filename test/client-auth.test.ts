@@ -225,8 +225,8 @@ describe('a secret that rotates', () => {
     await verifier.verify(issuer.issueOpaque());
     rotate();
     time.now += 5;
-    const verdicts = await Promise.allSettled(Array.from({ length: 20 }, () => verifier.verify(issuer.issueOpaque())));
-    expect(verdicts.filter(({ status }) => status === 'rejected')).toEqual([]);
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => verifier.verify(issuer.issueOpaque())));
+    expect(results.filter(({ status }) => status === 'rejected')).toEqual([]);
     expect(state.asked).toBe(2);
   });
 
@@ -243,7 +243,7 @@ describe('a secret that rotates', () => {
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 
-  it('that is still wrong is our failure: 503, one retry, no verdict', async () => {
+  it('that is still wrong is our failure: 503, one retry, no result', async () => {
     const { issuer, time, state, verifier } = await rotating();
     issuer.introspection.client = { id: 'api', secret: 'never told' };
     const token = issuer.issueOpaque();

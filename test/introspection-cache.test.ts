@@ -11,7 +11,7 @@ async function setUp(options: Partial<IntrospectionVerifierOptions> = {}) {
   return { issuer, time, verifier };
 }
 
-describe('a positive verdict', () => {
+describe('a positive result', () => {
   it.each([
     ['60 seconds', {}, 60],
     ['cache.maxAge', { cache: { maxAge: 5 } }, 5],
@@ -19,13 +19,13 @@ describe('a positive verdict', () => {
   ])('is remembered for %s', async (_, options, maxAge) => {
     const { issuer, time, verifier } = await setUp(options);
     const token = issuer.issueOpaque();
-    const verdict = await verifier.verify(token);
+    const result = await verifier.verify(token);
     time.now += maxAge - 0.001;
-    expect(verifier.recall(token)).toBe(verdict);
-    expect(await verifier.verify(token)).toBe(verdict);
+    expect(verifier.recall(token)).toBe(result);
+    expect(await verifier.verify(token)).toBe(result);
     time.now += 0.001;
     expect(verifier.recall(token)).toBeUndefined();
-    expect(await verifier.verify(token)).not.toBe(verdict);
+    expect(await verifier.verify(token)).not.toBe(result);
     expect(issuer.requests.introspection).toBe(2);
   });
 
@@ -64,7 +64,7 @@ describe('a positive verdict', () => {
   });
 });
 
-describe('a negative verdict', () => {
+describe('a negative result', () => {
   it.each([
     ['10 seconds', {}, 10],
     ['cache.negativeMaxAge', { cache: { negativeMaxAge: 3 } }, 3],
@@ -87,7 +87,7 @@ describe('a negative verdict', () => {
     await expect(verifier.verify('early')).resolves.toBeDefined();
   });
 
-  it('has a memory of its own, so that garbage does not push out good verdicts', async () => {
+  it('has a memory of its own, so that garbage does not push out good results', async () => {
     const { issuer, verifier } = await setUp({ cache: { maxEntries: 5 } });
     const good = Array.from({ length: 5 }, () => issuer.issueOpaque());
     for (const token of good) await verifier.verify(token);
@@ -115,8 +115,8 @@ describe('a thousand concurrent requests', () => {
   it('with one token are one call', async () => {
     const { issuer, verifier } = await setUp();
     const token = issuer.issueOpaque();
-    const verdicts = await Promise.all(Array.from({ length: 1_000 }, () => verifier.verify(token)));
-    expect(new Set(verdicts).size).toBe(1);
+    const results = await Promise.all(Array.from({ length: 1_000 }, () => verifier.verify(token)));
+    expect(new Set(results).size).toBe(1);
     expect(issuer.requests.introspection).toBe(1);
   });
 
@@ -140,12 +140,12 @@ describe('a thousand concurrent requests', () => {
 });
 
 describe('forget', () => {
-  it('drops a verdict, so that a revocation counts at once', async () => {
+  it('drops a result, so that a revocation counts at once', async () => {
     const { issuer, verifier } = await setUp();
     const token = issuer.issueOpaque();
     await verifier.verify(token);
     issuer.revoke(token);
-    await verifier.forget(token);
+    await verifier.invalidate(token);
     expect(verifier.recall(token)).toBeUndefined();
     await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
   });
@@ -154,11 +154,11 @@ describe('forget', () => {
     const { issuer, verifier } = await setUp();
     await expect(verifier.verify('early')).rejects.toMatchObject({ reason: 'inactive' });
     issuer.issueOpaque({}, 'early');
-    await verifier.forget('early');
+    await verifier.invalidate('early');
     await expect(verifier.verify('early')).resolves.toBeDefined();
   });
 
-  it('drops a verdict that is being made', async () => {
+  it('drops a result that is being made', async () => {
     const { issuer, verifier } = await setUp();
     const token = issuer.issueOpaque();
     let answer = (): void => undefined;
@@ -168,7 +168,7 @@ describe('forget', () => {
     });
     const running = verifier.verify(token);
     await eventually('the question is put', () => issuer.introspection.timesAsked(token) === 1);
-    await verifier.forget(token);
+    await verifier.invalidate(token);
     answer();
     await running;
     expect(verifier.recall(token)).toBeUndefined();
@@ -178,7 +178,7 @@ describe('forget', () => {
     const { issuer, verifier } = await setUp();
     const token = issuer.issueOpaque();
     await verifier.verify(token);
-    await verifier.forget('another');
+    await verifier.invalidate('another');
     expect(verifier.recall(token)).toBeDefined();
   });
 });
@@ -193,7 +193,7 @@ describe('cache: false', () => {
     issuer.revoke(token);
     await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
     expect(issuer.requests.introspection).toBe(3);
-    await verifier.forget(token);
+    await verifier.invalidate(token);
     await verifier.close();
   });
 });

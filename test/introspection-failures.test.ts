@@ -16,7 +16,7 @@ const STATUSES = [400, 401, 403, 404, 405, 429, 500, 502, 503, 201, 204, 206].ma
 const TABLE = [...FAULTS.map((fault) => ({ fault, name: String(fault) })), ...STATUSES];
 
 describe('a server that cannot tell', () => {
-  it.each(TABLE)('is an outage, no fault of the caller, and no verdict: $name', async ({ fault }) => {
+  it.each(TABLE)('is an outage, no fault of the caller, and no result: $name', async ({ fault }) => {
     const issuer = await startIssuer();
     const app = apiFor(issuer, { maxBytes: 100_000 });
     const token = issuer.issueOpaque();
@@ -58,7 +58,7 @@ describe('a server that fails for one token', () => {
         await expectUnavailable(app, 'forged', 'introspection_unavailable');
         expect((await get(app, issuer.issueOpaque())).status).toBe(200);
       }
-      // Not remembered as a verdict either: it is asked about each time.
+      // Not remembered as a result either: it is asked about each time.
       expect(issuer.introspection.timesAsked('forged')).toBe(5);
     },
   );
@@ -151,7 +151,7 @@ describe('a server that cannot be reached', () => {
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 
-  it('does not keep out tokens whose verdict is remembered', async () => {
+  it('does not keep out tokens whose result is remembered', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer);
     const token = issuer.issueOpaque();
@@ -264,28 +264,28 @@ describe('maxStale', () => {
     const time = movableClock(issuer.now);
     const verifier = verifierFor(issuer, { clock: time.clock, maxStale, cache: { maxAge: 60 } });
     const token = issuer.issueOpaque({ exp: time.now + 10_000, ...claims });
-    const verdict = await verifier.verify(token);
+    const result = await verifier.verify(token);
     const verify = (): Promise<unknown> => verifier.verify(token);
-    return { issuer, time, verifier, token, verdict, verify };
+    return { issuer, time, verifier, token, result, verify };
   }
 
-  it('lets a known-good verdict stand in an outage, for that long', async () => {
-    const { issuer, time, verifier, token, verdict, verify } = await stale();
+  it('lets a known-good result stand in an outage, for that long', async () => {
+    const { issuer, time, verifier, token, result, verify } = await stale();
     await issuer.goDown();
     time.now += 159;
     expect(verifier.recall(token)).toBeUndefined();
-    await expect(verify()).resolves.toBe(verdict);
-    // Now the server is left alone; the verdict stands all the same.
-    await expect(verify()).resolves.toBe(verdict);
+    await expect(verify()).resolves.toBe(result);
+    // Now the server is left alone; the result stands all the same.
+    await expect(verify()).resolves.toBe(result);
     time.now += 1;
     await expect(verify()).rejects.toMatchObject({ status: 503 });
   });
 
   it.each<Fault>(['error', 'html', 'hangup'])('lets it stand whatever the outage is: %s', async (fault) => {
-    const { issuer, time, verdict, verify } = await stale();
+    const { issuer, time, result, verify } = await stale();
     issuer.fail('introspection', fault);
     time.now += 100;
-    await expect(verify()).resolves.toBe(verdict);
+    await expect(verify()).resolves.toBe(result);
   });
 
   it('lets it stand never past exp', async () => {
@@ -309,7 +309,7 @@ describe('maxStale', () => {
 
   it('lets it stand never after it was forgotten', async () => {
     const { issuer, verifier, token, verify } = await stale();
-    await verifier.forget(token);
+    await verifier.invalidate(token);
     await issuer.goDown();
     await expect(verify()).rejects.toMatchObject({ status: 503 });
   });

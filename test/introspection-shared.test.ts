@@ -25,7 +25,7 @@ function holdBack(issuer: TestIssuer, token: string): () => void {
   };
 }
 
-describe('verdicts in a store', () => {
+describe('results in a store', () => {
   it('are of use to a process that has never asked', async () => {
     const { issuer, another } = await fleet();
     const token = issuer.issueOpaque({ scope: 'a b', tenant: { id: 9_007_199_254_740_991 } });
@@ -112,14 +112,14 @@ describe('verdicts in a store', () => {
   });
 });
 
-describe('forget, where verdicts are shared', () => {
+describe('invalidate, where results are shared', () => {
   it('reaches all processes within 5 seconds', async () => {
     const { issuer, time, another } = await fleet();
     const [here, there] = [another(), another()];
     const token = issuer.issueOpaque();
     await Promise.all([here.verify(token), there.verify(token)]);
     issuer.revoke(token);
-    await here.forget(token);
+    await here.invalidate(token);
     await expect(here.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
     time.now += 5;
     expect(there.recall(token)).toBeUndefined();
@@ -133,7 +133,7 @@ describe('forget, where verdicts are shared', () => {
     const release = holdBack(issuer, token);
     const running = asking.verify(token);
     await eventually('the question is put', () => issuer.introspection.timesAsked(token) === 1);
-    await (which === 'this process' ? asking : other).forget(token);
+    await (which === 'this process' ? asking : other).invalidate(token);
     release();
     await running;
     time.now += 5;
@@ -152,7 +152,7 @@ describe('forget, where verdicts are shared', () => {
       delete: () => Promise.reject(new Error('gone')),
     };
     const { another } = await fleet(broken);
-    await expect(another().forget('token')).rejects.toThrow('gone');
+    await expect(another().invalidate('token')).rejects.toThrow('gone');
   });
 
   it('drops what this process remembers all the same', async () => {
@@ -169,7 +169,7 @@ describe('forget, where verdicts are shared', () => {
     const token = issuer.issueOpaque();
     await verifier.verify(token);
     isGone = true;
-    await expect(verifier.forget(token)).rejects.toThrow('gone');
+    await expect(verifier.invalidate(token)).rejects.toThrow('gone');
     expect(verifier.recall(token)).toBeUndefined();
   });
 });
@@ -270,6 +270,6 @@ describe('a store that never answers', () => {
     expect(calls).toBe(1);
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
     expect(calls).toBe(1);
-    await expect(untilDeadline(verifier.forget('token'))).rejects.toThrow('the store did not answer within 1 s');
+    await expect(untilDeadline(verifier.invalidate('token'))).rejects.toThrow('the store did not answer within 1 s');
   });
 });

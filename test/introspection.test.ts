@@ -218,7 +218,7 @@ describe('the answer', () => {
     ['it is text', 'active'],
     ['it is true', true],
     ['it is null', null],
-  ])('is none where %s: that is no fault of the caller, and no verdict', async (_, response) => {
+  ])('is none where %s: that is no fault of the caller, and no result', async (_, response) => {
     const issuer = await startIssuer();
     const app = apiFor(issuer);
     const token = issuer.issueOpaque();

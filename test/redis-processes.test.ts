@@ -24,7 +24,7 @@ const PROGRAM = `
   const verifier = introspectionVerifier({ ...JSON.parse(options), store: redisStore(client, { timeout: 5 }) });
   await verifier.ready();
   process.on('message', async (tokens) => {
-    const verdicts = await Promise.all(
+    const results = await Promise.all(
       Array.from({ length: 20 }, () => tokens).flat().map(async (token) => {
         try {
           return (await verifier.verify(token)).clientId;
@@ -33,7 +33,7 @@ const PROGRAM = `
         }
       }),
     );
-    process.send(verdicts);
+    process.send(results);
   });
   process.send('ready');
 `;
@@ -76,8 +76,8 @@ describeWithRedis('real processes that share Redis', (redis) => {
   async function verify(child: ChildProcess, tokens: readonly string[]): Promise<unknown[]> {
     const answered = once(child, 'message');
     child.send([...tokens]);
-    const [verdicts] = (await answered) as [unknown[]];
-    return verdicts;
+    const [results] = (await answered) as [unknown[]];
+    return results;
   }
 
   it(
@@ -87,13 +87,13 @@ describeWithRedis('real processes that share Redis', (redis) => {
       const good = Array.from({ length: 30 }, () => issuer.issueOpaque());
       const tokens = [...good, ...Array.from({ length: 10 }, (_, i) => `garbage-${i}`)];
       const [one, two] = await Promise.all([startProcess(issuer), startProcess(issuer)]);
-      const verdicts = await Promise.all([verify(one, tokens), verify(two, [...tokens].reverse())]);
-      const count = (what: string): number => verdicts.flat().filter((verdict) => verdict === what).length;
+      const results = await Promise.all([verify(one, tokens), verify(two, [...tokens].reverse())]);
+      const count = (what: string): number => results.flat().filter((result) => result === what).length;
       expect([count('client-1'), count('inactive')]).toEqual([2 * 20 * 30, 2 * 20 * 10]);
       expect(tokens.filter((token) => issuer.introspection.timesAsked(token) !== 1)).toEqual([]);
 
       const later = await startProcess(issuer);
-      expect((await verify(later, tokens)).filter((verdict) => verdict === 'client-1')).toHaveLength(20 * 30);
+      expect((await verify(later, tokens)).filter((result) => result === 'client-1')).toHaveLength(20 * 30);
       expect(issuer.requests.introspection).toBe(40);
     },
     MINUTE,

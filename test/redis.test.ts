@@ -39,7 +39,7 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
     await another()
       .verify('garbage')
       .catch(() => undefined);
-    await another().forget('forgotten-token');
+    await another().invalidate('forgotten-token');
     const keys = await redis.client.keys('*');
     expect(keys.length).toBeGreaterThanOrEqual(2);
     for (const key of keys) {
@@ -66,7 +66,7 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
     const token = issuer.issueOpaque();
     await Promise.all([here.verify(token), there.verify(token)]);
     issuer.revoke(token);
-    await here.forget(token);
+    await here.invalidate(token);
     await expect(here.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
     time.now += 5;
     await expect(there.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
@@ -113,7 +113,7 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
     await redis.server.stop();
     expect(await during).toEqual(all200);
     for (let i = 0; i < 5; i++) expect(await flow()).toEqual(all200);
-    await expect(apiVerifier().forget('token')).rejects.toThrow();
+    await expect(apiVerifier().invalidate('token')).rejects.toThrow();
 
     const isBack = new Promise((resolve) => redis.client.once('ready', resolve));
     await redis.server.start();

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { BoundedMemory } from '../lib/store/memory.js';
+import { BoundedCache } from '../lib/util/bounded-cache.js';
 import { type AccessToken, jwtVerifier, type JwtVerifierOptions, type TokenVerifier } from '../lib/index.js';
-import { makeAccessToken } from '../lib/token/access-token.js';
-import { remember } from '../lib/verify/remember.js';
+import { buildAccessToken } from '../lib/token/access-token.js';
+import { createTokenCache } from '../lib/verify/token-cache.js';
 import { expectRefused, get, serve, serveFor, startIssuer } from './helpers.js';
 import { jwtBearer } from '../lib/index.js';
 
@@ -18,7 +18,7 @@ class CountingVerifier implements TokenVerifier {
     await this.answer;
     if (token.startsWith('bad')) throw new Error('refused');
     const claims = { sub: token, exp: this.expiresAt };
-    return makeAccessToken(
+    return buildAccessToken(
       { format: 'opaque', issuer: 'https://issuer.example.com', claims },
       { clientIdClaims: [], scopeClaims: [] },
     );
@@ -31,15 +31,15 @@ function remembering(options: { maxEntries?: number; maxAge?: number } = {}) {
   return {
     time,
     verifier,
-    remembered: remember(async (token) => ({ accessToken: await verifier.verify(token) }), {
+    remembered: createTokenCache(async (token) => ({ accessToken: await verifier.verify(token) }), {
       ...options,
       clock: () => time.now,
-      holds: ({ accessToken }) => time.now < (accessToken.expiresAt ?? 0),
+      isFresh: ({ accessToken }) => time.now < (accessToken.expiresAt ?? 0),
     }),
   };
 }
 
-describe('a remembered verdict', () => {
+describe('a remembered result', () => {
   it('is given at once, without verifying again', async () => {
     const { verifier, remembered } = remembering();
     expect(remembered.recall('a')).toBeUndefined();
@@ -70,10 +70,10 @@ describe('a remembered verdict', () => {
   it('ends when it is forgotten, also while it is being made', async () => {
     const { verifier, remembered } = remembering();
     await remembered.verify('a');
-    remembered.forget('a');
+    remembered.invalidate('a');
     expect(remembered.recall('a')).toBeUndefined();
     const running = remembered.verify('a');
-    remembered.forget('a');
+    remembered.invalidate('a');
     await running;
     expect(remembered.recall('a')).toBeUndefined();
     expect(verifier.calls).toBe(2);
@@ -88,9 +88,9 @@ describe('a remembered verdict', () => {
 
   it('is made once for a thousand concurrent requests', async () => {
     const { verifier, remembered } = remembering();
-    const verdicts = await Promise.all(Array.from({ length: 1_000 }, () => remembered.verify('a')));
+    const results = await Promise.all(Array.from({ length: 1_000 }, () => remembered.verify('a')));
     expect(verifier.calls).toBe(1);
-    expect(new Set(verdicts).size).toBe(1);
+    expect(new Set(results).size).toBe(1);
   });
 
   it('is one of no more than maxEntries', async () => {
@@ -186,7 +186,7 @@ describe('a bounded memory', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 12 }), fc.array(command, { maxLength: 200 }), (maxEntries, commands) => {
         let now = 100;
-        const memory = new BoundedMemory<number>({ maxEntries, clock: () => now });
+        const memory = new BoundedCache<number>({ maxEntries, clock: () => now });
         const told = new Map<number, { value: number; until: number }>();
         commands.forEach(({ do: what, key, seconds }, value) => {
           if (what === 'pass') now += seconds;
@@ -214,7 +214,7 @@ describe('a bounded memory', () => {
   });
 
   it('keeps what is in use while a wave of others comes by', () => {
-    const memory = new BoundedMemory<string>({ maxEntries: 100, clock: () => 0 });
+    const memory = new BoundedCache<string>({ maxEntries: 100, clock: () => 0 });
     for (let i = 0; i < 50; i++) memory.set(`hot${i}`, 'hot', 10);
     for (let i = 0; i < 10_000; i++) {
       memory.set(`wave${i}`, 'wave', 10);
@@ -225,7 +225,7 @@ describe('a bounded memory', () => {
   });
 
   it('uses the room of what was deleted', () => {
-    const memory = new BoundedMemory<number>({ maxEntries: 2, clock: () => 0 });
+    const memory = new BoundedCache<number>({ maxEntries: 2, clock: () => 0 });
     memory.set('a', 1, 10);
     memory.set('b', 2, 10);
     memory.delete('a');

@@ -11,7 +11,7 @@ import {
   UpstreamError,
 } from '../lib/index.js';
 import type { TestIssuer } from '../lib/testing/issuer.js';
-import { makeAccessToken } from '../lib/token/access-token.js';
+import { buildAccessToken } from '../lib/token/access-token.js';
 import {
   base64url,
   expectHandedOver,
@@ -31,7 +31,7 @@ function jwtOptions(issuer: TestIssuer, options: Partial<JwtVerifierOptions> = {
 function custom(options: Partial<TokenVerifier> = {}, subject = 'custom'): TokenVerifier {
   const mapping = { clientIdClaims: ['client_id'], scopeClaims: ['scope'] };
   const verify = () =>
-    Promise.resolve(makeAccessToken({ format: 'opaque', issuer: 'custom', claims: { sub: subject } }, mapping));
+    Promise.resolve(buildAccessToken({ format: 'opaque', issuer: 'custom', claims: { sub: subject } }, mapping));
   return { verify, ...options };
 }
 
@@ -109,7 +109,7 @@ describe('several issuers', () => {
     expect((await get(app, ofTwo)).body).toMatchObject({ clientId: 'of-two' });
     expect(one.introspection.timesAsked(ofTwo)).toBe(1);
     await expectInvalidToken(app, 'unknown-to-both', 'inactive');
-    expect(verifier.takesOpaqueTokens).toBe(true);
+    expect(verifier.acceptsOpaqueTokens).toBe(true);
     expect(jwt.requests).toMatchObject({ metadata: 0, jwks: 0 });
   });
 
@@ -140,26 +140,26 @@ describe('several issuers', () => {
   it('refuse what is no JWT where nobody takes opaque tokens', async () => {
     const verifier = trustedIssuers([jwtVerifier(jwtOptions(await startIssuer()))]);
     await expectInvalidToken(serve(bearer(verifier)), 'opaque', 'malformed');
-    expect(verifier.takesOpaqueTokens).toBe(false);
+    expect(verifier.acceptsOpaqueTokens).toBe(false);
     for (const token of [undefined, null, 5, '', {}]) {
       await expect(verifier.verify(token as string)).rejects.toMatchObject({ reason: 'malformed' });
     }
   });
 
-  it('give a remembered verdict in the same tick', async () => {
+  it('give a remembered result in the same tick', async () => {
     const [jwt, opaque] = [await startIssuer(), await startIssuer()];
     const verifier = trustedIssuers([jwtVerifier(jwtOptions(jwt)), verifierFor(opaque)]);
     for (const token of [await jwt.issue(), opaque.issueOpaque()]) {
       expect(verifier.recall(token)).toBeUndefined();
-      const verdict = await verifier.verify(token);
-      expect(verifier.recall(token)).toBe(verdict);
+      const result = await verifier.verify(token);
+      expect(verifier.recall(token)).toBe(result);
     }
     expect(verifier.recall('unknown')).toBeUndefined();
   });
 
   it('are all reached by ready, health, forget and close', async () => {
     const [jwt, opaque] = [await startIssuer(), await startIssuer()];
-    const own = { ready: jest.fn(), forget: jest.fn(), close: jest.fn(), health: jest.fn(() => ({})) };
+    const own = { ready: jest.fn(), invalidate: jest.fn(), close: jest.fn(), health: jest.fn(() => ({})) };
     const nothing = custom({ issuer: 'nothing' });
     const verifier = trustedIssuers([
       jwtVerifier(jwtOptions(jwt)),
@@ -177,10 +177,10 @@ describe('several issuers', () => {
     });
     const token = opaque.issueOpaque();
     await verifier.verify(token);
-    await verifier.forget(token);
+    await verifier.invalidate(token);
     expect(verifier.recall(token)).toBeUndefined();
     await verifier.close();
-    expect([own.forget.mock.calls, own.close.mock.calls.length]).toEqual([[[token]], 1]);
+    expect([own.invalidate.mock.calls, own.close.mock.calls.length]).toEqual([[[token]], 1]);
   });
 
   it('are not ready before all of them are', async () => {
@@ -193,7 +193,7 @@ describe('several issuers', () => {
 });
 
 describe('a resolver of issuers', () => {
-  /** Tenants that are found at run time. */
+  /** DynamicIssuers that are found at run time. */
   async function tenants(count: number, options: { maxIssuers?: number; maxAge?: number } = {}) {
     const issuers = await Promise.all(Array.from({ length: count }, () => startIssuer()));
     const time = movableClock(issuers[0]?.now);
@@ -212,9 +212,9 @@ describe('a resolver of issuers', () => {
     expect(asked).toEqual([]);
     for (const issuer of [...issuers, ...issuers]) {
       const token = await issuer.issue();
-      const verdict = await verifier.verify(token);
-      expect(verdict.issuer).toBe(issuer.url);
-      expect(verifier.recall(token)).toBe(verdict);
+      const result = await verifier.verify(token);
+      expect(result.issuer).toBe(issuer.url);
+      expect(verifier.recall(token)).toBe(result);
       expect(issuer.requests.jwks).toBe(1);
     }
     expect(asked).toEqual(issuers.map(({ url }) => url));
@@ -239,7 +239,7 @@ describe('a resolver of issuers', () => {
   it('is not asked about what is no JWT', async () => {
     const { asked, verifier } = await tenants(1);
     await expect(verifier.verify('opaque')).rejects.toMatchObject({ reason: 'malformed' });
-    expect([asked, verifier.takesOpaqueTokens]).toEqual([[], false]);
+    expect([asked, verifier.acceptsOpaqueTokens]).toEqual([[], false]);
   });
 
   it('is asked once, however many first requests there are at the same time', async () => {
@@ -254,13 +254,13 @@ describe('a resolver of issuers', () => {
   it('is asked again after maxAge; a tenant that is gone is refused and closed', async () => {
     const { issuers, time, known, asked, verifier } = await tenants(1, { maxAge: 60 });
     const token = (await issuers[0]?.issue()) ?? '';
-    const verdict = await verifier.verify(token);
+    const result = await verifier.verify(token);
     time.now += 59.9;
-    expect(verifier.recall(token)).toBe(verdict);
+    expect(verifier.recall(token)).toBe(result);
     time.now += 0.1;
     expect(verifier.recall(token)).toBeUndefined();
     // The same options: the same verifier, with all that it remembers.
-    expect(await verifier.verify(token)).toBe(verdict);
+    expect(await verifier.verify(token)).toBe(result);
     expect(asked).toHaveLength(2);
     known.clear();
     time.now += 60;
@@ -296,7 +296,7 @@ describe('a resolver of issuers', () => {
   });
 
   it('may give another verifier than before, however alike they are', async () => {
-    class Tenant implements TokenVerifier {
+    class DynamicIssuer implements TokenVerifier {
       readonly #subject: string;
 
       constructor(subject: string) {
@@ -309,7 +309,7 @@ describe('a resolver of issuers', () => {
     }
     let subject = 'before';
     const time = movableClock();
-    const verifier = trustedIssuers(() => new Tenant(subject), { maxAge: 10, clock: time.clock });
+    const verifier = trustedIssuers(() => new DynamicIssuer(subject), { maxAge: 10, clock: time.clock });
     const verify = (): Promise<unknown> => verifier.verify(unsigned({ iss: 'a' }));
     await expect(verify()).resolves.toMatchObject({ subject: 'before' });
     subject = 'after';
@@ -399,7 +399,7 @@ describe('a resolver of issuers', () => {
     const token = await issuer.issue();
     issuer.issueOpaque({}, token);
     await expect(verifier.verify(token)).resolves.toMatchObject({ format: 'opaque' });
-    await verifier.forget(token);
+    await verifier.invalidate(token);
     expect(verifier.recall(token)).toBeUndefined();
     await verifier.close();
   });

@@ -48,7 +48,7 @@ export interface BearerOptions {
 }
 
 /** What Node, Express and its customary middlewares call their own on a request; writing it fails or breaks them. */
-const TAKEN = new Set(
+const RESERVED_PROPERTIES = new Set(
   [
     'aborted client complete headers httpVersion httpVersionMajor httpVersionMinor method rawHeaders rawTrailers socket',
     'statusCode statusMessage trailers upgrade url',
@@ -76,7 +76,8 @@ export const bearerRules: Rules<BearerOptions> = {
   property: text(
     'an identifier that requests do not have',
     'Leave it out for "auth".',
-    (value) => /^[A-Za-z_$][\w$]*$/.test(value) && !TAKEN.has(value) && !(value in IncomingMessage.prototype),
+    (value) =>
+      /^[A-Za-z_$][\w$]*$/.test(value) && !RESERVED_PROPERTIES.has(value) && !(value in IncomingMessage.prototype),
   ),
   errors: oneOf(['respond', 'problem', 'next'], 'Leave it out for "respond".'),
   tokenFrom: callable('a function of the request that gives the token', 'Leave it out for the Authorization header.'),

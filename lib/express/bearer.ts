@@ -5,7 +5,7 @@ import { ConfigurationError, InvalidRequestError, MissingTokenError } from '../e
 import { describe, pickOptions, readOptions, rejectUnknown, type Rules } from '../options.js';
 import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
-import { makeSenderConstraint, type Proven } from '../proof/policy.js';
+import { makeSenderConstraint, type ProofResult } from '../proof/policy.js';
 import { type AccessToken, makeAuth } from '../token/access-token.js';
 import { assertToken68, type Credentials, readAuthorization } from '../token/credentials.js';
 import { introspectionVerifier } from '../verify/introspection.js';
@@ -17,7 +17,7 @@ import { authenticationOf, setAuthentication } from './auth.js';
 import { type BearerOptions, bearerRules } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
 import { requestUri } from './request-uri.js';
-import { refuse, type RespondSettings, settle } from './respond.js';
+import { respondWith, type RespondSettings, continueAfter } from './respond.js';
 
 /** What `jwtBearer` takes: the options of its verifier and its own. */
 export interface JwtBearerOptions extends JwtVerifierOptions, BearerOptions {}
@@ -94,7 +94,7 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
     req: IncomingMessage,
     credentials: Credentials,
     accessToken: AccessToken,
-  ): Promise<Proven> | undefined => {
+  ): Promise<ProofResult> | undefined => {
     assertAccessToken(accessToken);
     return constraint.prove(req, credentials, accessToken);
   };
@@ -104,7 +104,7 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
     res: ServerResponse,
     { token, scheme }: Credentials,
     accessToken: AccessToken,
-    proven: Proven | undefined,
+    proven: ProofResult | undefined,
   ): void => {
     if (proven?.nonce !== undefined) offerNonce(res, proven.nonce);
     const auth = makeAuth(accessToken, token, scheme);
@@ -120,7 +120,7 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
   return function bearerMiddleware(req: IncomingMessage, res: ServerResponse, next: Next): void {
     let scheme: Scheme | undefined;
     const refused = (error: unknown): void => {
-      refuse(error, res, next, settings, scheme);
+      respondWith(error, res, next, settings, scheme);
     };
     let admission: Promise<void> | undefined;
     try {
@@ -151,7 +151,7 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
     // What is remembered and owes no proof goes on in the same tick.
     if (admission === undefined) next();
     else
-      settle(
+      continueAfter(
         admission,
         () => {
           next();

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
 import { MissingTokenError, type ResourceServerError } from '../errors.js';
-import { misfit, type Rule } from '../options.js';
+import { invalidOption, type Rule } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { authenticationOf, notAuthenticated } from './auth.js';
 import type { Middleware } from './middleware.js';
-import { refuse, settle } from './respond.js';
+import { respondWith, continueAfter } from './respond.js';
 
 /** Anything but exactly `true`, or a promise of it, is a no. */
 export type Predicate<Args extends unknown[]> = (...args: Args) => boolean | PromiseLike<boolean>;
@@ -24,7 +24,7 @@ export function gate(
     }
     const { auth, settings } = authentication;
     const failed = (error: unknown): void => {
-      refuse(error, res, next, settings, auth?.scheme);
+      respondWith(error, res, next, settings, auth?.scheme);
     };
     if (auth === undefined) {
       failed(new MissingTokenError());
@@ -41,7 +41,7 @@ export function gate(
       failed(error);
       return;
     }
-    if (isPromise(decision)) settle(decision, conclude, failed, next);
+    if (isPromise(decision)) continueAfter(decision, conclude, failed, next);
     else conclude(decision);
   };
 }
@@ -53,6 +53,6 @@ function isPromise(value: unknown): value is PromiseLike<boolean> {
 /** Checks one argument of a gate by its rule. */
 export function parseArgument<T>(where: string, rule: Rule<T>, value: unknown): T {
   const parsed = rule.parse(value, where);
-  if (parsed === undefined) throw misfit(where, rule, value);
+  if (parsed === undefined) throw invalidOption(where, rule, value);
   return parsed;
 }

@@ -14,7 +14,7 @@ export interface RespondSettings extends ChallengeContext {
  * Answers a failure the way the middleware was told to. What has no status of its own is a mistake of the programmer's
  * and goes to the application's error handler, as does everything once an answer has begun.
  */
-export function refuse(
+export function respondWith(
   error: unknown,
   res: ServerResponse,
   next: Next,
@@ -86,7 +86,7 @@ function handOver(thrown: unknown, next: Next): void {
 }
 
 /** Goes on when a promise has settled. A failure of going on, or of answering, is not lost: no request may be left alone. */
-export function settle<T>(
+export function continueAfter<T>(
   promise: PromiseLike<T>,
   done: (value: T) => void,
   failed: (error: unknown) => void,

@@ -1,5 +1,5 @@
 import { HttpError, fetchJson, type HttpOptions } from './http.js';
-import { mayPointTo, parseUrl } from './url.js';
+import { isAllowedTarget, parseUrl } from '../util/url.js';
 
 /** The members of an authorization server's metadata (RFC 8414 §2) that a resource server needs. */
 export interface IssuerMetadata {
@@ -28,7 +28,7 @@ export function metadataUrls(issuer: string): string[] {
 
 /**
  * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3) and may point only to
- * where `mayPointTo` allows. A form that is not there, or is no such document, leads to the next; a server that cannot be
+ * where `isAllowedTarget` allows. A form that is not there, or is no such document, leads to the next; a server that cannot be
  * reached or is failing is not asked a second time.
  */
 export async function fetchMetadata(
@@ -43,14 +43,14 @@ export async function fetchMetadata(
       const { json, maxAge } = await fetchJson(url, http, closing);
       return { metadata: checkMetadata(json, url, issuer, allowInsecureHttp), maxAge };
     } catch (error) {
-      if (!(error instanceof HttpError) || !leadsOn(error)) throw error;
+      if (!(error instanceof HttpError) || !shouldTryNext(error)) throw error;
       failures.push(error);
     }
   }
   throw new AggregateError(failures, `no metadata of ${issuer} at any well-known address`);
 }
 
-function leadsOn(error: HttpError): boolean {
+function shouldTryNext(error: HttpError): boolean {
   if (error.failure === 'unreachable' || error.failure === 'timeout') return false;
   return error.status === undefined || (error.status < 500 && error.status !== 429);
 }
@@ -68,7 +68,7 @@ function checkMetadata(
   for (const name of ADDRESSES) {
     const address = json[name];
     // One that may not be asked is as good as none: who needs it will say so.
-    if (typeof address === 'string' && mayPointTo(issuer, address, allowInsecureHttp)) addresses[name] = address;
+    if (typeof address === 'string' && isAllowedTarget(issuer, address, allowInsecureHttp)) addresses[name] = address;
   }
   return { issuer, ...addresses };
 }

@@ -1,16 +1,16 @@
 import { hash, KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { calculateJwkThumbprint, type JWK } from 'jose';
-import { type Finding, InvalidDpopProofError, InvalidTokenError, UpstreamError } from '../errors.js';
+import { type FailedCheck, InvalidDpopProofError, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidDpopProofReason } from '../reasons.js';
-import { withDeadline } from '../store/deadline.js';
-import { BoundedMemory } from '../store/memory.js';
+import { withTimeout } from '../util/timeout.js';
+import { BoundedCache } from '../util/bounded-cache.js';
 import type { Store } from '../store/store.js';
 import { claim, type Claims } from '../token/claims.js';
 import { readField } from '../token/header-fields.js';
-import { isSafePublicJwk, type RsaLimits, selectorAmong } from '../token/jwk.js';
-import { type CompactJws, parseSegment, splitJws } from '../token/jwt.js';
-import { refuseToken } from '../token/refuse-token.js';
+import { isSafePublicJwk, type RsaLimits, createKeySelector } from '../token/jwk.js';
+import { type CompactJws, parseSegment, splitJws } from '../token/parse-jwt.js';
+import { rejectToken } from '../token/reject-token.js';
 import { isSignedWith } from '../token/signature.js';
 import { isSameHttpUri } from './http-uri.js';
 import type { Nonces } from './nonces.js';
@@ -55,7 +55,7 @@ interface Proof {
 
 const MAX_PROOF_BYTES = 8_192;
 /** The caller chooses the key, and must not choose one that costs this server more than the caller. */
-const MOST_RSA: RsaLimits = { modulus: 4_096, exponent: 32 };
+const MAX_RSA: RsaLimits = { modulus: 4_096, exponent: 32 };
 /** Deadline for one call of the store. Seconds. */
 const STORE_TIMEOUT = 1;
 /** How many clients' keys are remembered, and for how long. Seconds. */
@@ -66,11 +66,11 @@ export class DpopProofs {
   readonly #settings: DpopSettings;
   // Clients use one header for all their proofs, so what it says is found out once. Only keys that have proven themselves
   // get here, and those in use stay longest.
-  readonly #keys: BoundedMemory<ProofKey>;
+  readonly #keys: BoundedCache<ProofKey>;
 
   constructor(settings: DpopSettings) {
     this.#settings = settings;
-    this.#keys = new BoundedMemory<ProofKey>({ maxEntries: KEYS.maxEntries, clock: settings.clock });
+    this.#keys = new BoundedCache<ProofKey>({ maxEntries: KEYS.maxEntries, clock: settings.clock });
   }
 
   /**
@@ -128,7 +128,7 @@ export class DpopProofs {
     return age > nonceRenewal ? nonces.make() : undefined;
   }
 
-  /** RFC 9449 §11.1. Kept for as long as the proof would pass, also where another process has a clock that is behind. */
+  /** RFC 9449 §11.1. RefreshingResource for as long as the proof would pass, also where another process has a clock that is behind. */
   async #claim(req: IncomingMessage, { jti, iat }: Proof, thumbprint: string): Promise<void> {
     const { store, maxAge, clockTolerance, clock } = this.#settings;
     // With the key's thumbprint, so that nobody can use up the identifiers of another client.
@@ -143,7 +143,7 @@ export class DpopProofs {
 
 async function addTo(store: Store, name: string, lifetime: number): Promise<boolean> {
   try {
-    const answer: unknown = await withDeadline(store.add(name, lifetime), STORE_TIMEOUT, 'the store');
+    const answer: unknown = await withTimeout(store.add(name, lifetime), STORE_TIMEOUT, 'the store');
     if (typeof answer === 'boolean') return answer;
     throw new TypeError('the store did not answer add with true or false');
   } catch (cause) {
@@ -174,7 +174,7 @@ function readHeader(segment: string, algorithms: readonly string[]): ProofHeader
   if (typeof alg !== 'string' || !algorithms.includes(alg)) refuse('proof_algorithm_refused', 'alg', algorithms, alg);
   // RFC 7515 §4.1.11: whoever understands no extension must refuse those that have to be understood.
   if (crit !== undefined) refuse('proof_malformed', 'crit', undefined, crit);
-  if (!isSafePublicJwk(jwk, MOST_RSA)) refuse('proof_key_refused', 'jwk', 'a public key, RSA from 2,048 to 4,096 bits');
+  if (!isSafePublicJwk(jwk, MAX_RSA)) refuse('proof_key_refused', 'jwk', 'a public key, RSA from 2,048 to 4,096 bits');
   return { alg, jwk };
 }
 
@@ -203,7 +203,7 @@ async function importKey({ alg, jwk }: ProofHeader, expected: string): Promise<P
   try {
     const thumbprint = await calculateJwkThumbprint(jwk, 'sha256');
     if (thumbprint !== expected) mismatch(expected, thumbprint);
-    const key = await selectorAmong([jwk])({ alg });
+    const key = await createKeySelector([jwk])({ alg });
     return { alg, thumbprint, key: KeyObject.from(key) };
   } catch (cause) {
     if (cause instanceof InvalidTokenError) throw cause;
@@ -213,11 +213,11 @@ async function importKey({ alg, jwk }: ProofHeader, expected: string): Promise<P
 
 // RFC 9449 §7.1, Figure 16: a binding that is not confirmed is the token's failure and not the proof's.
 function mismatch(expected: string, found: string): never {
-  refuseToken('binding_mismatch', 'cnf.jkt', expected, found);
+  rejectToken('binding_mismatch', 'cnf.jkt', expected, found);
 }
 
 function refuse(reason: InvalidDpopProofReason, checked: string, expected?: unknown, found?: unknown): never {
-  const cause: Finding = { checked, expected, found };
+  const cause: FailedCheck = { checked, expected, found };
   throw new InvalidDpopProofError(reason, { cause });
 }
 

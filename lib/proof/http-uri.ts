@@ -1,4 +1,4 @@
-import { parseUrl } from '../issuer/url.js';
+import { parseUrl } from '../util/url.js';
 
 // RFC 3986 §2: nothing else is in a URI. URL parsers also take, and mend, what is none, such as one without a host.
 const HTTP_URI = /^https?:\/\/(?!\/)(?:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+$/i;

@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls';
 import { ConfigurationError, InvalidTokenError } from '../errors.js';
 import { describe } from '../options.js';
 import { readField } from '../token/header-fields.js';
-import { refuseToken } from '../token/refuse-token.js';
+import { rejectToken } from '../token/reject-token.js';
 import { FORMATS, hashOf, thumbprintOf } from './certificate-formats.js';
 import type { CertificateSource, ClientCertificate, ForwardedCertificate } from './mtls-options.js';
 
@@ -29,7 +29,7 @@ export function makeCertificateCheck(
 
 function compare(found: string | undefined, expected: string): void {
   if (found === undefined) throw new InvalidTokenError('certificate_missing');
-  if (found !== expected) refuseToken('binding_mismatch', 'cnf.x5t#S256', expected, found);
+  if (found !== expected) rejectToken('binding_mismatch', 'cnf.x5t#S256', expected, found);
 }
 
 function ofHeader(req: IncomingMessage, { header, format }: ForwardedCertificate): string | undefined {

@@ -7,7 +7,7 @@ import { ASYMMETRIC } from '../token/algorithms.js';
 import { type Confirmation, readConfirmation, requireBinding } from '../token/confirmation.js';
 import type { Credentials } from '../token/credentials.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
-import { refuseToken } from '../token/refuse-token.js';
+import { rejectToken } from '../token/reject-token.js';
 import { DpopProofs } from './dpop.js';
 import type { DpopOptions } from './dpop-options.js';
 import type { ProofMode } from './mode.js';
@@ -24,7 +24,7 @@ export interface SenderConstraintOptions {
 }
 
 /** What a request has proven. */
-export interface Proven {
+export interface ProofResult {
   /** The nonce that the client shall use from now on, if it needs another (RFC 9449 §8.2). */
   readonly nonce: string | undefined;
 }
@@ -66,11 +66,11 @@ export function checkBinding(scheme: Scheme, { jkt, x5tS256 }: Confirmation, pol
 }
 
 function unproven(checked: string, expected: string, found: string): never {
-  refuseToken('binding_unproven', checked, expected, found);
+  rejectToken('binding_unproven', checked, expected, found);
 }
 
 function missing(checked: string, expected: string): never {
-  refuseToken('binding_missing', checked, expected, undefined);
+  rejectToken('binding_missing', checked, expected, undefined);
 }
 
 /** Holds requests to what their tokens are bound to. */
@@ -80,7 +80,7 @@ export interface SenderConstraint {
   /** The algorithms of DPoP proofs. */
   readonly algs: readonly string[];
   /** Nothing where nothing has to be proven: what is refused at once throws, and the rest is a promise. */
-  prove(req: IncomingMessage, credentials: Credentials, accessToken: AccessToken): Promise<Proven> | undefined;
+  prove(req: IncomingMessage, credentials: Credentials, accessToken: AccessToken): Promise<ProofResult> | undefined;
 }
 
 export function makeSenderConstraint(options: SenderConstraintOptions): SenderConstraint {
@@ -96,7 +96,11 @@ export function makeSenderConstraint(options: SenderConstraintOptions): SenderCo
   const proofs = makeProofs(dpop, algs, uriOf);
   const checkCertificate = makeCertificateCheck(mtls.certificate ?? 'socket');
 
-  const proveAll = async (req: IncomingMessage, token: string, { jkt, x5tS256 }: Confirmation): Promise<Proven> => {
+  const proveAll = async (
+    req: IncomingMessage,
+    token: string,
+    { jkt, x5tS256 }: Confirmation,
+  ): Promise<ProofResult> => {
     if (x5tS256 !== undefined) await checkCertificate(req, x5tS256);
     return { nonce: jkt === undefined ? undefined : await proofs.check(req, token, jkt) };
   };

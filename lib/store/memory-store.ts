@@ -1,6 +1,6 @@
 import { count, readOptions, type Rules } from '../options.js';
-import { ClaimMemory } from './claim-memory.js';
-import { BoundedMemory } from './memory.js';
+import { ReplayCache } from './replay-cache.js';
+import { BoundedCache } from '../util/bounded-cache.js';
 import type { Store } from './store.js';
 
 /** What `memoryStore` takes. */
@@ -24,10 +24,10 @@ const rules: Rules<MemoryStoreOptions> = {
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const { maxEntries = 100_000 } = readOptions<MemoryStoreOptions>('memoryStore', options, rules);
   const now = (): number => Date.now() / 1000;
-  const memory = new BoundedMemory<string>({ maxEntries, clock: now });
-  const claims = new ClaimMemory({ maxEntries, clock: now });
+  const memory = new BoundedCache<string>({ maxEntries, clock: now });
+  const claims = new ReplayCache({ maxEntries, clock: now });
   return {
-    // Kept as JSON, so that nobody can change what another has stored, and as any other store would give it back.
+    // RefreshingResource as JSON, so that nobody can change what another has stored, and as any other store would give it back.
     get: (key) =>
       attempt(() => {
         const json = memory.get(key) ?? (claims.has(key) ? '1' : undefined);

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors.js';
 import { describe, readOptions, type Rules, seconds, text } from '../options.js';
-import { withDeadline } from './deadline.js';
+import { withTimeout } from '../util/timeout.js';
 import type { Store } from './store.js';
 
 /** What is used of a client of the `redis` package (`createClient`, `createCluster`). */
@@ -41,7 +41,7 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
   assertClient(client);
   const call = async <T>(command: () => Promise<T>): Promise<T> => {
     if (client.isReady === false) throw new Error('the Redis client is not connected');
-    return withDeadline(command(), timeout, 'Redis');
+    return withTimeout(command(), timeout, 'Redis');
   };
   return {
     get: async (key) => parse(await call(() => client.get(prefix + key))),

@@ -161,10 +161,10 @@ export class TestIssuer {
     this.introspection.revoke(token);
   }
 
-  /** Signs with a new key from now on. The old one stays published unless `forgetOld`. */
-  async rotate({ forgetOld = true } = {}): Promise<SigningKey> {
+  /** Signs with a new key from now on. The old one stays published unless `dropOld`. */
+  async rotate({ dropOld = true } = {}): Promise<SigningKey> {
     this.#key = await makeSigningKey(this.#options.algorithm);
-    this.published = forgetOld ? [this.#key.publicJwk] : [...this.published, this.#key.publicJwk];
+    this.published = dropOld ? [this.#key.publicJwk] : [...this.published, this.#key.publicJwk];
     return this.#key;
   }
 

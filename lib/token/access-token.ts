@@ -1,7 +1,7 @@
 import type { Scheme } from '../challenge.js';
 import { readAudience, readClientId, readIsMachine, readScopes } from './claims.js';
-import { deepFreeze } from './deep-freeze.js';
-import type { JwtHeader } from './jwt.js';
+import { deepFreeze } from '../util/deep-freeze.js';
+import type { JwtHeader } from './parse-jwt.js';
 
 /** What a verifier says of a token. Deeply frozen; remembered and shared; holds no token. */
 export interface AccessToken<Claims extends object = Record<string, unknown>> {
@@ -39,7 +39,7 @@ export interface ClaimMapping {
 }
 
 /** Makes the `AccessToken` of claims that have been verified. */
-export function makeAccessToken(
+export function buildAccessToken(
   verified: { format: 'jwt' | 'opaque'; issuer: string; claims: Record<string, unknown>; header?: JwtHeader },
   mapping: ClaimMapping,
 ): AccessToken {

@@ -1,5 +1,5 @@
 import type { Claims } from './claims.js';
-import { refuseToken } from './refuse-token.js';
+import { rejectToken } from './reject-token.js';
 
 /** The keys that a token is bound to; a token with neither is for whoever holds it. */
 export interface Confirmation {
@@ -20,7 +20,7 @@ export function readConfirmation(claims: Claims): Confirmation {
   const confirmation = claims.cnf;
   if (confirmation === undefined) return UNBOUND;
   if (typeof confirmation !== 'object' || confirmation === null || Array.isArray(confirmation)) {
-    refuseToken('claim_malformed', 'cnf', 'an object', confirmation);
+    rejectToken('claim_malformed', 'cnf', 'an object', confirmation);
   }
   const members = confirmation as Claims;
   return { jkt: readMember(members, 'jkt'), x5tS256: readMember(members, 'x5t#S256') };
@@ -29,12 +29,12 @@ export function readConfirmation(claims: Claims): Confirmation {
 /** Refuses a token that is bound to no key: FAPI 2.0 takes no others. */
 export function requireBinding({ jkt, x5tS256 }: Confirmation): void {
   if (jkt === undefined && x5tS256 === undefined) {
-    refuseToken('binding_missing', 'cnf', 'jkt or x5t#S256', undefined);
+    rejectToken('binding_missing', 'cnf', 'jkt or x5t#S256', undefined);
   }
 }
 
 function readMember(confirmation: Claims, name: string): string | undefined {
   const value = confirmation[name];
   if (value === undefined || (typeof value === 'string' && value !== '')) return value;
-  refuseToken('claim_malformed', `cnf.${name}`, 'a non-empty string', value);
+  rejectToken('claim_malformed', `cnf.${name}`, 'a non-empty string', value);
 }

@@ -27,7 +27,7 @@ export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
  *
  * @throws jose's error where there is no such key, or more than one.
  */
-export function selectorAmong(keys: readonly JWK[]): ReturnType<typeof createLocalJWKSet> {
+export function createKeySelector(keys: readonly JWK[]): ReturnType<typeof createLocalJWKSet> {
   return createLocalJWKSet({ keys: keys.map(withoutSynonym) });
 }
 

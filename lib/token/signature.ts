@@ -1,5 +1,5 @@
 import { constants, createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
-import type { ParsedJwt } from './jwt.js';
+import type { ParsedJwt } from './parse-jwt.js';
 
 /** What a signature check needs of a JWS. */
 export type SignedJws = Pick<ParsedJwt, 'signingInput' | 'signature'> & { readonly header: { readonly alg: string } };
@@ -65,7 +65,7 @@ const ALGORITHMS: ReadonlyMap<string, Algorithm> = new Map([
   ['HS512', hmac('sha512', 64)],
 ]);
 
-const LEAST_RSA_BITS = 2048;
+const MIN_RSA_BITS = 2048;
 const QUICK_RSA_BITS = 3072;
 const USUAL_EXPONENT = 65_537n;
 
@@ -90,8 +90,8 @@ export async function isSignedWith(keys: readonly KeyObject[], jwt: SignedJws): 
 function isFor(algorithm: Algorithm, key: KeyObject): boolean {
   if (key.type === 'secret') return algorithm.keyType === 'secret';
   if (key.type !== 'public' || key.asymmetricKeyType !== algorithm.keyType) return false;
-  const { modulusLength = LEAST_RSA_BITS, namedCurve } = key.asymmetricKeyDetails ?? {};
-  return namedCurve === algorithm.curve && modulusLength >= LEAST_RSA_BITS;
+  const { modulusLength = MIN_RSA_BITS, namedCurve } = key.asymmetricKeyDetails ?? {};
+  return namedCurve === algorithm.curve && modulusLength >= MIN_RSA_BITS;
 }
 
 function verifies(algorithm: Algorithm, key: KeyObject, data: Buffer, signature: Buffer): boolean | Promise<boolean> {

@@ -1,22 +1,33 @@
-import { ClientAuth } from '../issuer/client-auth.js';
+import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import {
   type ClientAuthentication,
   clientAuthenticationRule,
   type ClientSecret,
   clientSecretRule,
-} from '../issuer/client-auth-options.js';
+} from '../issuer/client-authentication-options.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
-import { RemoteKeys } from '../issuer/keys.js';
-import { isSecureUrl } from '../issuer/url.js';
-import { count, flag, group, misfit, oneOf, readOptions, type Rule, type Rules, seconds, text } from '../options.js';
+import { RemoteKeySet } from '../issuer/key-set.js';
+import { isSecureUrl } from '../util/url.js';
+import {
+  count,
+  flag,
+  group,
+  invalidOption,
+  oneOf,
+  readOptions,
+  type Rule,
+  type Rules,
+  seconds,
+  text,
+} from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
 import type { ClaimMapping } from '../token/access-token.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
-import { Introspector, type SignedResponseRules } from './introspector.js';
-import { type CacheOptions, cacheRules } from './remember.js';
+import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
+import { type CacheOptions, cacheRules } from './token-cache.js';
 import {
   audienceRule,
   checkFapiTransport,
@@ -28,11 +39,11 @@ import {
   systemClock,
 } from './shared-options.js';
 
-/** How verdicts of the authorization server are remembered. */
+/** How results of the authorization server are remembered. */
 export interface IntrospectionCacheOptions extends CacheOptions {
-  /** How long a positive verdict is remembered at most; never past `exp`. Seconds, 1 to 86,400. @default 60 */
+  /** How long a positive result is remembered at most; never past `exp`. Seconds, 1 to 86,400. @default 60 */
   maxAge?: number;
-  /** How long a negative verdict is remembered. Seconds, 0 (never) to 3,600. @default 10 */
+  /** How long a negative result is remembered. Seconds, 0 (never) to 3,600. @default 10 */
   negativeMaxAge?: number;
 }
 
@@ -72,13 +83,13 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
   /** Cap on one answer. Bytes, 1,024 to 16,777,216. @default 1048576 */
   maxBytes?: number;
   /**
-   * How long a known-good verdict still stands, once `cache.maxAge` is over, while the server cannot be asked; never past
+   * How long a known-good result still stands, once `cache.maxAge` is over, while the server cannot be asked; never past
    * `exp`. Seconds, 0 (never) to 86,400. @default 0
    */
   maxStale?: number;
-  /** Where verdicts are shared between processes. @default none: each process remembers its own */
+  /** Where results are shared between processes. @default none: each process remembers its own */
   store?: Store;
-  /** How verdicts are remembered; `false` asks at every request. */
+  /** How results are remembered; `false` asks at every request. */
   cache?: IntrospectionCacheOptions | false;
 }
 
@@ -105,7 +116,7 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   store: storeRule,
   cache: {
     expected: `false, or ${cacheGroup.expected}`,
-    fix: 'Leave it out to remember verdicts for 60 seconds, or turn it off with false.',
+    fix: 'Leave it out to remember results for 60 seconds, or turn it off with false.',
     parse: (value, path) => (value === false ? false : cacheGroup.parse(value, path)),
   } satisfies Rule<IntrospectionCacheOptions | false>,
 };
@@ -118,9 +129,9 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly isSigned: boolean;
   readonly profile: Profile | undefined;
   readonly audience: readonly string[] | false;
-  readonly introspector: Introspector;
+  readonly introspectionClient: IntrospectionClient;
   /** Where documents of the issuer's are needed. */
-  readonly remote: RemoteKeys | undefined;
+  readonly remote: RemoteKeySet | undefined;
   /** What the answers depend on beside the token. */
   readonly scope: readonly string[];
   readonly timeout: number;
@@ -134,7 +145,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
   const where = 'introspectionVerifier';
   const options = readOptions<Partial<IntrospectionVerifierOptions>>(where, given, introspectionVerifierRules);
   const { issuer, audience, introspectionEndpoint, clientId, timeout = 5, clock = systemClock, cache = {} } = options;
-  if (audience === undefined) throw misfit(`${where}: audience`, audienceRule, undefined);
+  if (audience === undefined) throw invalidOption(`${where}: audience`, audienceRule, undefined);
   checkAddresses(where, options);
   checkCredentials(where, options);
   checkMemory(where, options);
@@ -142,7 +153,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
   const remote = makeRemote(options, http, clock);
   const endpoint = (): Promise<string> => findEndpoint(introspectionEndpoint, remote);
-  const clientAuth = new ClientAuth({
+  const clientAuthenticator = new ClientAuthenticator({
     clientId,
     clientSecret: options.clientSecret,
     clientAuthentication: options.clientAuthentication ?? 'client_secret_basic',
@@ -157,7 +168,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
     isSigned: signed !== undefined,
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
-    introspector: new Introspector({ endpoint, clientAuth, http, signed, clock }),
+    introspectionClient: new IntrospectionClient({ endpoint, clientAuthenticator, http, signed, clock }),
     remote,
     scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', [...(signed?.algorithms ?? [])].join(' ')],
     timeout,
@@ -183,27 +194,31 @@ function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerif
     option: `${where}: store`,
     expected: 'none, because cache is false',
     got: 'one',
-    fix: 'Remove it, or leave cache out so that verdicts are remembered and shared.',
+    fix: 'Remove it, or leave cache out so that results are remembered and shared.',
   });
 }
 
 function checkAddresses(where: string, options: Partial<IntrospectionVerifierOptions>): void {
   const { issuer, introspectionEndpoint, allowInsecureHttp = false } = options;
   if (issuer === undefined && introspectionEndpoint === undefined) {
-    throw misfit(`${where}: issuer`, issuerRule, undefined);
+    throw invalidOption(`${where}: issuer`, issuerRule, undefined);
   }
   const needsDocuments = introspectionEndpoint === undefined || options.signedResponse === true;
   if (issuer !== undefined) checkIssuerUrl(where, issuer, needsDocuments, allowInsecureHttp);
   if (introspectionEndpoint !== undefined && !isSecureUrl(introspectionEndpoint, allowInsecureHttp)) {
     const fix = 'The token and our credentials go there. Use https:, or allowInsecureHttp: true on a trusted network.';
-    throw misfit(
+    throw invalidOption(
       `${where}: introspectionEndpoint`,
       { expected: 'an https: URL (http: on loopback)', fix },
       introspectionEndpoint,
     );
   }
   if (options.signedResponse === true && issuer === undefined) {
-    throw misfit(`${where}: issuer`, { ...issuerRule, fix: 'The answers are verified with its keys.' }, undefined);
+    throw invalidOption(
+      `${where}: issuer`,
+      { ...issuerRule, fix: 'The answers are verified with its keys.' },
+      undefined,
+    );
   }
 }
 
@@ -211,9 +226,9 @@ function checkCredentials(where: string, options: Partial<IntrospectionVerifierO
   const { clientId, clientSecret, clientAuthentication: method = 'client_secret_basic' } = options;
   const { clientId: idRule, clientSecret: secretRule } = introspectionVerifierRules;
   const needsId = typeof method === 'string' || 'privateKey' in method || options.signedResponse === true;
-  if (needsId && clientId === undefined) throw misfit(`${where}: clientId`, idRule, undefined);
+  if (needsId && clientId === undefined) throw invalidOption(`${where}: clientId`, idRule, undefined);
   const needsSecret = method === 'client_secret_basic' || method === 'client_secret_post';
-  if (needsSecret && clientSecret === undefined) throw misfit(`${where}: clientSecret`, secretRule, undefined);
+  if (needsSecret && clientSecret === undefined) throw invalidOption(`${where}: clientSecret`, secretRule, undefined);
   if (!needsSecret && clientSecret !== undefined) {
     throw new ConfigurationError({
       option: `${where}: clientSecret`,
@@ -228,10 +243,10 @@ function makeRemote(
   options: Partial<IntrospectionVerifierOptions>,
   http: HttpOptions,
   clock: () => number,
-): RemoteKeys | undefined {
+): RemoteKeySet | undefined {
   const { issuer, introspectionEndpoint, signedResponse = false } = options;
   if (issuer === undefined || (introspectionEndpoint !== undefined && !signedResponse)) return undefined;
-  return new RemoteKeys({
+  return new RemoteKeySet({
     issuer,
     jwksUri: undefined,
     allowInsecureHttp: options.allowInsecureHttp ?? false,
@@ -245,7 +260,7 @@ function makeRemote(
   });
 }
 
-async function findEndpoint(configured: string | undefined, remote: RemoteKeys | undefined): Promise<string> {
+async function findEndpoint(configured: string | undefined, remote: RemoteKeySet | undefined): Promise<string> {
   const found = configured ?? (await remote?.metadata())?.introspection_endpoint;
   if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be asked');
   return found;
@@ -253,7 +268,7 @@ async function findEndpoint(configured: string | undefined, remote: RemoteKeys |
 
 function signedRules(
   { issuer, clientId, profile }: Partial<IntrospectionVerifierOptions>,
-  keys: RemoteKeys | undefined,
+  keys: RemoteKeySet | undefined,
 ): SignedResponseRules | undefined {
   if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
   const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);

@@ -2,13 +2,13 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { JSONWebKeySet } from 'jose';
 import { ConfigurationError } from '../errors.js';
 import type { HttpOptions } from '../issuer/http.js';
-import { KeySet } from '../issuer/key-set.js';
-import { FixedKeys, type KeyOptions, type KeySource, RemoteKeys } from '../issuer/keys.js';
-import { isSecureUrl } from '../issuer/url.js';
+import { Jwks } from '../issuer/jwks.js';
+import { StaticKeySet, type KeyOptions, type KeySource, RemoteKeySet } from '../issuer/key-set.js';
+import { isSecureUrl } from '../util/url.js';
 import {
   count,
   group,
-  misfit,
+  invalidOption,
   oneOf,
   readOptions,
   type Rule,
@@ -22,8 +22,8 @@ import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
-import type { JwtRules } from './jwt-checks.js';
-import { type CacheOptions, cacheRule } from './remember.js';
+import type { JwtRules } from '../token/jwt-checks.js';
+import { type CacheOptions, cacheRule } from './token-cache.js';
 import {
   audienceRule,
   checkFapiTransport,
@@ -99,7 +99,7 @@ const keyRules: Rules<KeyOptions> = {
 const jwksRule: Rule<JSONWebKeySet> = {
   expected: 'a JWKS, { keys: [...] }, of at least one public key that is safe to use',
   fix: 'Pass what the jwks_uri of the issuer answers. Private and symmetric keys and short RSA keys are not used.',
-  parse: (value) => ((KeySet.of(value)?.keys.length ?? 0) > 0 ? (value as JSONWebKeySet) : undefined),
+  parse: (value) => ((Jwks.of(value)?.keys.length ?? 0) > 0 ? (value as JSONWebKeySet) : undefined),
 };
 
 export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
@@ -138,8 +138,8 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions): JwtSettings {
   const where = 'jwtVerifier';
   const options = readOptions<Partial<JwtVerifierOptions>>(where, given, jwtVerifierRules);
   const { issuer, audience } = options;
-  if (issuer === undefined) throw misfit(`${where}: issuer`, jwtVerifierRules.issuer, undefined);
-  if (audience === undefined) throw misfit(`${where}: audience`, audienceRule, undefined);
+  if (issuer === undefined) throw invalidOption(`${where}: issuer`, jwtVerifierRules.issuer, undefined);
+  if (audience === undefined) throw invalidOption(`${where}: audience`, audienceRule, undefined);
   const complete = { ...options, issuer, audience };
   checkKeyOrigin(where, complete);
   if (options.profile === 'fapi2') checkFapi(where, complete);
@@ -172,7 +172,11 @@ function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
   }
   checkIssuerUrl(where, issuer, origins.length === 0, allowInsecureHttp);
   if (jwksUri !== undefined && !isSecureUrl(jwksUri, allowInsecureHttp)) {
-    throw misfit(`${where}: jwksUri`, { expected: 'an https: URL (http: on loopback)', fix: SECURE_FIX }, jwksUri);
+    throw invalidOption(
+      `${where}: jwksUri`,
+      { expected: 'an https: URL (http: on loopback)', fix: SECURE_FIX },
+      jwksUri,
+    );
   }
 }
 
@@ -180,11 +184,13 @@ function checkFapi(where: string, options: JwtVerifierOptions): void {
   checkFapiTransport(where, options);
   const { audience, secret } = options;
   const because = 'because the profile is fapi2';
-  if (secret !== undefined) throw unfit(`${where}: secret`, `none, ${because}`, 'Use the keys of the issuer.');
-  if (audience === false) throw unfit(`${where}: audience`, `names of this API, ${because}`, 'Name this API.');
+  if (secret !== undefined)
+    throw invalidFapiOption(`${where}: secret`, `none, ${because}`, 'Use the keys of the issuer.');
+  if (audience === false)
+    throw invalidFapiOption(`${where}: audience`, `names of this API, ${because}`, 'Name this API.');
 }
 
-function unfit(option: string, expected: string, fix: string): ConfigurationError {
+function invalidFapiOption(option: string, expected: string, fix: string): ConfigurationError {
   return new ConfigurationError({ option, expected, got: 'something else', fix });
 }
 
@@ -214,16 +220,16 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
   const { secret, jwks, keys = {} } = options;
   if (secret !== undefined) {
     const key: KeyObject = createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : secret);
-    return new FixedKeys({ find: () => Promise.resolve([key]) });
+    return new StaticKeySet({ find: () => Promise.resolve([key]) });
   }
-  const set = jwks === undefined ? undefined : KeySet.of(jwks);
-  if (set !== undefined) return new FixedKeys(set);
+  const set = jwks === undefined ? undefined : Jwks.of(jwks);
+  if (set !== undefined) return new StaticKeySet(set);
   const http: HttpOptions = {
     fetch: options.fetch ?? globalFetch,
     timeout: keys.timeout ?? 5,
     maxBytes: keys.maxBytes ?? 1_048_576,
   };
-  return new RemoteKeys({
+  return new RemoteKeySet({
     issuer: options.issuer,
     jwksUri: options.jwksUri,
     allowInsecureHttp: options.allowInsecureHttp ?? false,

@@ -1,12 +1,12 @@
 import { InvalidTokenError } from '../errors.js';
-import { type AccessToken, makeAccessToken } from '../token/access-token.js';
-import { type ParsedJwt, parseJwt } from '../token/jwt.js';
-import type { Keys, KeysHealth } from '../issuer/keys.js';
-import { validUntil } from './claim-checks.js';
-import { checkClaims, checkHeader } from './jwt-checks.js';
+import { type AccessToken, buildAccessToken } from '../token/access-token.js';
+import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
+import type { KeySet, KeysHealth } from '../issuer/key-set.js';
+import { validUntil } from '../token/claim-checks.js';
+import { checkClaims, checkHeader } from '../token/jwt-checks.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
-import { remember } from './remember.js';
-import { findSigner } from './signer.js';
+import { createTokenCache } from './token-cache.js';
+import { verifySignature } from '../issuer/verify-signature.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** What `jwtVerifier` makes. */
@@ -30,10 +30,10 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
   const { rules, keys, clock, cache } = settings;
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
-    takesOpaqueTokens: false,
-    verify: async (token) => (await judge(token, settings)).accessToken,
+    acceptsOpaqueTokens: false,
+    verify: async (token) => (await verifyToken(token, settings)).accessToken,
     recall: () => undefined,
-    forget: () => undefined,
+    invalidate: () => undefined,
     ready: () => keys.ready(),
     health: () => keys.health(),
     close: () => {
@@ -41,32 +41,35 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
     },
   };
   if (cache === false) return verifier;
-  const { verify, recall, forget, clear } = remember<JwtVerdict>((token) => judge(token, settings), {
-    ...cache,
-    clock,
-    holds: (verdict) => clock() < verdict.until && verdict.keys === keys.current(),
-  });
+  const { verify, recall, invalidate, clear } = createTokenCache<JwtVerificationResult>(
+    (token) => verifyToken(token, settings),
+    {
+      ...cache,
+      clock,
+      isFresh: (result) => clock() < result.until && result.keys === keys.current(),
+    },
+  );
   const close = (): void => {
     clear();
     keys.close();
   };
-  return { ...verifier, verify, recall, forget, close };
+  return { ...verifier, verify, recall, invalidate, close };
 }
 
-/** A verdict and what it rests on, so that it stands exactly as long as verifying again would come to the same. */
-interface JwtVerdict {
+/** A result and what it rests on, so that it stands exactly as long as verifying again would come to the same. */
+interface JwtVerificationResult {
   readonly accessToken: AccessToken;
-  readonly keys: Keys;
+  readonly keys: KeySet;
   /** Seconds since the epoch. */
   readonly until: number;
 }
 
-async function judge(token: string, settings: JwtSettings): Promise<JwtVerdict> {
+async function verifyToken(token: string, settings: JwtSettings): Promise<JwtVerificationResult> {
   const { rules } = settings;
   const jwt = parseAndCheck(token, settings);
-  const keys = await findSigner(jwt, settings.keys);
+  const keys = await verifySignature(jwt, settings.keys);
   const { header, claims } = jwt;
-  const accessToken = makeAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
+  const accessToken = buildAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
   return { accessToken, keys, until: validUntil(claims, rules) };
 }
 

@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../errors.js';
 import type { Fetch } from '../issuer/http.js';
-import { isSecureUrl, parseUrl } from '../issuer/url.js';
-import { callable, flag, misfit, type Rule, type Rules, text, texts } from '../options.js';
+import { isSecureUrl, parseUrl } from '../util/url.js';
+import { callable, flag, invalidOption, type Rule, type Rules, text, texts } from '../options.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 
 /** What verifiers of all kinds take. */
@@ -27,7 +27,7 @@ const clockRule: Rule<() => number> = {
     const clock = (): number => {
       const now: unknown = (value as () => unknown)();
       if (typeof now === 'number' && Number.isFinite(now)) return now;
-      throw misfit('clock', clockRule, now);
+      throw invalidOption('clock', clockRule, now);
     };
     return Number.isFinite((value as () => unknown)()) ? clock : undefined;
   },
@@ -83,7 +83,7 @@ export function checkIssuerUrl(
 ): void {
   if ((isFetchedFrom || issuer.startsWith('http:')) && !isIssuerUrl(issuer, allowInsecureHttp)) {
     const expected = 'an https: URL without user, query and fragment (http: on loopback)';
-    throw misfit(`${where}: issuer`, { expected, fix: SECURE_FIX }, issuer);
+    throw invalidOption(`${where}: issuer`, { expected, fix: SECURE_FIX }, issuer);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { KeysHealth } from '../issuer/keys.js';
+import type { KeysHealth } from '../issuer/key-set.js';
 import type { AccessToken } from '../token/access-token.js';
 
 /** The state of what a verifier rests on. */
@@ -20,7 +20,7 @@ export interface TokenVerifier {
   /** Whose tokens these are: the `iss` they carry. */
   readonly issuer?: string | undefined;
   /** Whether it also takes tokens that are no JWT. @default false where it has an `issuer` */
-  readonly takesOpaqueTokens?: boolean;
+  readonly acceptsOpaqueTokens?: boolean;
   /** The remembered `AccessToken`, at once and without a promise, or `undefined`. */
   recall?(token: string): AccessToken | undefined;
   /** Warms up at boot. Rejects with an `UpstreamError` where what is needed cannot be had. */
@@ -28,7 +28,7 @@ export interface TokenVerifier {
   /** Age and freshness of keys, for a readiness probe. */
   health?(): VerifierHealth;
   /** Drops what is remembered of one token. */
-  forget?(token: string): void | Promise<void>;
+  invalidate?(token: string): void | Promise<void>;
   /** Ends timers and open exchanges. */
   close?(): void | Promise<void>;
 }

@@ -2,9 +2,9 @@ import { InvalidTokenError, UpstreamError } from '../errors.js';
 import { count, describe, readOptions, type Rules, seconds } from '../options.js';
 import type { AccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
-import { parseJwt } from '../token/jwt.js';
+import { parseJwt } from '../token/parse-jwt.js';
 import { sharedRules, systemClock } from './shared-options.js';
-import { type Directory, isVerifier, type IssuerResolver, problem, Tenants } from './tenants.js';
+import { type IssuerRegistry, isVerifier, type IssuerResolver, problem, DynamicIssuers } from './dynamic-issuers.js';
 import type { TokenVerifier, VerifierHealth } from './token-verifier.js';
 
 /** What `trustedIssuers` takes beside a resolver. */
@@ -42,8 +42,8 @@ export function trustedIssuers(
     maxAge = 300,
     clock = systemClock,
   } = readOptions<TrustedIssuersOptions>('trustedIssuers', options, rules);
-  const directory =
-    typeof verifiers === 'function' ? new Tenants(verifiers, { maxIssuers, maxAge, clock }) : listOf(verifiers);
+  const registry =
+    typeof verifiers === 'function' ? new DynamicIssuers(verifiers, { maxIssuers, maxAge, clock }) : listOf(verifiers);
   const recallFrom = (candidates: readonly TokenVerifier[], token: string): AccessToken | undefined => {
     for (const verifier of candidates) {
       const remembered = verifier.recall?.(token);
@@ -52,27 +52,27 @@ export function trustedIssuers(
     return undefined;
   };
   return {
-    takesOpaqueTokens: directory.opaque.length > 0,
+    acceptsOpaqueTokens: registry.opaque.length > 0,
     verify: async (token) => {
       const iss = issuerOf(token);
-      if (iss === undefined) return verifyOpaque(directory.opaque, token);
-      const accessToken = iss === '' ? undefined : await directory.verify(iss, token);
+      if (iss === undefined) return verifyOpaque(registry.opaque, token);
+      const accessToken = iss === '' ? undefined : await registry.verify(iss, token);
       if (accessToken === undefined) throw new InvalidTokenError('issuer_mismatch');
       return accessToken;
     },
     recall: (token) => {
       const iss = issuerOf(token);
-      return iss === undefined ? recallFrom(directory.opaque, token) : directory.known(iss)?.recall?.(token);
+      return iss === undefined ? recallFrom(registry.opaque, token) : registry.known(iss)?.recall?.(token);
     },
     ready: async () => {
-      await Promise.all(directory.all().map(async (verifier) => verifier.ready?.()));
+      await Promise.all(registry.all().map(async (verifier) => verifier.ready?.()));
     },
-    health: () => ({ issuers: healthOf(directory.all()) }),
-    forget: async (token) => {
-      await Promise.all(directory.all().map(async (verifier) => verifier.forget?.(token)));
+    health: () => ({ issuers: healthOf(registry.all()) }),
+    invalidate: async (token) => {
+      await Promise.all(registry.all().map(async (verifier) => verifier.invalidate?.(token)));
     },
     close: async () => {
-      await Promise.all(directory.all().map(async (verifier) => verifier.close?.()));
+      await Promise.all(registry.all().map(async (verifier) => verifier.close?.()));
     },
   };
 }
@@ -110,7 +110,7 @@ function healthOf(verifiers: readonly TokenVerifier[]): Record<string, VerifierH
   );
 }
 
-function listOf(verifiers: unknown): Directory {
+function listOf(verifiers: unknown): IssuerRegistry {
   const list: unknown[] = Array.isArray(verifiers) ? verifiers : [];
   const checked = list.filter(isVerifier);
   if (checked.length === 0 || checked.length < list.length || !Array.isArray(verifiers)) {
@@ -132,7 +132,7 @@ function listOf(verifiers: unknown): Directory {
   return {
     known: (iss) => byIssuer.get(iss),
     verify: async (iss, token) => byIssuer.get(iss)?.verify(token),
-    opaque: checked.filter((verifier) => verifier.takesOpaqueTokens ?? verifier.issuer === undefined),
+    opaque: checked.filter((verifier) => verifier.acceptsOpaqueTokens ?? verifier.issuer === undefined),
     all: () => checked,
   };
 }

@@ -58,10 +58,10 @@ app.post(
   }),
   requireThat((auth, req) => auth.clientId === req.get('x-client'), { scopes: ['a'] }),
   (req, res) => {
-    interface Tenant {
+    interface DynamicIssuer {
       tenant: string;
     }
-    const auth = getAuth<Tenant>(req);
+    const auth = getAuth<DynamicIssuer>(req);
     const tenant: string = auth.claims.tenant;
     const clientId: string | undefined = getAuth(req).clientId;
     const untold: unknown = getAuth(req).claims.tenant;

@@ -1,9 +1,9 @@
-import type { ClaimMapping } from '../token/access-token.js';
-import type { Claims } from '../token/claims.js';
-import { readConfirmation, requireBinding } from '../token/confirmation.js';
-import type { JwtHeader } from '../token/jwt.js';
-import type { Profile } from '../token/profile.js';
-import { refuseToken } from '../token/refuse-token.js';
+import type { ClaimMapping } from './access-token.js';
+import type { Claims } from './claims.js';
+import { readConfirmation, requireBinding } from './confirmation.js';
+import type { JwtHeader } from './parse-jwt.js';
+import type { Profile } from './profile.js';
+import { rejectToken } from './reject-token.js';
 import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes, type TimeRules } from './claim-checks.js';
 
 /** What a JWT must be to be accepted here. */
@@ -24,10 +24,10 @@ const ID_TOKEN_CLAIMS = ['at_hash', 'c_hash', 's_hash'];
 
 /** The header, before any key is looked for (RFC 8725 §3.1 and §3.11, RFC 9068 §4). */
 export function checkHeader(header: JwtHeader, rules: JwtRules): void {
-  if (!rules.algorithms.has(header.alg)) refuseToken('algorithm_refused', 'alg', [...rules.algorithms], header.alg);
+  if (!rules.algorithms.has(header.alg)) rejectToken('algorithm_refused', 'alg', [...rules.algorithms], header.alg);
   const type = mediaType(header.typ);
   const accepted = rules.profile === undefined ? ANY_TYPE : [STRICT_TYPE];
-  if (!accepted.includes(type)) refuseToken('type_refused', 'typ', accepted, header.typ);
+  if (!accepted.includes(type)) rejectToken('type_refused', 'typ', accepted, header.typ);
   checkCritical(header);
 }
 
@@ -35,7 +35,7 @@ export function checkHeader(header: JwtHeader, rules: JwtRules): void {
 export function checkClaims(claims: Claims, rules: JwtRules, now: number): void {
   checkIssuer(claims, rules.issuer);
   for (const name of ID_TOKEN_CLAIMS) {
-    if (Object.hasOwn(claims, name)) refuseToken('id_token', name, undefined, claims[name]);
+    if (Object.hasOwn(claims, name)) rejectToken('id_token', name, undefined, claims[name]);
   }
   checkAudience(claims, rules.audience);
   checkTimes(claims, rules, now);
@@ -60,5 +60,5 @@ function checkCritical(header: JwtHeader): void {
   if (header.crit === undefined) return;
   const critical: unknown[] = Array.isArray(header.crit) ? header.crit : [];
   const isKnown = critical.length > 0 && critical.every((name) => name === 'b64');
-  if (!isKnown || header.b64 !== true) refuseToken('critical_refused', 'crit', ['b64'], header.crit);
+  if (!isKnown || header.b64 !== true) rejectToken('critical_refused', 'crit', ['b64'], header.crit);
 }

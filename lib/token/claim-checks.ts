@@ -1,5 +1,5 @@
-import { claim, type Claims, readAudience } from '../token/claims.js';
-import { refuseToken } from '../token/refuse-token.js';
+import { claim, type Claims, readAudience } from './claims.js';
+import { rejectToken } from './reject-token.js';
 
 /** What times are held against. */
 export interface TimeRules {
@@ -14,14 +14,14 @@ const STRING_CLAIMS = ['sub', 'client_id', 'jti'];
 /** `iss` must be exactly this one (RFC 8414 §2, RFC 9207 §2.4: compared as strings). */
 export function checkIssuer(claims: Claims, issuer: string): void {
   const found = claim(claims, 'iss');
-  if (found !== issuer) refuseToken('issuer_mismatch', 'iss', issuer, found);
+  if (found !== issuer) rejectToken('issuer_mismatch', 'iss', issuer, found);
 }
 
 /** `aud` must hold one of these (RFC 7519 §4.1.3); `false` accepts any, and none. */
 export function checkAudience(claims: Claims, accepted: readonly string[] | false): void {
   if (accepted === false) return;
   const isForUs = readAudience(claims).some((each) => accepted.includes(each));
-  if (!isForUs) refuseToken('audience_mismatch', 'aud', accepted, claim(claims, 'aud'));
+  if (!isForUs) rejectToken('audience_mismatch', 'aud', accepted, claim(claims, 'aud'));
 }
 
 /** `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6), those that are there. */
@@ -29,15 +29,15 @@ export function checkTimes(claims: Claims, { clockTolerance, maxTokenAge }: Time
   const exp = numericDate(claims, 'exp');
   // On or after this time the token must not be accepted.
   if (exp !== undefined && now >= exp + clockTolerance)
-    refuseToken('expired', 'exp', `later than ${now - clockTolerance}`, exp);
+    rejectToken('expired', 'exp', `later than ${now - clockTolerance}`, exp);
   const latest = now + clockTolerance;
   const nbf = numericDate(claims, 'nbf');
-  if (nbf !== undefined && nbf > latest) refuseToken('not_yet_valid', 'nbf', `${latest} or earlier`, nbf);
+  if (nbf !== undefined && nbf > latest) rejectToken('not_yet_valid', 'nbf', `${latest} or earlier`, nbf);
   const iat = numericDate(claims, 'iat');
   if (iat === undefined) return;
-  if (iat > latest) refuseToken('issued_in_future', 'iat', `${latest} or earlier`, iat);
+  if (iat > latest) rejectToken('issued_in_future', 'iat', `${latest} or earlier`, iat);
   if (maxTokenAge !== undefined && now >= iat + maxTokenAge + clockTolerance) {
-    refuseToken('too_old', 'iat', `later than ${now - maxTokenAge - clockTolerance}`, iat);
+    rejectToken('too_old', 'iat', `later than ${now - maxTokenAge - clockTolerance}`, iat);
   }
 }
 
@@ -51,7 +51,7 @@ export function validUntil(claims: Claims, { clockTolerance, maxTokenAge }: Time
 /** Claims that must be there, whatever their value. */
 export function checkRequired(claims: Claims, names: readonly string[]): void {
   for (const name of names) {
-    if (!Object.hasOwn(claims, name)) refuseToken('claim_missing', name, 'any value', undefined);
+    if (!Object.hasOwn(claims, name)) rejectToken('claim_missing', name, 'any value', undefined);
   }
 }
 
@@ -59,7 +59,7 @@ export function checkRequired(claims: Claims, names: readonly string[]): void {
 export function checkStrings(claims: Claims): void {
   for (const name of STRING_CLAIMS) {
     const value = claim(claims, name);
-    if (value !== undefined && typeof value !== 'string') refuseToken('claim_malformed', name, 'a string', value);
+    if (value !== undefined && typeof value !== 'string') rejectToken('claim_malformed', name, 'a string', value);
   }
 }
 
@@ -67,6 +67,6 @@ function numericDate(claims: Claims, name: string): number | undefined {
   const value = claim(claims, name);
   if (value === undefined) return undefined;
   if (typeof value !== 'number' || !Number.isFinite(value))
-    refuseToken('claim_malformed', name, 'a finite number', value);
+    rejectToken('claim_malformed', name, 'a finite number', value);
   return value;
 }

@@ -10,7 +10,7 @@ export function isSecureUrl(value: string, allowInsecureHttp: boolean): boolean 
  * Whether an issuer's own documents may send us to a URL. An issuer that is reached over `https:` cannot send us to
  * `http:`, loopback included: what listens there is not its to name.
  */
-export function mayPointTo(issuerUrl: string, target: string, allowInsecureHttp: boolean): boolean {
+export function isAllowedTarget(issuerUrl: string, target: string, allowInsecureHttp: boolean): boolean {
   if (!isSecureUrl(target, allowInsecureHttp)) return false;
   return allowInsecureHttp || parseUrl(target)?.protocol === 'https:' || parseUrl(issuerUrl)?.protocol === 'http:';
 }

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
-import { withDeadline } from '../store/deadline.js';
+import { withTimeout } from '../util/timeout.js';
 import type { Store } from '../store/store.js';
-import { KeySet } from './key-set.js';
-import { mayPointTo } from './url.js';
+import { Jwks } from './jwks.js';
+import { isAllowedTarget } from '../util/url.js';
 
 /** The issuer's last good documents, as they outlive the process. Public keys only. */
 export interface Snapshot {
   readonly jwksUri: string;
-  readonly keySet: KeySet;
+  readonly keySet: Jwks;
   /** Seconds since the epoch. */
   readonly fetchedAt: number;
   /** When the address of the keys was learned from the metadata. Seconds since the epoch. */
@@ -49,7 +49,7 @@ export class KeySnapshot {
 
   async read(): Promise<Snapshot | undefined> {
     try {
-      const saved = await withDeadline(this.#options.store.get(this.#name), STORE_TIMEOUT, CALLED);
+      const saved = await withTimeout(this.#options.store.get(this.#name), STORE_TIMEOUT, CALLED);
       this.lastError = undefined;
       return this.#check(saved);
     } catch (error) {
@@ -63,7 +63,7 @@ export class KeySnapshot {
     if (maxStale === 0) return;
     const saved = { version: 1, issuer, jwksUri, jwks: { keys: keySet.keys }, fetchedAt, metadataFetchedAt, maxAge };
     try {
-      await withDeadline(store.set(this.#name, saved, maxStale), STORE_TIMEOUT, CALLED);
+      await withTimeout(store.set(this.#name, saved, maxStale), STORE_TIMEOUT, CALLED);
       this.lastError = undefined;
     } catch (error) {
       this.lastError = error;
@@ -76,10 +76,10 @@ export class KeySnapshot {
     const options = this.#options;
     if (version !== 1 || issuer !== options.issuer || typeof jwksUri !== 'string') return undefined;
     if (options.jwksUri !== undefined && jwksUri !== options.jwksUri) return undefined;
-    if (options.jwksUri === undefined && !mayPointTo(issuer, jwksUri, options.allowInsecureHttp)) return undefined;
+    if (options.jwksUri === undefined && !isAllowedTarget(issuer, jwksUri, options.allowInsecureHttp)) return undefined;
     const keysSince = this.#checkTime(fetchedAt);
     const metadataSince = this.#checkTime(metadataFetchedAt);
-    const keySet = KeySet.of(jwks);
+    const keySet = Jwks.of(jwks);
     if (keySet === undefined || keysSince === undefined || metadataSince === undefined) return undefined;
     return {
       jwksUri,

@@ -1,6 +1,6 @@
-import { withDeadline } from '../store/deadline.js';
+import { withTimeout } from './timeout.js';
 
-export interface TurnstileOptions {
+export interface ConcurrencyLimiterOptions {
   /** How many are let in at once. */
   readonly limit: number;
   /** How many wait outside; one more is turned away at once. */
@@ -10,17 +10,17 @@ export interface TurnstileOptions {
 }
 
 /** Lets so many do something at once and makes the others wait, in order, within bounds. */
-export class Turnstile {
-  readonly #options: TurnstileOptions;
+export class ConcurrencyLimiter {
+  readonly #options: ConcurrencyLimiterOptions;
   readonly #waiting = new Set<() => void>();
   #inside = 0;
 
-  constructor(options: TurnstileOptions) {
+  constructor(options: ConcurrencyLimiterOptions) {
     this.#options = options;
   }
 
   /** Does the work when it is its turn. Rejects where there are too many, or the turn does not come in time. */
-  async pass<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#inside < this.#options.limit) this.#inside++;
     else await this.#turn();
     try {
@@ -39,7 +39,7 @@ export class Turnstile {
     });
     this.#waiting.add(enter);
     try {
-      await withDeadline(turn, timeout, 'the queue');
+      await withTimeout(turn, timeout, 'the queue');
     } catch (error) {
       // Who was let in at the very moment that it gave up gives its place to the next.
       if (!this.#waiting.delete(enter)) this.#leave();

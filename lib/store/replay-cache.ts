@@ -1,14 +1,14 @@
 import NodeCache from 'node-cache';
 
 /** How much an addition clears away at most while there is room, so that no request pays for a crowd before it. */
-const MOST_STEPS = 1_000;
+const MAX_STEPS = 1_000;
 
 /**
  * Keys that may be claimed once, within the process. Unlike a value, a claim is never dropped before its time, because
  * somebody could then make it a second time: a memory that is full takes no more. Keys are kept in the order in which they
  * end, by the second.
  */
-export class ClaimMemory {
+export class ReplayCache {
   readonly #ends = new NodeCache({ useClones: false, checkperiod: 0 });
   readonly #bySecond = new Map<number, Set<string>>();
   readonly #maxEntries: number;
@@ -78,7 +78,7 @@ export class ClaimMemory {
     // The clock was put back.
     if (this.#second > now + 1) this.#second = Math.floor(now);
     let steps = 0;
-    const isDone = (): boolean => steps++ >= MOST_STEPS && !this.#isFull();
+    const isDone = (): boolean => steps++ >= MAX_STEPS && !this.#isFull();
     for (; this.#second <= now; this.#second++) {
       for (const key of this.#bySecond.get(this.#second) ?? []) {
         if (isDone()) return;

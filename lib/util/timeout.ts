@@ -1,5 +1,5 @@
 /** Waits for a call no longer than that many seconds. What it says later is not heard. */
-export async function withDeadline<T>(call: Promise<T>, seconds: number, what: string): Promise<T> {
+export async function withTimeout<T>(call: Promise<T>, seconds: number, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

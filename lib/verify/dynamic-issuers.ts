@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigurationError } from '../errors.js';
-import { BoundedMemory } from '../store/memory.js';
+import { BoundedCache } from '../util/bounded-cache.js';
 import type { AccessToken } from '../token/access-token.js';
 import { introspectionVerifier } from './introspection.js';
 import type { IntrospectionVerifierOptions } from './introspection-options.js';
@@ -22,7 +22,7 @@ export type IssuerResolver = (
 ) => ResolvedIssuer | null | undefined | Promise<ResolvedIssuer | null | undefined>;
 
 /** Where the verifiers of several issuers come from. */
-export interface Directory {
+export interface IssuerRegistry {
   /** The verifier of an issuer, at once; `undefined` where there is none, or it has to be looked up. */
   known(iss: string): TokenVerifier | undefined;
   /** Verifies with the verifier of an issuer; `undefined` where there is none. */
@@ -32,7 +32,7 @@ export interface Directory {
   all(): readonly TokenVerifier[];
 }
 
-export interface TenantsOptions {
+export interface DynamicIssuersOptions {
   readonly maxIssuers: number;
   /** Seconds. */
   readonly maxAge: number;
@@ -40,7 +40,7 @@ export interface TenantsOptions {
   readonly clock: () => number;
 }
 
-interface Tenant {
+interface DynamicIssuer {
   readonly verifier: TokenVerifier;
   readonly resolved: ResolvedIssuer;
   /** Seconds since the epoch. */
@@ -60,19 +60,19 @@ const UNKNOWN_MAX_AGE = 10;
  * Verifiers that are made when the first token of their issuer comes by. `iss` is unverified when they are looked for, so
  * only a token that was good says that one is in use: forged ones push out nobody who is.
  */
-export class Tenants implements Directory {
+export class DynamicIssuers implements IssuerRegistry {
   readonly opaque: readonly TokenVerifier[] = [];
   readonly #resolve: IssuerResolver;
-  readonly #options: TenantsOptions;
-  readonly #tenants = new Map<string, Tenant>();
-  readonly #unknown: BoundedMemory<true>;
-  readonly #resolving = new Map<string, Promise<Tenant | undefined>>();
+  readonly #options: DynamicIssuersOptions;
+  readonly #tenants = new Map<string, DynamicIssuer>();
+  readonly #unknown: BoundedCache<true>;
+  readonly #resolving = new Map<string, Promise<DynamicIssuer | undefined>>();
   #goodTokens = 0;
 
-  constructor(resolve: IssuerResolver, options: TenantsOptions) {
+  constructor(resolve: IssuerResolver, options: DynamicIssuersOptions) {
     this.#resolve = resolve;
     this.#options = options;
-    this.#unknown = new BoundedMemory({ maxEntries: MAX_UNKNOWN, clock: options.clock });
+    this.#unknown = new BoundedCache({ maxEntries: MAX_UNKNOWN, clock: options.clock });
   }
 
   all(): readonly TokenVerifier[] {
@@ -97,13 +97,13 @@ export class Tenants implements Directory {
     }
   }
 
-  #known(iss: string): Tenant | undefined {
+  #known(iss: string): DynamicIssuer | undefined {
     const tenant = this.#tenants.get(iss);
     if (tenant === undefined || this.#options.clock() >= tenant.resolvedAt + this.#options.maxAge) return undefined;
     return tenant;
   }
 
-  async #find(iss: string): Promise<Tenant | undefined> {
+  async #find(iss: string): Promise<DynamicIssuer | undefined> {
     const key = hash('sha256', iss, 'base64');
     if (this.#unknown.get(key) === true) return undefined;
     const same = this.#resolving.get(iss);
@@ -117,7 +117,7 @@ export class Tenants implements Directory {
     return tenant;
   }
 
-  async #lookUp(iss: string): Promise<Tenant | undefined> {
+  async #lookUp(iss: string): Promise<DynamicIssuer | undefined> {
     // A database that finds nothing likes to say null.
     const resolved = (await this.#resolve(iss)) ?? undefined;
     const before = this.#tenants.get(iss);
@@ -125,7 +125,7 @@ export class Tenants implements Directory {
     if (before !== undefined && !isSame) this.#drop(iss, before);
     if (resolved === undefined) return undefined;
     const resolvedAt = this.#options.clock();
-    const tenant: Tenant = isSame
+    const tenant: DynamicIssuer = isSame
       ? Object.assign(before, { resolvedAt })
       : { verifier: makeVerifier(iss, resolved), resolved, resolvedAt, lastGood: 0, running: 0, isDropped: false };
     this.#makeRoom(iss);
@@ -139,14 +139,14 @@ export class Tenants implements Directory {
     if (oldest !== undefined) this.#drop(...oldest);
   }
 
-  #drop(iss: string, tenant: Tenant): void {
+  #drop(iss: string, tenant: DynamicIssuer): void {
     this.#tenants.delete(iss);
     tenant.isDropped = true;
     this.#closeUnused(tenant);
   }
 
   // What the resolver has made itself is its own to close: it may give it again.
-  #closeUnused({ isDropped, running, resolved, verifier }: Tenant): void {
+  #closeUnused({ isDropped, running, resolved, verifier }: DynamicIssuer): void {
     if (!isDropped || running > 0 || isVerifier(resolved)) return;
     // No request waits for that, and none fails by it: it is about another tenant.
     closeLater(verifier).catch(() => undefined);

@@ -1,11 +1,11 @@
 import { UpstreamError } from '../errors.js';
 import type { UpstreamReason } from '../reasons.js';
-import { withDeadline } from '../store/deadline.js';
-import { BoundedMemory } from '../store/memory.js';
-import { Backoff } from './backoff.js';
+import { withTimeout } from '../util/timeout.js';
+import { BoundedCache } from '../util/bounded-cache.js';
+import { Backoff } from '../util/backoff.js';
 
 /** What a load brought. */
-export interface Loaded<T> {
+export interface LoadResult<T> {
   readonly value: T;
   /** For how long the server calls it fresh. Seconds. */
   readonly maxAge: number | undefined;
@@ -13,11 +13,11 @@ export interface Loaded<T> {
   readonly fetchedAt?: number;
 }
 
-export interface KeptOptions<T> {
+export interface RefreshingResourceOptions<T> {
   /** Fetches the document. The signal is aborted when nobody waits any more. */
-  readonly load: (closing: AbortSignal) => Promise<Loaded<T>>;
+  readonly load: (closing: AbortSignal) => Promise<LoadResult<T>>;
   /** What an earlier process has left, if anything: looked for before the first load, and where a load failed. */
-  readonly restore: () => Promise<Loaded<T> | undefined>;
+  readonly restore: () => Promise<LoadResult<T> | undefined>;
   /** How the failure is called where there is nothing to serve. */
   readonly reason: UpstreamReason;
   /** Seconds since the epoch. */
@@ -27,11 +27,11 @@ export interface KeptOptions<T> {
   /** How long a value that cannot be refreshed still serves after it was fresh. Seconds. */
   readonly maxStale: number;
   /** Whether it is refreshed by timer; otherwise only when somebody gets it. */
-  readonly ahead: boolean;
+  readonly refreshAhead: boolean;
 }
 
 /** The state of a kept document, for a readiness probe. */
-export interface KeptHealth {
+export interface ResourceHealth {
   /** Seconds since it was fetched; `undefined` where there is none that may serve. */
   readonly age: number | undefined;
   /** `fresh`; `stale`, overdue and still served while it cannot be refreshed; `unavailable`, too old or never had. */
@@ -51,35 +51,35 @@ interface Entry<T> {
 const DOCUMENT = 'document';
 /** How long a request waits for an attempt after a failed one. Seconds. */
 const RETRY_WAIT = 1;
-const LEAST_FRESH = 60;
-const MOST_FRESH = 86_400;
+const MIN_FRESH = 60;
+const MAX_FRESH = 86_400;
 const DEFAULT_FRESH = 600;
 
 /**
  * A document of the issuer's, kept alive: fetched once however many ask, refreshed in the background before it grows
  * old, served on while it cannot be refreshed, asked for less and less often while that fails.
  */
-export class Kept<T> {
-  readonly #options: KeptOptions<T>;
+export class RefreshingResource<T> {
+  readonly #options: RefreshingResourceOptions<T>;
   readonly #backoff: Backoff;
-  readonly #memory: BoundedMemory<Entry<T>>;
+  readonly #memory: BoundedCache<Entry<T>>;
   readonly #closing = new AbortController();
   #loading: Promise<T> | undefined;
   #restoring: Promise<void> | undefined;
   #lastError: unknown;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: KeptOptions<T>) {
+  constructor(options: RefreshingResourceOptions<T>) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
-    this.#memory = new BoundedMemory({ maxEntries: 1, clock: options.clock });
+    this.#memory = new BoundedCache({ maxEntries: 1, clock: options.clock });
   }
 
   /** What can be served without waiting: fresh, or overdue after a refresh was tried and failed. */
   peek(): T | undefined {
     const entry = this.#memory.get(DOCUMENT);
     if (entry === undefined) return undefined;
-    return this.failing || this.#options.clock() < entry.freshUntil ? entry.value : undefined;
+    return this.isFailing || this.#options.clock() < entry.freshUntil ? entry.value : undefined;
   }
 
   /** The value, waiting for it where there is none to serve. An `UpstreamError` where it cannot be had. */
@@ -87,17 +87,17 @@ export class Kept<T> {
     const value = this.peek();
     if (value === undefined) return this.#wait();
     // The timer does this, unless it is late: a process may have been frozen.
-    if (this.failing && this.#backoff.wait === 0) this.#renewInBackground();
+    if (this.isFailing && this.#backoff.wait === 0) this.#reloadInBackground();
     return value;
   }
 
   /** Whether the last attempt failed. */
-  get failing(): boolean {
+  get isFailing(): boolean {
     return this.#backoff.failures > 0;
   }
 
   /** Asks the issuer now, whatever is kept; an `UpstreamError`, at once while attempts are backing off, if that fails. */
-  renew(): Promise<T> {
+  reload(): Promise<T> {
     if (this.#loading !== undefined) return this.#loading;
     if (this.#backoff.wait > 0) return Promise.reject(this.#error());
     this.#loading = this.#load().finally(() => {
@@ -106,7 +106,7 @@ export class Kept<T> {
     return this.#loading;
   }
 
-  health(): KeptHealth {
+  health(): ResourceHealth {
     const entry = this.#memory.get(DOCUMENT);
     const { failures } = this.#backoff;
     if (entry === undefined) return { age: undefined, state: 'unavailable', failures };
@@ -126,7 +126,7 @@ export class Kept<T> {
     if (restored !== undefined) return restored;
     try {
       // A server that has failed before may hang as well: no crowd waits for that.
-      return await (this.failing ? withDeadline(this.renew(), RETRY_WAIT, 'the server') : this.renew());
+      return await (this.isFailing ? withTimeout(this.reload(), RETRY_WAIT, 'the server') : this.reload());
     } catch {
       // Having failed, what is overdue may serve. Why it failed is kept as state.
       const stale = this.peek();
@@ -155,9 +155,9 @@ export class Kept<T> {
     if (restored !== undefined) this.#keep(restored);
   }
 
-  #keep({ value, maxAge = DEFAULT_FRESH, fetchedAt = this.#options.clock() }: Loaded<T>): void {
+  #keep({ value, maxAge = DEFAULT_FRESH, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
     const { clock, maxStale, refreshInterval } = this.#options;
-    const freshUntil = fetchedAt + (refreshInterval ?? Math.min(MOST_FRESH, Math.max(LEAST_FRESH, maxAge)));
+    const freshUntil = fetchedAt + (refreshInterval ?? Math.min(MAX_FRESH, Math.max(MIN_FRESH, maxAge)));
     this.#memory.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
     const left = Math.max(0, freshUntil - clock());
     // Ahead of time, so that no request waits; at no fixed time, so that a fleet does not arrive together.
@@ -171,17 +171,17 @@ export class Kept<T> {
 
   #schedule(seconds: number): void {
     clearTimeout(this.#timer);
-    if (!this.#options.ahead || this.#closing.signal.aborted) return;
+    if (!this.#options.refreshAhead || this.#closing.signal.aborted) return;
     const pause = Math.max(seconds, this.#backoff.wait);
     this.#timer = setTimeout(() => {
-      this.#renewInBackground();
+      this.#reloadInBackground();
     }, pause * 1000);
     this.#timer.unref();
   }
 
-  #renewInBackground(): void {
+  #reloadInBackground(): void {
     // A failure is kept as state and told to whoever asks next; there is nobody to tell here.
-    this.renew().catch(() => undefined);
+    this.reload().catch(() => undefined);
   }
 
   #error(): UpstreamError {

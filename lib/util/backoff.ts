@@ -1,5 +1,5 @@
-const LEAST = 1;
-const MOST = 30;
+const MIN_PAUSE = 1;
+const MAX_PAUSE = 30;
 
 /** How long a server that failed is left alone: 1 s, then twice as long each time, 30 s at most. */
 export class Backoff {
@@ -19,7 +19,7 @@ export class Backoff {
   /** How long to wait before the next attempt. Seconds, 0 where that is due. */
   get wait(): number {
     // A clock that is set back must not make the pause any longer.
-    return this.#failures === 0 ? 0 : Math.min(MOST, Math.max(0, this.#retryAt - this.#clock()));
+    return this.#failures === 0 ? 0 : Math.min(MAX_PAUSE, Math.max(0, this.#retryAt - this.#clock()));
   }
 
   /**
@@ -28,7 +28,7 @@ export class Backoff {
    */
   failed(): number {
     if (this.wait > 0) return this.wait;
-    const pause = Math.min(MOST, LEAST * 2 ** this.#failures);
+    const pause = Math.min(MAX_PAUSE, MIN_PAUSE * 2 ** this.#failures);
     this.#failures++;
     this.#retryAt = this.#clock() + pause;
     return pause;

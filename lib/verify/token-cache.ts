@@ -2,11 +2,11 @@ import { hash } from 'node:crypto';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
-import { BoundedMemory } from '../store/memory.js';
+import { BoundedCache } from '../util/bounded-cache.js';
 import type { AccessToken } from '../token/access-token.js';
 import type { TokenVerifier } from './token-verifier.js';
 
-/** How verdicts are remembered. */
+/** How results are remembered. */
 export interface CacheOptions {
   /** How many tokens are remembered at most. 1 to 1,000,000. @default 10000 */
   maxEntries?: number;
@@ -28,63 +28,63 @@ export const cacheRule: Rule<CacheOptions | false> = {
 };
 
 /** What is remembered: the `AccessToken`, and with it whatever tells how long it stands. */
-export interface Verdict {
+export interface VerificationResult {
   readonly accessToken: AccessToken;
 }
 
-export interface RememberOptions<V extends Verdict> extends CacheOptions {
+export interface TokenCacheOptions<V extends VerificationResult> extends CacheOptions {
   /** Seconds since the epoch. */
   readonly clock: () => number;
   /**
-   * Whether a verdict still stands at this moment. It is asked at every hit, so it must be what verification itself would
+   * Whether a result still stands at this moment. It is asked at every hit, so it must be what verification itself would
    * say of times and keys.
    */
-  readonly holds: (verdict: V) => boolean;
-  /** Whether a verdict that no longer holds still stands while the upstream cannot be had. By default none does. */
-  readonly holdsInOutage?: (verdict: V) => boolean;
+  readonly isFresh: (result: V) => boolean;
+  /** Whether a result that no longer holds still stands while the upstream cannot be had. By default none does. */
+  readonly isUsableWhileStale?: (result: V) => boolean;
   /** How long a refusal is remembered, in a memory of its own. Seconds; 0 for not at all. @default 0 */
   readonly negativeMaxAge?: number;
 }
 
 /** What `remember` puts in front of a verifier. */
-export interface Remembering extends Required<Pick<TokenVerifier, 'verify' | 'recall'>> {
-  readonly forget: (token: string) => void;
+export interface TokenCache extends Required<Pick<TokenVerifier, 'verify' | 'recall'>> {
+  readonly invalidate: (token: string) => void;
   readonly clear: () => void;
 }
 
 /**
  * Wraps the verification of tokens so that each is verified once. The memories are keyed by the token's SHA-256.
- * Refusals, where they are remembered at all, have a memory of their own, so that garbage cannot push out good verdicts.
+ * Refusals, where they are remembered at all, have a memory of their own, so that garbage cannot push out good results.
  * Concurrent verifications of one token are one.
  */
-export function remember<V extends Verdict>(
-  judge: (token: string) => Promise<V>,
-  options: RememberOptions<V>,
-): Remembering {
-  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock, holds } = options;
-  const holdsInOutage = options.holdsInOutage ?? (() => false);
-  const accepted = new BoundedMemory<V>({ maxEntries, clock });
-  const refused = negativeMaxAge > 0 ? new BoundedMemory<InvalidTokenReason>({ maxEntries, clock }) : undefined;
+export function createTokenCache<V extends VerificationResult>(
+  verifyToken: (token: string) => Promise<V>,
+  options: TokenCacheOptions<V>,
+): TokenCache {
+  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock, isFresh } = options;
+  const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
+  const accepted = new BoundedCache<V>({ maxEntries, clock });
+  const refused = negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, clock }) : undefined;
   const running = new Map<string, Promise<AccessToken>>();
 
   const recallKey = (key: string): AccessToken | undefined => {
-    const verdict = accepted.get(key);
-    return verdict !== undefined && holds(verdict) ? verdict.accessToken : undefined;
+    const result = accepted.get(key);
+    return result !== undefined && isFresh(result) ? result.accessToken : undefined;
   };
 
-  // Not current is what was forgotten meanwhile: then this verdict is already out of date.
+  // Not current is what was forgotten meanwhile: then this result is already out of date.
   const verifyNow = async (key: string, token: string, isCurrent: () => boolean): Promise<AccessToken> => {
     try {
-      const verdict = await judge(token);
-      if (isCurrent()) accepted.set(key, verdict, clock() + maxAge);
-      return verdict.accessToken;
+      const result = await verifyToken(token);
+      if (isCurrent()) accepted.set(key, result, clock() + maxAge);
+      return result.accessToken;
     } catch (error) {
       if (error instanceof InvalidTokenError && isCurrent()) {
         accepted.delete(key);
         refused?.set(key, error.reason, clock() + negativeMaxAge);
       }
       const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
-      if (known === undefined || !holdsInOutage(known)) throw error;
+      if (known === undefined || !isUsableWhileStale(known)) throw error;
       return known.accessToken;
     } finally {
       if (isCurrent()) running.delete(key);
@@ -105,7 +105,7 @@ export function remember<V extends Verdict>(
       running.set(key, verification);
       return verification;
     },
-    forget: (token) => {
+    invalidate: (token) => {
       const key = digest(token);
       running.delete(key);
       accepted.delete(key);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose';
-import { withDeadline } from '../store/deadline.js';
-import type { ClientAuthentication, ClientSecret } from './client-auth-options.js';
+import { withTimeout } from '../util/timeout.js';
+import type { ClientAuthentication, ClientSecret } from './client-authentication-options.js';
 
 /** What authentication adds to a request. */
 export interface AuthenticationParts {
@@ -11,7 +11,7 @@ export interface AuthenticationParts {
   readonly generation: number;
 }
 
-export interface ClientAuthOptions {
+export interface ClientAuthenticatorOptions {
   readonly clientId: string | undefined;
   readonly clientSecret: ClientSecret | undefined;
   readonly clientAuthentication: ClientAuthentication;
@@ -29,14 +29,14 @@ const ASSERTION_LIFETIME = 60;
 const SECRET_COOLDOWN = 5;
 
 /** Authenticates the API at the authorization server. Holds secrets and shows them to nobody else. */
-export class ClientAuth {
-  readonly #options: ClientAuthOptions;
+export class ClientAuthenticator {
+  readonly #options: ClientAuthenticatorOptions;
   #secret: Promise<string> | undefined;
   #secretAskedAt = Number.NEGATIVE_INFINITY;
   #generation = 0;
   #key: Promise<CryptoKey | Uint8Array> | undefined;
 
-  constructor(options: ClientAuthOptions) {
+  constructor(options: ClientAuthenticatorOptions) {
     this.#options = options;
   }
 
@@ -64,7 +64,7 @@ export class ClientAuth {
    * The server refused these credentials: whether there may be others by now. A secret that was rotated is asked for
    * again, but not for every caller whose token the server dislikes.
    */
-  mayHaveChanged({ generation }: AuthenticationParts): boolean {
+  invalidateSecret({ generation }: AuthenticationParts): boolean {
     if (typeof this.#options.clientSecret !== 'function') return false;
     // Another caller has found that out before.
     if (generation !== this.#generation) return true;
@@ -116,7 +116,7 @@ export class ClientAuth {
 }
 
 async function askFor(give: () => string | Promise<string>, timeout: number, what: string): Promise<string> {
-  const value: unknown = await withDeadline(Promise.resolve(give()), timeout, what);
+  const value: unknown = await withTimeout(Promise.resolve(give()), timeout, what);
   if (typeof value === 'string' && value !== '') return value;
   throw new TypeError(`${what} gave no text`);
 }

@@ -1,24 +1,24 @@
 import { setMaxListeners } from 'node:events';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
-import { Backoff } from '../issuer/backoff.js';
-import type { AuthenticationParts, ClientAuth } from '../issuer/client-auth.js';
-import { type Answer, fetchAnswer, HttpError, type HttpOptions, parseObject } from '../issuer/http.js';
-import type { KeySource } from '../issuer/keys.js';
+import { Backoff } from '../util/backoff.js';
+import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
+import { type Answer, fetchAnswer, HttpError, type HttpOptions, parseObject } from './http.js';
+import type { KeySource } from './key-set.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
-import { type ParsedJwt, parseJwt } from '../token/jwt.js';
-import { checkTimes } from './claim-checks.js';
-import { findSigner } from './signer.js';
-import { Turnstile } from './turnstile.js';
+import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
+import { checkTimes } from '../token/claim-checks.js';
+import { verifySignature } from './verify-signature.js';
+import { ConcurrencyLimiter } from '../util/concurrency-limiter.js';
 
 /** Tells what the authorization server says of a token: an introspection response (RFC 7662 §2.2), `active` true or false. */
-export interface TokenInfoSource {
-  ask(token: string): Promise<TokenInfo>;
+export interface IntrospectionSource {
+  introspect(token: string): Promise<IntrospectionResult>;
 }
 
-export interface TokenInfo {
+export interface IntrospectionResult {
   readonly response: Claims & { readonly active: boolean };
   /** When the server was asked. Seconds since the epoch. */
-  readonly askedAt: number;
+  readonly introspectedAt: number;
 }
 
 /** What a signed answer must be (RFC 9701 §5). */
@@ -30,9 +30,9 @@ export interface SignedResponseRules {
   readonly algorithms: ReadonlySet<string>;
 }
 
-export interface IntrospectorOptions {
+export interface IntrospectionClientOptions {
   readonly endpoint: () => Promise<string>;
-  readonly clientAuth: ClientAuth;
+  readonly clientAuthenticator: ClientAuthenticator;
   readonly http: HttpOptions;
   /** `undefined` where the answer is plain JSON. */
   readonly signed: SignedResponseRules | undefined;
@@ -45,7 +45,7 @@ const SIGNED_TYPE = 'application/token-introspection+jwt';
 const SIGNED_TIMES = { clockTolerance: 5, maxTokenAge: 300 };
 
 /** How many questions are under way at once, and how many wait: what a flood of made-up tokens may cost the server. */
-const MAX_QUESTIONS = 100;
+const MAX_CONCURRENT = 100;
 const MAX_WAITING = 1_000;
 /** What is asked about to find out whether the server is there. No server has issued it. */
 const PROBE = 'reachability-probe';
@@ -58,44 +58,44 @@ const PROBE = 'reachability-probe';
  * may be one that only its own exchange breaks at, and one caller must not cut off the others. So a question of our own
  * is asked before the server is given up, and again before it is trusted.
  */
-export class Introspector implements TokenInfoSource {
-  readonly #options: IntrospectorOptions;
+export class IntrospectionClient implements IntrospectionSource {
+  readonly #options: IntrospectionClientOptions;
   readonly #backoff: Backoff;
-  readonly #turnstile: Turnstile;
+  readonly #limiter: ConcurrencyLimiter;
   readonly #closing = new AbortController();
   #probing: Promise<void> | undefined;
 
-  constructor(options: IntrospectorOptions) {
+  constructor(options: IntrospectionClientOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
     const { timeout } = options.http;
-    this.#turnstile = new Turnstile({ limit: MAX_QUESTIONS, maxWaiting: MAX_WAITING, timeout });
+    this.#limiter = new ConcurrencyLimiter({ limit: MAX_CONCURRENT, maxWaiting: MAX_WAITING, timeout });
     // Each question under way listens to it, however many there are.
     setMaxListeners(0, this.#closing.signal);
   }
 
-  async ask(token: string): Promise<TokenInfo> {
+  async introspect(token: string): Promise<IntrospectionResult> {
     if (this.#backoff.failures > 0) {
       if (this.#backoff.wait > 0 || this.#probing !== undefined) throw this.#unavailable(undefined);
       await this.#probe();
     }
     try {
-      return await this.#turnstile.pass(() => this.#question(token));
+      return await this.#limiter.run(() => this.#introspectOnce(token));
     } catch (error) {
       if (isUnreachable(error)) await this.#probe();
       throw error instanceof UpstreamError ? error : this.#unavailable(error);
     }
   }
 
-  async #question(token: string): Promise<TokenInfo> {
+  async #introspectOnce(token: string): Promise<IntrospectionResult> {
     if (this.#backoff.wait > 0) throw this.#unavailable(undefined);
-    const askedAt = this.#options.clock();
+    const introspectedAt = this.#options.clock();
     try {
-      return { response: await this.#read(await this.#post(token)), askedAt };
+      return { response: await this.#read(await this.#post(token)), introspectedAt };
     } catch (error) {
       // Some servers tell so of a token of a kind that they would never be asked about: it is not one of theirs.
       const isForeign = error instanceof HttpError && error.code === 'unsupported_token_type';
-      if (isForeign) return { response: { active: false }, askedAt };
+      if (isForeign) return { response: { active: false }, introspectedAt };
       throw error;
     }
   }
@@ -130,16 +130,16 @@ export class Introspector implements TokenInfoSource {
   }
 
   async #post(token: string): Promise<Answer> {
-    const { clientAuth } = this.#options;
+    const { clientAuthenticator } = this.#options;
     const endpoint = await this.#options.endpoint();
-    const credentials = await clientAuth.authenticate(endpoint);
+    const credentials = await clientAuthenticator.authenticate(endpoint);
     try {
       return await this.#postOnce(token, endpoint, credentials);
     } catch (error) {
       const isRefused = error instanceof HttpError && [400, 401, 403].includes(error.status ?? 0);
-      if (!isRefused || !clientAuth.mayHaveChanged(credentials)) throw error;
+      if (!isRefused || !clientAuthenticator.invalidateSecret(credentials)) throw error;
     }
-    return this.#postOnce(token, endpoint, await clientAuth.authenticate(endpoint));
+    return this.#postOnce(token, endpoint, await clientAuthenticator.authenticate(endpoint));
   }
 
   #postOnce(token: string, endpoint: string, { headers, form }: AuthenticationParts): Promise<Answer> {
@@ -155,7 +155,7 @@ export class Introspector implements TokenInfoSource {
     });
   }
 
-  async #read({ body, type }: Answer): Promise<TokenInfo['response']> {
+  async #read({ body, type }: Answer): Promise<IntrospectionResult['response']> {
     const { signed } = this.#options;
     if (signed !== undefined && type !== SIGNED_TYPE) throw new HttpError('invalid', `the answer is of type ${type}`);
     const response = signed === undefined ? parseObject(body) : await this.#readSigned(body, signed);
@@ -181,7 +181,7 @@ export class Introspector implements TokenInfoSource {
       throw new HttpError('invalid', 'the signed answer is not of this issuer, for us, or of the right form');
     try {
       checkTimes(claims, SIGNED_TIMES, this.#options.clock());
-      await findSigner(jwt, signed.keys);
+      await verifySignature(jwt, signed.keys);
     } catch (cause) {
       if (!(cause instanceof InvalidTokenError)) throw cause;
       throw new HttpError('invalid', 'the signed answer does not verify', { cause });

@@ -13,7 +13,7 @@ interface Entry<V> {
  * who was not, or has expired, makes room. A hit costs one bit, an insertion a constant number of steps on average, and
  * a wave of entries that nobody asks for again does not push out those in use.
  */
-export class BoundedMemory<V> {
+export class BoundedCache<V> {
   // No clones, because values are frozen; no timer, because expiry is told by our own clock and the hand sweeps.
   readonly #entries = new NodeCache({ useClones: false, checkperiod: 0 });
   readonly #slots: string[] = [];

@@ -1,5 +1,5 @@
 import { InvalidTokenError } from '../errors.js';
-import { deepFreeze } from './deep-freeze.js';
+import { deepFreeze } from '../util/deep-freeze.js';
 
 /** The JOSE header of a JWS (RFC 7515 §4), as parsed: nothing in it is to be believed. */
 export interface JwtHeader {

@@ -1,17 +1,17 @@
 import { InvalidTokenError } from '../errors.js';
-import type { Keys, KeySource } from '../issuer/keys.js';
-import type { ParsedJwt } from '../token/jwt.js';
+import type { KeySet, KeySource } from './key-set.js';
+import type { ParsedJwt } from '../token/parse-jwt.js';
 import { isSignedWith } from '../token/signature.js';
 
 /** The keys among which the one is that the token was signed with. */
-export async function findSigner(jwt: ParsedJwt, source: KeySource): Promise<Keys> {
+export async function verifySignature(jwt: ParsedJwt, source: KeySource): Promise<KeySet> {
   const { alg, kid } = jwt.header;
-  const kept = await source.get();
-  const found = await kept.find(alg, kid);
-  if (await isSignedWith(found, jwt)) return kept;
+  const cached = await source.get();
+  const found = await cached.find(alg, kid);
+  if (await isSignedWith(found, jwt)) return cached;
   // A key that was named and found has had its say. One that was not found, or not named, may be newer than ours.
   if (found.length > 0 && kid !== undefined) throw new InvalidTokenError('signature_mismatch');
-  const asked = await source.ask();
-  if (asked !== kept && (await isSignedWith(await asked.find(alg, kid), jwt))) return asked;
+  const reloaded = await source.reloadForUnknownKey();
+  if (reloaded !== cached && (await isSignedWith(await reloaded.find(alg, kid), jwt))) return reloaded;
   throw new InvalidTokenError(found.length > 0 ? 'signature_mismatch' : 'unknown_key');
 }

@@ -1,8 +1,0 @@
-import { type Finding, InvalidTokenError } from '../errors.js';
-import type { InvalidTokenReason } from '../reasons.js';
-
-/** Refuses a token, and says on the error's `cause` what that rests on. */
-export function refuseToken(reason: InvalidTokenReason, checked: string, expected: unknown, found: unknown): never {
-  const cause: Finding = { checked, expected, found };
-  throw new InvalidTokenError(reason, { cause });
-}
