@@ -193,12 +193,12 @@ describe('a token that is bound to a key', () => {
     await expectInvalidToken(app, token, 'binding_unproven');
   });
 
-  it('is refused whatever verifier believes it', async () => {
-    const recalled: TokenVerifier = {
+  it('is rejected whatever verifier accepts it', async () => {
+    const cached: TokenVerifier = {
       ...alice,
-      recall: () => ({ ...ACCESS_TOKEN, claims: { cnf: { jkt: thumbprint } } }),
+      verify: () => ({ ...ACCESS_TOKEN, claims: { cnf: { jkt: thumbprint } } }),
     };
-    await expectInvalidToken(serve(bearer(recalled)), 'x', 'binding_unproven');
+    await expectInvalidToken(serve(bearer(cached)), 'x', 'binding_unproven');
     expect((await get(serve(bearer(alice)), 'x')).status).toBe(200);
   });
 });

@@ -240,8 +240,8 @@ describe('a verifier', () => {
 describe('a gate', () => {
   const scopes = [[], [''], ['a b'], ['a"b'], ['a\\b'], ['caf\u00e9'], ['a', 1], [['a']], [null], [undefined], ['a\n']];
   it.each(scopes)('requireScopes may not be given %p', (...given) => {
-    expectMistake(() => requireScopes(...(given as string[])), 'requireScopes');
-    expectMistake(() => requireAnyScope(...(given as string[])), 'requireAnyScope');
+    expectMistake(() => requireScopes(...(given as [string, ...string[]])), 'requireScopes');
+    expectMistake(() => requireAnyScope(...(given as [string, ...string[]])), 'requireAnyScope');
   });
 
   it.each([[], [''], [1], ['a', null], [['a']]])('requireClient may not be given %p', (...given) => {

@@ -29,7 +29,7 @@ export interface KeySource {
 export interface KeysHealth {
   readonly keys: ResourceHealth;
   /** Where the keys' address comes from discovery. */
-  readonly metadata?: ResourceHealth;
+  readonly metadata?: ResourceHealth | undefined;
   /** Why the `keySnapshot` could not be read or saved the last time. Requests do not depend on it. */
   readonly snapshotError?: unknown;
 }
@@ -40,18 +40,18 @@ export interface KeyOptions {
    * How long keys are fresh, whatever the issuer's `Cache-Control` says. Seconds, 1 to 86,400. By default the answer's
    * `max-age`, kept within 60 and 86,400, or 600 without one. They are refreshed in the background before that ends.
    */
-  refreshInterval?: number;
+  refreshInterval?: number | undefined;
   /** Least time between two fetches for the sake of an unknown key id. Seconds, 1 to 3,600. @default 30 */
-  cooldown?: number;
+  cooldown?: number | undefined;
   /**
    * How long the last good keys still serve, once they are no longer fresh, when the issuer cannot be reached. Seconds,
    * 0 (never) to 604,800. @default 86400
    */
-  maxStale?: number;
+  maxStale?: number | undefined;
   /** Deadline for one exchange with the issuer, body included. Seconds, 0.1 to 60. @default 5 */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Cap on one answer of the issuer's. Bytes, 1,024 to 16,777,216. @default 1048576 */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
 }
 
 /** Keys that are at hand: a JWKS or a secret from the options. */

@@ -10,7 +10,7 @@ export interface LoadResult<T> {
   /** For how long the server calls it fresh. Seconds. */
   readonly maxAge: number | undefined;
   /** Where that was not just now. Seconds since the epoch. */
-  readonly fetchedAt?: number;
+  readonly fetchedAt?: number | undefined;
 }
 
 export interface RefreshingResourceOptions<T> {

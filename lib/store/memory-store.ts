@@ -1,52 +1,56 @@
-import { count, readOptions, type Rules } from '../options.js';
-import { ReplayCache } from './replay-cache.js';
+import { clockRule, count, readOptions, type Rules } from '../options.js';
 import { BoundedCache } from '../util/bounded-cache.js';
+import { systemClock } from '../util/clock.js';
+import { ReplayCache } from './replay-cache.js';
 import type { Store } from './store.js';
 
-/** What `memoryStore` takes. */
+/** Options of `memoryStore`. */
 export interface MemoryStoreOptions {
   /**
-   * How many values it holds at most, and how many claims. Beyond that, values that were not used lately go; claims never
-   * go before their time, and `add` rejects. 1 to 1,000,000. @default 100000
+   * Maximum number of values, and of keys that `add` recorded. Beyond it, the least recently used values are removed;
+   * recorded keys are never removed before their time, and `add` rejects. 1 to 1,000,000. @default 100000
    */
-  maxEntries?: number;
+  maxEntries?: number | undefined;
+  /** The current time in seconds since the epoch. @default the system clock */
+  clock?: (() => number) | undefined;
 }
 
 const rules: Rules<MemoryStoreOptions> = {
   maxEntries: count('entries', 1, 1_000_000, 'Leave it out for 100000.'),
+  clock: clockRule,
 };
 
 /**
- * A store within the process, on node-cache: for one process, and for tests.
+ * A store in the memory of this process (node-cache): for an API with one process, and for tests.
  *
  * @throws ConfigurationError for an option that is unknown or wrong.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
-  const { maxEntries = 100_000 } = readOptions<MemoryStoreOptions>('memoryStore', options, rules);
-  const now = (): number => Date.now() / 1000;
-  const memory = new BoundedCache<string>({ maxEntries, clock: now });
-  const claims = new ReplayCache({ maxEntries, clock: now });
+  const given = readOptions<MemoryStoreOptions>('memoryStore', options, rules);
+  const { maxEntries = 100_000, clock = systemClock } = given;
+  const values = new BoundedCache<string>({ maxEntries, clock });
+  const recorded = new ReplayCache({ maxEntries, clock });
   return {
-    // RefreshingResource as JSON, so that nobody can change what another has stored, and as any other store would give it back.
+    // Values are stored as JSON, so that nobody can change them, and as every other store returns them.
     get: (key) =>
       attempt(() => {
-        const json = memory.get(key) ?? (claims.has(key) ? '1' : undefined);
+        const json = values.get(key) ?? (recorded.has(key) ? '1' : undefined);
         return json === undefined ? undefined : (JSON.parse(json) as unknown);
       }),
     set: (key, value, lifetime) =>
       attempt(() => {
-        memory.set(key, JSON.stringify(value), now() + lifetime);
+        values.set(key, JSON.stringify(value), clock() + lifetime);
       }),
-    add: (key, lifetime) => attempt(() => memory.get(key) === undefined && claims.add(key, now() + lifetime)),
+    add: (key, lifetime) => attempt(() => values.get(key) === undefined && recorded.add(key, clock() + lifetime)),
     delete: (key) =>
       attempt(() => {
-        memory.delete(key);
-        claims.delete(key);
+        values.delete(key);
+        recorded.delete(key);
       }),
   };
 }
 
-// What throws is a rejection, as it is of any other store.
+// An error becomes a rejection, as with every other store.
 function attempt<T>(run: () => T): Promise<T> {
   return new Promise((resolve) => {
     resolve(run());

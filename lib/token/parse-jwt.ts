@@ -4,8 +4,8 @@ import { deepFreeze } from '../util/deep-freeze.js';
 /** The JOSE header of a JWS (RFC 7515 §4), as parsed: nothing in it is to be believed. */
 export interface JwtHeader {
   readonly alg: string;
-  readonly kid?: string;
-  readonly typ?: string;
+  readonly kid?: string | undefined;
+  readonly typ?: string | undefined;
   readonly [parameter: string]: unknown;
 }
 

@@ -1,3 +1,4 @@
+import { systemClock } from '../util/clock.js';
 import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import {
   type ClientAuthentication,
@@ -36,15 +37,14 @@ import {
   issuerRule,
   type SharedVerifierOptions,
   sharedRules,
-  systemClock,
 } from './shared-options.js';
 
 /** How results of the authorization server are remembered. */
 export interface IntrospectionCacheOptions extends CacheOptions {
   /** How long a positive result is remembered at most; never past `exp`. Seconds, 1 to 86,400. @default 60 */
-  maxAge?: number;
+  maxAge?: number | undefined;
   /** How long a negative result is remembered. Seconds, 0 (never) to 3,600. @default 10 */
-  negativeMaxAge?: number;
+  negativeMaxAge?: number | undefined;
 }
 
 /** What `introspectionVerifier` takes. */
@@ -53,44 +53,44 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
    * Whose tokens these are. The endpoint is found by its metadata unless `introspectionEndpoint` is given; an `iss` in the
    * answer must be exactly this.
    */
-  issuer?: string;
+  issuer?: string | undefined;
   /** Where the authorization server is asked (RFC 7662 §2), instead of discovery. */
-  introspectionEndpoint?: string;
+  introspectionEndpoint?: string | undefined;
   /** The API's own id at the authorization server. Required unless it authenticates with `{ bearerToken }`. */
-  clientId?: string;
+  clientId?: string | undefined;
   /**
    * The API's own secret. A function is asked again when the server refuses our credentials, so that a secret can be
    * rotated without a restart; it is asked at most every 5 seconds for that reason.
    */
-  clientSecret?: ClientSecret;
+  clientSecret?: ClientSecret | undefined;
   /**
    * How the API authenticates: with `'client_secret_basic'` or `'client_secret_post'` (RFC 6749 §2.3.1),
    * `'tls_client_auth'` (RFC 8705 §2, the certificate is `fetch`'s), `{ privateKey, algorithm }` (`private_key_jwt`, RFC
    * 7523 §2.2) or `{ bearerToken }` (RFC 7662 §2.1). @default 'client_secret_basic'
    */
-  clientAuthentication?: ClientAuthentication;
+  clientAuthentication?: ClientAuthentication | undefined;
   /** This API's own identifiers: `aud` of the answer must hold at least one. `false` accepts any, and none. */
   audience: string | readonly string[] | false;
   /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
-  signedResponse?: boolean;
+  signedResponse?: boolean | undefined;
   /**
    * `'fapi2'`: tokens must be bound to a key (`cnf`); signed answers, and assertions of this API, are in the algorithms of
    * the FAPI 2.0 Security Profile §5.4.1. @default none
    */
-  profile?: 'fapi2';
+  profile?: 'fapi2' | undefined;
   /** Deadline for one exchange, body included. Seconds, 0.1 to 60. @default 5 */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Cap on one answer. Bytes, 1,024 to 16,777,216. @default 1048576 */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
   /**
    * How long a known-good result still stands, once `cache.maxAge` is over, while the server cannot be asked; never past
    * `exp`. Seconds, 0 (never) to 86,400. @default 0
    */
-  maxStale?: number;
+  maxStale?: number | undefined;
   /** Where results are shared between processes. @default none: each process remembers its own */
-  store?: Store;
+  store?: Store | undefined;
   /** How results are remembered; `false` asks at every request. */
-  cache?: IntrospectionCacheOptions | false;
+  cache?: IntrospectionCacheOptions | false | undefined;
 }
 
 const cacheGroup = group<IntrospectionCacheOptions>({
@@ -137,12 +137,11 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly timeout: number;
   readonly maxStale: number;
   readonly store: Store | undefined;
-  readonly cache: Required<IntrospectionCacheOptions> | false;
+  readonly cache: { readonly maxEntries: number; readonly maxAge: number; readonly negativeMaxAge: number } | false;
   readonly clock: () => number;
 }
 
-export function readIntrospectionOptions(given: IntrospectionVerifierOptions): IntrospectionSettings {
-  const where = 'introspectionVerifier';
+export function readIntrospectionOptions(given: IntrospectionVerifierOptions, where: string): IntrospectionSettings {
   const options = readOptions<Partial<IntrospectionVerifierOptions>>(where, given, introspectionVerifierRules);
   const { issuer, audience, introspectionEndpoint, clientId, timeout = 5, clock = systemClock, cache = {} } = options;
   if (audience === undefined) throw invalidOption(`${where}: audience`, audienceRule, undefined);
@@ -174,11 +173,19 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
     timeout,
     maxStale: options.maxStale ?? 0,
     store: options.store,
-    cache: cache === false ? false : { maxEntries: 10_000, maxAge: 60, negativeMaxAge: 10, ...cache },
+    cache: cache === false ? false : readCache(cache),
     clock,
     clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
     scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
   };
+}
+
+function readCache({ maxEntries = 10_000, maxAge = 60, negativeMaxAge = 10 }: IntrospectionCacheOptions): {
+  maxEntries: number;
+  maxAge: number;
+  negativeMaxAge: number;
+} {
+  return { maxEntries, maxAge, negativeMaxAge };
 }
 
 function checkFapi(where: string, options: Partial<IntrospectionVerifierOptions>): void {

@@ -39,7 +39,15 @@ const FRONT_MAX_AGE = 5;
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
 export function introspectionVerifier(options: IntrospectionVerifierOptions): IntrospectionVerifier {
-  const settings = readIntrospectionOptions(options);
+  return createIntrospectionVerifier(options, 'introspectionVerifier');
+}
+
+/** The same for another function of the package; mistakes in the options name that function. */
+export function createIntrospectionVerifier(
+  options: IntrospectionVerifierOptions,
+  where: string,
+): IntrospectionVerifier {
+  const settings = readIntrospectionOptions(options, where);
   const { introspectionClient, remote, cache, clock, maxStale, store } = settings;
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
@@ -51,9 +59,10 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
   };
   const verifier: IntrospectionVerifier = {
     issuer: settings.issuer,
+    profile: settings.profile,
+    clock,
     acceptsOpaqueTokens: true,
     verify: async (token) => (await verifyToken(token)).accessToken,
-    recall: () => undefined,
     invalidate: async (token) => shared?.invalidate(token),
     ready: () => introspectionClient.ready(),
     health: () => {
@@ -76,7 +85,7 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
     const isOver = now >= (accessToken.expiresAt ?? Number.POSITIVE_INFINITY);
     return !isOver && now < introspectedAt + sinceIntrospected && now < receivedAt + sinceReceived;
   };
-  const remembering = createTokenCache<ReceivedResult>(verifyToken, {
+  const tokenCache = createTokenCache<ReceivedResult>(verifyToken, {
     maxEntries: cache.maxEntries,
     maxAge: cache.maxAge + maxStale,
     negativeMaxAge: store === undefined ? cache.negativeMaxAge : Math.min(FRONT_MAX_AGE, cache.negativeMaxAge),
@@ -86,14 +95,13 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
   });
   return {
     ...verifier,
-    verify: remembering.verify,
-    recall: remembering.recall,
+    verify: tokenCache.verify,
     invalidate: async (token) => {
-      remembering.invalidate(token);
+      tokenCache.invalidate(token);
       await verifier.invalidate(token);
     },
     close: () => {
-      remembering.clear();
+      tokenCache.clear();
       return verifier.close();
     },
   };

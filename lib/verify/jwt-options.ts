@@ -1,3 +1,4 @@
+import { systemClock } from '../util/clock.js';
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { JSONWebKeySet } from 'jose';
 import { ConfigurationError } from '../errors.js';
@@ -33,7 +34,6 @@ import {
   SECURE_FIX,
   type SharedVerifierOptions,
   sharedRules,
-  systemClock,
 } from './shared-options.js';
 
 /** A MAC algorithm of RFC 7518 §3.2; only with `secret`. */
@@ -49,39 +49,39 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
   /** This API's own identifiers: `aud` must hold at least one. `false` accepts tokens meant for any API. */
   audience: string | readonly string[] | false;
   /** Where the issuer's JWKS is, instead of discovery. */
-  jwksUri?: string;
+  jwksUri?: string | undefined;
   /** The issuer's public keys themselves, instead of discovery. */
-  jwks?: JSONWebKeySet;
+  jwks?: JSONWebKeySet | undefined;
   /** A secret shared with the issuer, instead of keys: at least as many bytes as the hash, 32 for HS256. */
-  secret?: string | Uint8Array;
+  secret?: string | Uint8Array | undefined;
   /**
    * The accepted values of `alg`. By default every `AsymmetricAlgorithm`; with `secret` those of HS256, HS384, HS512
    * that the secret is long enough for.
    */
-  algorithms?: readonly (AsymmetricAlgorithm | SymmetricAlgorithm)[];
+  algorithms?: readonly (AsymmetricAlgorithm | SymmetricAlgorithm)[] | undefined;
   /**
    * `'rfc9068'`: the type `at+jwt` and all claims of RFC 9068 §2.2 are required. `'fapi2'`: that, and `cnf`, and the
    * algorithms of the FAPI 2.0 Security Profile §5.4.1.
    */
-  profile?: Profile;
+  profile?: Profile | undefined;
   /** How far clocks may differ, for `exp`, `nbf`, `iat`. Seconds, 0 to 300. @default 5 */
-  clockTolerance?: number;
+  clockTolerance?: number | undefined;
   /** How long after `iat` a token is accepted, whatever its `exp`; makes `iat` required. Seconds, 1 to 31,536,000. */
-  maxTokenAge?: number;
+  maxTokenAge?: number | undefined;
   /** Claims that must be there, whatever their value. */
-  requiredClaims?: readonly string[];
+  requiredClaims?: readonly string[] | undefined;
   /** Longer tokens are refused unread. Bytes, 256 to 1,048,576. @default 16384 */
-  maxTokenBytes?: number;
+  maxTokenBytes?: number | undefined;
   /** How the issuer's keys are kept. */
-  keys?: KeyOptions;
+  keys?: KeyOptions | undefined;
   /**
    * Where the issuer's last good documents are saved and read at start, so that a process that boots during an outage
    * works. Public keys only; checked like fetched ones; older than `keys.maxStale` is ignored. Whoever can write to this
    * store decides which keys are believed. @default none
    */
-  keySnapshot?: Store;
+  keySnapshot?: Store | undefined;
   /** How verified tokens are remembered; `false` verifies every request anew. */
-  cache?: CacheOptions | false;
+  cache?: CacheOptions | false | undefined;
 }
 
 /** RFC 7518 §3.2: a key of the same size as the hash output or larger. */
@@ -134,8 +134,7 @@ export interface JwtSettings {
   readonly cache: CacheOptions | false;
 }
 
-export function readJwtVerifierOptions(given: JwtVerifierOptions): JwtSettings {
-  const where = 'jwtVerifier';
+export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string): JwtSettings {
   const options = readOptions<Partial<JwtVerifierOptions>>(where, given, jwtVerifierRules);
   const { issuer, audience } = options;
   if (issuer === undefined) throw invalidOption(`${where}: issuer`, jwtVerifierRules.issuer, undefined);
