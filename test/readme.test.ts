@@ -138,7 +138,7 @@ describe('the quick start', () => {
   it('listens on the port that the curl commands use', async () => {
     const issuer = await startIssuer();
     const { ports } = run(issuer.url, issuer.audience);
-    const urls = fenced(readme, 'sh').length > 0 ? [...readme.matchAll(/http:\/\/localhost:(\d+)/g)] : [];
+    const urls = [...readme.matchAll(/http:\/\/localhost:(\d+)/g)];
     expect(urls.length).toBeGreaterThan(0);
     expect(new Set(urls.map(([, port]) => Number(port)))).toEqual(new Set(ports));
   });
@@ -352,7 +352,7 @@ describe('the table of gates', () => {
 
   it('has no gate that the README omits', () => {
     const gates = Object.keys(library).filter((name) => name.startsWith('require'));
-    expect(named(readme)).toEqual(expect.arrayContaining(gates));
+    expect(gates.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
   });
 });
 
