@@ -1,9 +1,13 @@
-/** Why a request could not be read. */
+/** Why the credentials of a request are rejected. */
 export type InvalidRequestReason = 'malformed_credentials' | 'several_credentials';
 
-/** Why a token was refused. */
+/**
+ * Why a token is rejected. `not_a_jwt`: the token does not have three segments, so it is probably an opaque token;
+ * `malformed`: it has three segments, but is not a valid JWT. `rejected`: the general reason, for your own verifiers.
+ */
 export type InvalidTokenReason =
   | 'malformed'
+  | 'not_a_jwt'
   | 'too_large'
   | 'type_refused'
   | 'id_token'
@@ -11,6 +15,7 @@ export type InvalidTokenReason =
   | 'critical_refused'
   | 'issuer_mismatch'
   | 'audience_mismatch'
+  | 'audience_missing'
   | 'expired'
   | 'not_yet_valid'
   | 'issued_in_future'
@@ -24,9 +29,10 @@ export type InvalidTokenReason =
   | 'binding_mismatch'
   | 'certificate_missing'
   | 'certificate_malformed'
-  | 'inactive';
+  | 'inactive'
+  | 'rejected';
 
-/** Why a DPoP proof was refused; the last two ask for another nonce. */
+/** Why a DPoP proof is rejected. For the last two, the response contains the nonce to use. */
 export type InvalidDpopProofReason =
   | 'proof_missing'
   | 'several_proofs'
@@ -44,7 +50,7 @@ export type InvalidDpopProofReason =
   | 'proof_nonce_missing'
   | 'proof_nonce_refused';
 
-/** Why a gate said no. */
+/** Why a gate rejects a request. */
 export type InsufficientScopeReason =
   | 'scope_missing'
   | 'claim_mismatch'
@@ -54,17 +60,17 @@ export type InsufficientScopeReason =
   | 'authorization_details_missing'
   | 'condition_failed';
 
-/** Why a person has to authenticate again. */
+/** Why the user must authenticate again. */
 export type InsufficientAuthenticationReason = 'authentication_insufficient';
 
-/** Which upstream could not be had. */
+/** Which upstream is unavailable. */
 export type UpstreamReason =
   'metadata_unavailable' | 'keys_unavailable' | 'introspection_unavailable' | 'store_unavailable';
 
-/** What the programmer has to mend. */
+/** What the programmer must fix. */
 export type ConfigurationReason = 'option_invalid' | 'not_authenticated' | 'verifier_invalid';
 
-/** The closed union of all reasons, for logs and metrics. */
+/** The closed union of all reasons, for logs and metrics. `docs/errors.md` explains each of them. */
 export type Reason =
   | 'token_missing'
   | InvalidRequestReason
@@ -75,58 +81,64 @@ export type Reason =
   | UpstreamReason
   | ConfigurationReason;
 
-// RFC 6750 §3 allows %x20-21 / %x23-5B / %x5D-7E in error_description: no quote, no backslash, no line break.
+/**
+ * The sentence of each reason on the wire: `error_description`, and the message of the error. RFC 6750 §3 allows
+ * %x20-21 / %x23-5B / %x5D-7E there: no quote, no backslash, no line break.
+ */
 export const SENTENCES: Readonly<Record<Exclude<Reason, ConfigurationReason>, string>> = {
   token_missing: 'No access token was presented.',
-  malformed_credentials: 'The credentials of the request are not well-formed.',
+  malformed_credentials: 'The credentials of the request are malformed.',
   several_credentials: 'The request carries more than one credential.',
   malformed: 'The access token is malformed.',
+  not_a_jwt: 'The access token is not a JWT.',
   too_large: 'The access token is too large.',
-  type_refused: 'The token is not of a type that is accepted as an access token.',
-  id_token: 'An ID token is not an access token.',
+  type_refused: 'The type of the token is not the type of an access token.',
+  id_token: 'The token is an ID token, not an access token.',
   algorithm_refused: 'The access token is signed with an algorithm that is not accepted.',
-  critical_refused: 'The access token carries a critical extension that is not understood.',
-  issuer_mismatch: 'The access token was issued by an issuer that is not trusted here.',
+  critical_refused: 'The access token has a critical extension that is not supported.',
+  issuer_mismatch: 'The issuer of the access token is not trusted.',
   audience_mismatch: 'The access token was issued for another audience.',
+  audience_missing: 'The access token has no audience.',
   expired: 'The access token has expired.',
   not_yet_valid: 'The access token is not valid yet.',
   issued_in_future: 'The access token was issued in the future.',
   too_old: 'The access token was issued too long ago.',
-  claim_missing: 'The access token lacks a required claim.',
-  claim_malformed: 'The access token carries a claim of the wrong type.',
+  claim_missing: 'The access token does not have a required claim.',
+  claim_malformed: 'A claim of the access token has the wrong type.',
   unknown_key: 'The access token was signed with an unknown key.',
-  signature_mismatch: 'The signature of the access token does not verify.',
-  inactive: 'The access token is not active: it is unknown, expired or revoked.',
+  signature_mismatch: 'The signature of the access token is invalid.',
+  inactive: 'The access token is not active. It is unknown, expired or revoked.',
+  rejected: 'The access token was rejected.',
   binding_unproven: 'The access token is bound to a key that the request does not prove.',
-  binding_missing: 'The access token is not bound to a key, and only tokens that are bound are accepted.',
-  binding_mismatch: 'The access token is bound to another key than the request proves.',
-  certificate_missing: 'The request came without the client certificate that the access token is bound to.',
-  certificate_malformed: 'The client certificate of the request cannot be read.',
+  binding_missing: 'The access token is not bound to a key, but a bound access token is required.',
+  binding_mismatch: 'The access token is bound to a different key than the key of the request.',
+  certificate_missing: 'The access token is bound to a client certificate, but the request has none.',
+  certificate_malformed: 'The client certificate of the request is malformed.',
   proof_missing: 'The request carries no DPoP proof.',
   several_proofs: 'The request carries more than one DPoP proof.',
   proof_malformed: 'The DPoP proof is malformed.',
-  proof_type_refused: 'The DPoP proof is not of the type dpop+jwt.',
+  proof_type_refused: 'The type of the DPoP proof is not dpop+jwt.',
   proof_algorithm_refused: 'The DPoP proof is signed with an algorithm that is not accepted.',
-  proof_key_refused: 'The key in the DPoP proof is no public key that is accepted.',
-  proof_signature_mismatch: 'The signature of the DPoP proof does not verify.',
+  proof_key_refused: 'The key in the DPoP proof is not accepted.',
+  proof_signature_mismatch: 'The signature of the DPoP proof is invalid.',
   proof_method_mismatch: 'The DPoP proof was made for another HTTP method.',
   proof_uri_mismatch: 'The DPoP proof was made for another URI.',
   proof_token_mismatch: 'The DPoP proof was made for another access token.',
-  proof_too_old: 'The DPoP proof was made too long ago.',
+  proof_too_old: 'The DPoP proof is too old.',
   proof_issued_in_future: 'The DPoP proof was made in the future.',
   proof_replayed: 'The DPoP proof has been used before.',
-  proof_nonce_missing: 'The DPoP proof needs the nonce of this server.',
-  proof_nonce_refused: 'The nonce of the DPoP proof is not one of this server, or is too old.',
-  scope_missing: 'The access token does not grant the scope that is needed here.',
-  claim_mismatch: 'The access token does not carry the claim that is needed here.',
-  client_refused: 'The client is not allowed here.',
-  machine_required: 'Only a client acting on its own behalf is allowed here.',
-  user_required: 'Only a client acting on behalf of a person is allowed here.',
-  authorization_details_missing: 'The access token does not carry the authorization details that are needed here.',
-  authentication_insufficient: 'The person has to authenticate again, more recently or in another way.',
-  condition_failed: 'The access token does not meet the condition that is set here.',
-  metadata_unavailable: 'The metadata of the authorization server cannot be had at the moment.',
-  introspection_unavailable: 'The authorization server cannot be asked about the access token at the moment.',
-  keys_unavailable: 'The keys of the authorization server cannot be had at the moment.',
-  store_unavailable: 'Whether the DPoP proof has been used before cannot be told at the moment.',
+  proof_nonce_missing: 'The DPoP proof has no nonce.',
+  proof_nonce_refused: 'The nonce of the DPoP proof is invalid or too old.',
+  scope_missing: 'The access token does not have the required scope.',
+  claim_mismatch: 'The access token does not have the required claim value.',
+  client_refused: 'The client is not allowed to use this resource.',
+  machine_required: 'Only a client that acts on its own behalf can use this resource.',
+  user_required: 'Only a client that acts on behalf of a user can use this resource.',
+  authorization_details_missing: 'The access token does not have the required authorization details.',
+  authentication_insufficient: 'A stronger or more recent authentication of the user is required.',
+  condition_failed: 'The access token does not meet a condition of this resource.',
+  metadata_unavailable: 'The metadata of the authorization server is temporarily unavailable.',
+  introspection_unavailable: 'The introspection of access tokens is temporarily unavailable.',
+  keys_unavailable: 'The keys of the authorization server are temporarily unavailable.',
+  store_unavailable: 'The detection of replayed DPoP proofs is temporarily unavailable.',
 };
