@@ -70,8 +70,9 @@ export abstract class ResourceServerError extends Error {
 
   static override [Symbol.hasInstance](value: unknown): boolean {
     const kind = ownKind(this.prototype);
-    // A subclass of the application: the ordinary rule.
-    if (kind === undefined) return Function.prototype[Symbol.hasInstance].call(this, value);
+    const isPrototype = typeof value === 'object' && value !== null && Object.hasOwn(value, KIND);
+    // A subclass of the application, or a class itself: the ordinary rule.
+    if (kind === undefined || isPrototype) return Function.prototype[Symbol.hasInstance].call(this, value);
     const found = kindOf(value);
     return found !== undefined && (kind === found || kind === 'ResourceServerError');
   }

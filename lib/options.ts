@@ -73,12 +73,12 @@ const WITHOUT_COUNTERPART: Readonly<Record<string, string>> = {
   requiredScopes: 'Remove it, and mount requireScopes(...) on the routes.',
 };
 
-function foreignFix(name: string, known: readonly string[]): string | undefined {
-  for (const [ours, theirs] of Object.entries(FOREIGN_OPTIONS)) {
+function counterpart(name: string, known: readonly string[]): string | undefined {
+  const entry = Object.entries(FOREIGN_OPTIONS).find(([ours, theirs]) => {
     const option = /^\w+/.exec(ours)?.[0] ?? ours;
-    if (theirs.includes(name) && known.includes(option)) return `Here the option is ${ours}.`;
-  }
-  return Object.hasOwn(WITHOUT_COUNTERPART, name) ? WITHOUT_COUNTERPART[name] : undefined;
+    return theirs.includes(name) && known.includes(option);
+  });
+  return entry?.[0];
 }
 
 /** Rejects names without a rule, and suggests the option that was probably meant. */
@@ -86,7 +86,9 @@ export function rejectUnknown(where: string, given: unknown, known: readonly str
   for (const name of Object.keys(asOptionsObject(where, given))) {
     if (known.includes(name)) continue;
     const near = nearest(name, known);
-    const fix = foreignFix(name, known) ?? (near === undefined ? 'Remove it.' : `Did you mean ${near}?`);
+    const meant = counterpart(name, known) ?? near;
+    const advice = Object.hasOwn(WITHOUT_COUNTERPART, name) ? WITHOUT_COUNTERPART[name] : undefined;
+    const fix = meant === undefined ? (advice ?? 'Remove it.') : `Did you mean ${meant}?`;
     throw new ConfigurationError({
       option: `${where}: ${JSON.stringify(name.slice(0, 60))}`,
       expected: `one of ${known.join(', ')}`,

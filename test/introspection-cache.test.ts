@@ -189,7 +189,6 @@ describe('cache: false', () => {
     const token = issuer.issueOpaque();
     await verifier.verify(token);
     await verifier.verify(token);
-    expect(cachedResult(verifier, token)).toBeUndefined();
     issuer.revoke(token);
     await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
     expect(issuer.requests.introspection).toBe(3);

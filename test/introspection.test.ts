@@ -202,7 +202,7 @@ describe('the answer', () => {
     ['the issuer is null', { iss: null }, 'issuer_mismatch'],
     ['it is for another audience', { aud: 'https://other.example.com' }, 'audience_mismatch'],
     ['it is for other audiences', { aud: ['a', 'b'] }, 'audience_mismatch'],
-    ['it names no audience', { aud: undefined }, 'audience_mismatch'],
+    ['it names no audience', { aud: undefined }, 'audience_missing'],
     ['the audience is an object', { aud: { 'https://api.example.com': true } }, 'audience_mismatch'],
     ['sub is a number', { sub: 1 }, 'claim_malformed'],
     ['client_id is a number', { client_id: 1 }, 'claim_malformed'],

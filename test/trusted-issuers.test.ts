@@ -141,10 +141,10 @@ describe('several issuers', () => {
 
   it('refuse what is no JWT where nobody takes opaque tokens', async () => {
     const verifier = trustedIssuers([jwtVerifier(jwtOptions(await startIssuer()))]);
-    await expectInvalidToken(serve(bearer(verifier)), 'opaque', 'malformed');
+    await expectInvalidToken(serve(bearer(verifier)), 'opaque', 'not_a_jwt');
     expect(verifier.acceptsOpaqueTokens).toBe(false);
     for (const token of [undefined, null, 5, '', {}]) {
-      await expect(verifier.verify(token as string)).rejects.toMatchObject({ reason: 'malformed' });
+      await expect(verifier.verify(token as string)).rejects.toMatchObject({ reason: 'not_a_jwt' });
     }
   });
 
@@ -240,7 +240,7 @@ describe('a resolver of issuers', () => {
 
   it('is not asked about what is no JWT', async () => {
     const { asked, verifier } = await tenants(1);
-    await expect(verifier.verify('opaque')).rejects.toMatchObject({ reason: 'malformed' });
+    await expect(verifier.verify('opaque')).rejects.toMatchObject({ reason: 'not_a_jwt' });
     expect([asked, verifier.acceptsOpaqueTokens]).toEqual([[], false]);
   });
 

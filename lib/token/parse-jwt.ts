@@ -53,7 +53,8 @@ export function splitJws(token: string, maxTokenBytes: number): CompactJws {
   if (token.length > maxTokenBytes) throw new InvalidTokenError('too_large');
   const first = token.indexOf('.');
   const second = token.indexOf('.', first + 1);
-  if (first < 1 || second < 0) throw new InvalidTokenError('malformed');
+  // RFC 7519 §3: three segments. Other tokens are probably opaque, or a JWE.
+  if (first < 0 || second < 0 || token.includes('.', second + 1)) throw new InvalidTokenError('not_a_jwt');
   const signature = token.slice(second + 1);
   if (signature === '' || !isBase64url(signature)) throw new InvalidTokenError('malformed');
   return {

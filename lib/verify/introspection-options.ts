@@ -33,6 +33,8 @@ import {
   audienceRule,
   checkFapiTransport,
   checkIssuerUrl,
+  DEFAULT_CLOCK_TOLERANCE,
+  DEFAULT_MAX_TOKEN_BYTES,
   globalFetch,
   issuerRule,
   type SharedVerifierOptions,
@@ -135,6 +137,9 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** What the answers depend on beside the token. */
   readonly scope: readonly string[];
   readonly timeout: number;
+  /** Seconds. */
+  readonly clockTolerance: number;
+  readonly maxTokenBytes: number;
   readonly maxStale: number;
   readonly store: Store | undefined;
   readonly cache: { readonly maxEntries: number; readonly maxAge: number; readonly negativeMaxAge: number } | false;
@@ -171,6 +176,8 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
     remote,
     scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', [...(signed?.algorithms ?? [])].join(' ')],
     timeout,
+    clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
+    maxTokenBytes: options.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES,
     maxStale: options.maxStale ?? 0,
     store: options.store,
     cache: cache === false ? false : readCache(cache),

@@ -22,10 +22,6 @@ export interface IntrospectionVerifier extends Required<TokenVerifier> {
   invalidate(token: string): Promise<void>;
 }
 
-/** Longer tokens are refused unasked. */
-const MAX_TOKEN_BYTES = 16_384;
-/** The server has judged the times by its own clock; ours may differ by that. Seconds. */
-const TIMES = { clockTolerance: 5, maxTokenAge: undefined };
 /** How long a process goes by its own memory where results are shared, so that a `forget` elsewhere is heard. Seconds. */
 const FRONT_MAX_AGE = 5;
 
@@ -53,7 +49,7 @@ export function createIntrospectionVerifier(
   const source: IntrospectionSource = shared ?? introspectionClient;
   const verifyToken = async (token: string): Promise<ReceivedResult> => {
     if (typeof token !== 'string' || token === '') throw new InvalidTokenError('malformed');
-    if (token.length > MAX_TOKEN_BYTES) throw new InvalidTokenError('too_large');
+    if (token.length > settings.maxTokenBytes) throw new InvalidTokenError('too_large');
     const info = await source.introspect(token);
     return { accessToken: checkResponse(info, settings), introspectedAt: info.introspectedAt, receivedAt: clock() };
   };
@@ -135,7 +131,7 @@ function checkResponse({ response }: IntrospectionResult, settings: Introspectio
   const issuer = claim(response, 'iss');
   if (settings.issuer !== undefined && issuer !== undefined) checkIssuer(response, settings.issuer);
   checkAudience(response, settings.audience);
-  checkTimes(response, TIMES, settings.clock());
+  checkTimes(response, { clockTolerance: settings.clockTolerance, maxTokenAge: undefined }, settings.clock());
   checkStrings(response);
   if (settings.profile === 'fapi2') requireBinding(readConfirmation(response));
   const named = typeof issuer === 'string' ? issuer : undefined;

@@ -29,6 +29,8 @@ import {
   audienceRule,
   checkFapiTransport,
   checkIssuerUrl,
+  DEFAULT_CLOCK_TOLERANCE,
+  DEFAULT_MAX_TOKEN_BYTES,
   globalFetch,
   issuerRule,
   SECURE_FIX,
@@ -64,14 +66,10 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
    * algorithms of the FAPI 2.0 Security Profile §5.4.1.
    */
   profile?: Profile | undefined;
-  /** How far clocks may differ, for `exp`, `nbf`, `iat`. Seconds, 0 to 300. @default 5 */
-  clockTolerance?: number | undefined;
   /** How long after `iat` a token is accepted, whatever its `exp`; makes `iat` required. Seconds, 1 to 31,536,000. */
   maxTokenAge?: number | undefined;
   /** Claims that must be there, whatever their value. */
   requiredClaims?: readonly string[] | undefined;
-  /** Longer tokens are refused unread. Bytes, 256 to 1,048,576. @default 16384 */
-  maxTokenBytes?: number | undefined;
   /** How the issuer's keys are kept. */
   keys?: KeyOptions | undefined;
   /**
@@ -116,10 +114,8 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
     'Name the algorithms that the issuer signs with, or leave it out.',
   ),
   profile: oneOf(['rfc9068', 'fapi2'], 'Leave it out to accept access tokens in any JWT form.'),
-  clockTolerance: seconds(0, 300, 'Leave it out for 5.'),
   maxTokenAge: seconds(1, 31_536_000, 'Leave it out to go by exp alone.'),
   requiredClaims: texts('an array of claim names', 'Leave it out to require none beyond iss, aud and exp.'),
-  maxTokenBytes: count('bytes', 256, 1_048_576, 'Leave it out for 16384.'),
   keys: group(keyRules),
   keySnapshot: storeRule,
   cache: cacheRule,
@@ -148,13 +144,13 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
     audience: audience === false ? false : [audience].flat(),
     algorithms: readAlgorithms(where, complete),
     profile: options.profile,
-    clockTolerance: options.clockTolerance ?? 5,
+    clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenAge: options.maxTokenAge,
     requiredClaims: options.requiredClaims ?? [],
     clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
     scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
   };
-  const { maxTokenBytes = 16_384, cache = {} } = options;
+  const { maxTokenBytes = DEFAULT_MAX_TOKEN_BYTES, cache = {} } = options;
   return { rules, keys: makeKeys(complete, clock), maxTokenBytes, clock, cache };
 }
 

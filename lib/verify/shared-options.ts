@@ -1,7 +1,18 @@
 import { ConfigurationError } from '../errors.js';
 import type { Fetch } from '../issuer/http.js';
 import { isSecureUrl, parseUrl } from '../util/url.js';
-import { callable, clockRule, flag, invalidOption, type Rule, type Rules, text, texts } from '../options.js';
+import {
+  callable,
+  clockRule,
+  count,
+  flag,
+  invalidOption,
+  type Rule,
+  type Rules,
+  seconds,
+  text,
+  texts,
+} from '../options.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 
 /** Options of all verifiers. */
@@ -10,6 +21,10 @@ export interface SharedVerifierOptions {
   clientIdClaims?: readonly string[] | undefined;
   /** The claims that may hold scopes; the union counts. @default ['scope', 'scp'] */
   scopeClaims?: readonly string[] | undefined;
+  /** Accepted difference of clocks for `exp`, `nbf` and `iat`. Seconds, 0 to 300. @default 5 */
+  clockTolerance?: number | undefined;
+  /** Longer tokens are rejected before anything is parsed. Bytes, 256 to 1,048,576. @default 16384 */
+  maxTokenBytes?: number | undefined;
   /** Replaces the global `fetch`, for proxies and custom certificate authorities. */
   fetch?: Fetch | undefined;
   /** Accept `http:` addresses of the issuer outside loopback. Anybody on the network can replace such keys. @default false */
@@ -18,9 +33,14 @@ export interface SharedVerifierOptions {
   clock?: (() => number) | undefined;
 }
 
+export const DEFAULT_CLOCK_TOLERANCE = 5;
+export const DEFAULT_MAX_TOKEN_BYTES = 16_384;
+
 export const sharedRules: Rules<SharedVerifierOptions> = {
   clientIdClaims: texts('an array of claim names', `Leave it out for ${CLIENT_ID_CLAIMS.join(', ')}.`),
   scopeClaims: texts('an array of claim names', `Leave it out for ${SCOPE_CLAIMS.join(' and ')}.`),
+  clockTolerance: seconds(0, 300, `Leave it out for ${DEFAULT_CLOCK_TOLERANCE}.`),
+  maxTokenBytes: count('bytes', 256, 1_048_576, `Leave it out for ${DEFAULT_MAX_TOKEN_BYTES}.`),
   fetch: callable('a function like the global fetch', 'Leave it out for the global fetch.'),
   allowInsecureHttp: flag('Set it to true only if the network between this API and the issuer is trusted.'),
   clock: clockRule,

@@ -46,7 +46,10 @@ const rules: Rules<TrustedIssuersOptions> = {
 /** Longer tokens are not parsed. */
 const MAX_TOKEN_BYTES = 1_048_576;
 
-/** The issuers of accepted JWTs are cached, so that a token whose result is cached is not parsed. */
+/** A JWT goes to the verifier of its issuer, another token to the verifier that accepted it. */
+type Route = string | TokenVerifier;
+
+/** The routes of accepted tokens are cached, so that a token whose result is cached is not parsed. */
 const MAX_ROUTES = 10_000;
 const ROUTE_MAX_AGE = 3_600;
 
@@ -70,15 +73,31 @@ export function trustedIssuers(
     typeof verifiers === 'function'
       ? new DynamicIssuers(verifiers, { maxIssuers, maxAge, clock })
       : new StaticIssuers(list);
-  const routes = new BoundedCache<string>({ maxEntries: MAX_ROUTES, clock });
+  const routes = new BoundedCache<Route>({ maxEntries: MAX_ROUTES, clock });
 
-  const route = async (token: string, key: string, context?: VerifierContext): Promise<AccessToken> => {
+  const findRoute = async (token: string, key: string, context?: VerifierContext): Promise<AccessToken> => {
+    const saveRoute = (route: Route): void => {
+      routes.set(key, route, clock() + ROUTE_MAX_AGE);
+    };
     const iss = issuerOf(token);
-    if (iss === undefined) return verifyOpaque(registry.opaque, token, context);
+    if (iss === undefined) return verifyOpaque(registry.opaque, token, saveRoute, context);
     const accessToken = await registry.verify(iss, token, context);
     if (accessToken === undefined) throw registry.unknownIssuer(iss);
-    routes.set(key, iss, clock() + ROUTE_MAX_AGE);
+    saveRoute(iss);
     return accessToken;
+  };
+  // A route may be out of date: the issuer may have been removed, another server may accept the opaque token now.
+  const follow = async (
+    route: Route,
+    result: PromiseLike<AccessToken | undefined> | undefined,
+    retry: () => Promise<AccessToken>,
+  ): Promise<AccessToken> => {
+    try {
+      return (await result) ?? (await retry());
+    } catch (error) {
+      if (typeof route === 'string' || registry.opaque.length === 1 || !isRejection(error)) throw error;
+      return retry();
+    }
   };
 
   return {
@@ -88,9 +107,11 @@ export function trustedIssuers(
     acceptsOpaqueTokens: registry.opaque.length > 0,
     verify: (token, context) => {
       const key = typeof token === 'string' ? hash('sha256', token, 'base64') : '';
-      const iss = routes.get(key);
-      const result = iss === undefined ? undefined : registry.verify(iss, token, context);
-      return result === undefined || isPromise(result) ? settle(result, () => route(token, key, context)) : result;
+      const route = routes.get(key);
+      const retry = (): Promise<AccessToken> => findRoute(token, key, context);
+      if (route === undefined) return retry();
+      const result = typeof route === 'string' ? registry.verify(route, token, context) : route.verify(token, context);
+      return result === undefined || isPromise(result) ? follow(route, result, retry) : result;
     },
     ready: async () => {
       await Promise.all(registry.all().map(async (verifier) => verifier.ready?.()));
@@ -103,14 +124,6 @@ export function trustedIssuers(
       await Promise.all(registry.all().map(async (verifier) => verifier.close?.()));
     },
   };
-}
-
-// A route may outlive its issuer; then the token is routed again.
-async function settle(
-  result: PromiseLike<AccessToken | undefined> | undefined,
-  route: () => Promise<AccessToken>,
-): Promise<AccessToken> {
-  return (await result) ?? route();
 }
 
 /** `iss` of a token that has the form of a JWT, '' if it has none; `undefined` for other tokens. */
@@ -128,19 +141,26 @@ function issuerOf(token: string): string | undefined {
 async function verifyOpaque(
   verifiers: readonly TokenVerifier[],
   token: string,
+  saveRoute: (verifier: TokenVerifier) => void,
   context?: VerifierContext,
 ): Promise<AccessToken> {
   let failure: unknown = new InvalidTokenError('not_a_jwt');
   for (const verifier of verifiers) {
     try {
-      return await verifier.verify(token, context);
+      const accessToken = await verifier.verify(token, context);
+      saveRoute(verifier);
+      return accessToken;
     } catch (error) {
-      if (!(error instanceof InvalidTokenError || error instanceof UpstreamError)) throw error;
+      if (!isRejection(error)) throw error;
       // If one server was unavailable, the token may be valid there.
       if (!(failure instanceof UpstreamError)) failure = error;
     }
   }
   throw failure;
+}
+
+function isRejection(error: unknown): boolean {
+  return error instanceof InvalidTokenError || error instanceof UpstreamError;
 }
 
 function healthOf(verifiers: readonly TokenVerifier[]): Record<string, VerifierHealth> {
