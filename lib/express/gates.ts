@@ -3,7 +3,6 @@ import { InsufficientScopeError } from '../errors.js';
 import type { InsufficientScopeReason } from '../reasons.js';
 import { assertNotRequest, callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
-import { claim } from '../token/claims.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 
@@ -104,8 +103,8 @@ export function requireClaim(
   const claimName = parse('requireClaim', nameRule, name);
   const accepts = parse('requireClaim', expectedRule, expected);
   return scopeGate('requireClaim', 'claim_mismatch', [], (auth) => {
-    const value = claim(auth.claims, claimName);
-    return value !== undefined && accepts(value);
+    // Unlike elsewhere, `null` is a value here: a gate may expect it.
+    return Object.hasOwn(auth.claims, claimName) && accepts(auth.claims[claimName]);
   });
 }
 
@@ -137,14 +136,14 @@ export function requireMachine(...none: undefined[]): Middleware {
 }
 
 /**
- * Requires that a client obtained the token on behalf of a person.
+ * Requires evidence that the token was issued on behalf of a person (`auth.isUser`).
  *
  * @throws ConfigurationError for an argument.
  */
 export function requireUser(...none: undefined[]): Middleware {
   assertNotRequest('requireUser', none[0]);
   parse('requireUser', noArgumentsRule, none);
-  return scopeGate('requireUser', 'user_required', [], (auth) => !auth.isMachine);
+  return scopeGate('requireUser', 'user_required', [], (auth) => auth.isUser);
 }
 
 /**

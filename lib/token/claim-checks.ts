@@ -21,7 +21,7 @@ export function checkIssuer(claims: Claims, issuer: string): void {
 export function checkAudience(claims: Claims, accepted: readonly string[] | false): void {
   if (accepted === false) return;
   const audience = claim(claims, 'aud');
-  if (audience === undefined || audience === null) rejectToken('audience_missing', 'aud', accepted, undefined);
+  if (audience === undefined) rejectToken('audience_missing', 'aud', accepted, undefined);
   if (!readAudience(claims).some((each) => accepted.includes(each))) {
     rejectToken('audience_mismatch', 'aud', accepted, audience);
   }
@@ -54,7 +54,7 @@ export function validUntil(claims: Claims, { clockTolerance, maxTokenAge }: Time
 /** Claims that must be there, whatever their value. */
 export function checkRequired(claims: Claims, names: readonly string[]): void {
   for (const name of names) {
-    if (!Object.hasOwn(claims, name)) rejectToken('claim_missing', name, 'any value', undefined);
+    if (claim(claims, name) === undefined) rejectToken('claim_missing', name, 'any value', undefined);
   }
 }
 

@@ -18,8 +18,8 @@ const UNBOUND: Confirmation = { jkt: undefined, x5tS256: undefined };
  */
 export function readConfirmation(claims: Claims): Confirmation {
   const confirmation = claims.cnf;
-  if (confirmation === undefined) return UNBOUND;
-  if (typeof confirmation !== 'object' || confirmation === null || Array.isArray(confirmation)) {
+  if (confirmation === undefined || confirmation === null) return UNBOUND;
+  if (typeof confirmation !== 'object' || Array.isArray(confirmation)) {
     rejectToken('claim_malformed', 'cnf', 'an object', confirmation);
   }
   const members = confirmation as Claims;

@@ -26,7 +26,6 @@ import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
 import type { ClaimMapping } from '../token/access-token.js';
-import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
 import { type CacheOptions, cacheRules } from './token-cache.js';
 import {
@@ -37,6 +36,7 @@ import {
   DEFAULT_MAX_TOKEN_BYTES,
   globalFetch,
   issuerRule,
+  readClaimMapping,
   type SharedVerifierOptions,
   sharedRules,
 } from './shared-options.js';
@@ -140,6 +140,9 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** Seconds. */
   readonly clockTolerance: number;
   readonly maxTokenBytes: number;
+  readonly requiredClaims: readonly string[];
+  readonly allowIdTokens: boolean;
+  readonly clientIdClaims: readonly string[] | undefined;
   readonly maxStale: number;
   readonly store: Store | undefined;
   readonly cache: { readonly maxEntries: number; readonly maxAge: number; readonly negativeMaxAge: number } | false;
@@ -182,8 +185,9 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
     store: options.store,
     cache: cache === false ? false : readCache(cache),
     clock,
-    clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
-    scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
+    requiredClaims: options.requiredClaims ?? [],
+    allowIdTokens: options.allowIdTokens ?? false,
+    ...readClaimMapping(options),
   };
 }
 

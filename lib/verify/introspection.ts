@@ -2,7 +2,9 @@ import { InvalidTokenError } from '../errors.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import { readConfirmation, requireBinding } from '../token/confirmation.js';
-import { checkAudience, checkIssuer, checkStrings, checkTimes } from '../token/claim-checks.js';
+import { checkIsAccessToken } from '../token/access-token-only.js';
+import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes } from '../token/claim-checks.js';
+import { rejectToken } from '../token/reject-token.js';
 import type { IntrospectionResult, IntrospectionSource } from '../issuer/introspection-client.js';
 import {
   type IntrospectionSettings,
@@ -130,13 +132,25 @@ function checkResponse({ response }: IntrospectionResult, settings: Introspectio
   if (!response.active) throw new InvalidTokenError('inactive');
   const issuer = claim(response, 'iss');
   if (settings.issuer !== undefined && issuer !== undefined) checkIssuer(response, settings.issuer);
+  // RFC 7662 §2.1: the hint is only a hint. Some servers answer `active: true` for a refresh token.
+  checkIsAccessToken(response, settings);
   checkAudience(response, settings.audience);
   checkTimes(response, { clockTolerance: settings.clockTolerance, maxTokenAge: undefined }, settings.clock());
+  checkRequired(response, settings.requiredClaims);
   checkStrings(response);
-  if (settings.profile === 'fapi2') requireBinding(readConfirmation(response));
-  const named = typeof issuer === 'string' ? issuer : undefined;
+  const confirmation = readConfirmation(response);
+  if (settings.profile === 'fapi2') requireBinding(confirmation);
+  // RFC 9449 §6.2: a token of this type is bound to a key. Without `cnf` nobody can prove possession of it.
+  if (isDpop(claim(response, 'token_type')) && confirmation.jkt === undefined) {
+    rejectToken('binding_missing', 'cnf.jkt', 'the thumbprint of a key, because token_type is DPoP', undefined);
+  }
+  // Without a configured issuer, the response must not choose one: it could name another server that is trusted.
   return buildAccessToken(
-    { format: 'opaque', issuer: settings.issuer ?? named ?? settings.server, claims: { ...response } },
+    { format: 'opaque', issuer: settings.issuer ?? settings.server, claims: { ...response } },
     settings,
   );
+}
+
+function isDpop(type: unknown): boolean {
+  return typeof type === 'string' && type.toLowerCase() === 'dpop';
 }

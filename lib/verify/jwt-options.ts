@@ -17,11 +17,9 @@ import {
   seconds,
   secretRule,
   text,
-  texts,
 } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
-import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
 import type { JwtRules } from '../token/jwt-checks.js';
 import { type CacheOptions, cacheRule } from './token-cache.js';
@@ -33,6 +31,7 @@ import {
   DEFAULT_MAX_TOKEN_BYTES,
   globalFetch,
   issuerRule,
+  readClaimMapping,
   SECURE_FIX,
   type SharedVerifierOptions,
   sharedRules,
@@ -68,8 +67,6 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
   profile?: Profile | undefined;
   /** How long after `iat` a token is accepted, whatever its `exp`; makes `iat` required. Seconds, 1 to 31,536,000. */
   maxTokenAge?: number | undefined;
-  /** Claims that must be there, whatever their value. */
-  requiredClaims?: readonly string[] | undefined;
   /** How the issuer's keys are kept. */
   keys?: KeyOptions | undefined;
   /**
@@ -115,7 +112,6 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   ),
   profile: oneOf(['rfc9068', 'fapi2'], 'Leave it out to accept access tokens in any JWT form.'),
   maxTokenAge: seconds(1, 31_536_000, 'Leave it out to go by exp alone.'),
-  requiredClaims: texts('an array of claim names', 'Leave it out to require none beyond iss, aud and exp.'),
   keys: group(keyRules),
   keySnapshot: storeRule,
   cache: cacheRule,
@@ -147,8 +143,8 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenAge: options.maxTokenAge,
     requiredClaims: options.requiredClaims ?? [],
-    clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
-    scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
+    allowIdTokens: options.allowIdTokens ?? false,
+    ...readClaimMapping(options),
   };
   const { maxTokenBytes = DEFAULT_MAX_TOKEN_BYTES, cache = {} } = options;
   return { rules, keys: makeKeys(complete, clock), maxTokenBytes, clock, cache };

@@ -9,27 +9,26 @@ import {
   type Rules,
   seconds,
   text,
-  texts,
 } from '../options.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
-import { claim, CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
+import { claim } from '../token/claims.js';
 import type { JwtHeader } from '../token/parse-jwt.js';
 import { systemClock } from '../util/clock.js';
+import { readClaimMapping, sharedRules, type SharedVerifierOptions } from './shared-options.js';
 import { type CacheOptions, cacheRules, createTokenCache } from './token-cache.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** Options of `createAccessToken`. */
-export interface AccessTokenOptions {
+export interface AccessTokenOptions extends Pick<
+  SharedVerifierOptions,
+  'clientIdClaims' | 'scopeClaims' | 'subjectClaims' | 'isMachine' | 'isUser'
+> {
   /** `auth.issuer`. @default the claim `iss` */
   issuer?: string | undefined;
   /** @default 'opaque' */
   format?: 'jwt' | 'opaque' | undefined;
   /** The header of a JWT. @default none */
   header?: Readonly<JwtHeader> | undefined;
-  /** Where the client id is; the first that is present counts. @default ['client_id', 'azp', 'cid', 'appid'] */
-  clientIdClaims?: readonly string[] | undefined;
-  /** Where the scopes are; the union of all counts. @default ['scope', 'scp'] */
-  scopeClaims?: readonly string[] | undefined;
 }
 
 const objectRule: Rule<Record<string, unknown>> = {
@@ -45,8 +44,11 @@ const accessTokenRules: Rules<AccessTokenOptions> = {
   issuer: text('the issuer of the token', 'Leave it out for the claim iss.'),
   format: oneOf(['jwt', 'opaque'], 'Leave it out for "opaque".'),
   header: { ...objectRule, fix: 'Pass the decoded header of the JWT.' } as unknown as Rule<Readonly<JwtHeader>>,
-  clientIdClaims: texts('an array of claim names', `Leave it out for ${CLIENT_ID_CLAIMS.join(', ')}.`),
-  scopeClaims: texts('an array of claim names', `Leave it out for ${SCOPE_CLAIMS.join(' and ')}.`),
+  clientIdClaims: sharedRules.clientIdClaims,
+  scopeClaims: sharedRules.scopeClaims,
+  subjectClaims: sharedRules.subjectClaims,
+  isMachine: sharedRules.isMachine,
+  isUser: sharedRules.isUser,
 };
 
 /**
@@ -59,7 +61,7 @@ const accessTokenRules: Rules<AccessTokenOptions> = {
 export function createAccessToken(claims: Record<string, unknown>, options: AccessTokenOptions = {}): AccessToken {
   const where = 'createAccessToken';
   const given = readOptions<AccessTokenOptions>(where, options, accessTokenRules);
-  const { format = 'opaque', header, clientIdClaims = CLIENT_ID_CLAIMS, scopeClaims = SCOPE_CLAIMS } = given;
+  const { format = 'opaque', header } = given;
   const copy = objectRule.parse(claims, where);
   if (copy === undefined) throw invalidOption(`${where}: claims`, objectRule, claims);
   const issuer = given.issuer ?? claim(copy, 'iss');
@@ -67,8 +69,7 @@ export function createAccessToken(claims: Record<string, unknown>, options: Acce
     const fix = 'Pass the option issuer, because the claims have no iss.';
     throw invalidOption(`${where}: issuer`, { expected: 'a non-empty string', fix }, issuer);
   }
-  const verified = { format, issuer, claims: copy, ...(header === undefined ? {} : { header }) };
-  return buildAccessToken(verified, { clientIdClaims, scopeClaims });
+  return buildAccessToken({ format, issuer, claims: copy, header }, readClaimMapping(given));
 }
 
 /** Options of `cachedVerifier`. */

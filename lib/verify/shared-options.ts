@@ -13,14 +13,34 @@ import {
   text,
   texts,
 } from '../options.js';
+import type { CallerRule, ClaimMapping } from '../token/access-token.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 
 /** Options of all verifiers. */
 export interface SharedVerifierOptions {
-  /** The claims that may hold the client id; the first that is present counts. @default ['client_id', 'azp', 'cid', 'appid'] */
+  /**
+   * The claims that may hold the client id; the first that is present counts. @default `client_id` and `azp`, which must
+   * not differ; without both, `cid`, then `appid`
+   */
   clientIdClaims?: readonly string[] | undefined;
   /** The claims that may hold scopes; the union counts. @default ['scope', 'scp'] */
   scopeClaims?: readonly string[] | undefined;
+  /** The claims that may hold the subject; the first that is present counts. @default ['sub'] */
+  subjectClaims?: readonly string[] | undefined;
+  /**
+   * Decides from the claims whether a client obtained the token for itself, for servers that do not mark it. A token with
+   * an actor other than its own client is never a machine's. @default the evidence in the token
+   */
+  isMachine?: CallerRule | undefined;
+  /** Decides from the claims whether the token was issued on behalf of a person. @default the evidence in the token */
+  isUser?: CallerRule | undefined;
+  /**
+   * Also accept ID tokens, for Dex, Google Cloud Run and others that use them in place of access tokens. An ID token tells
+   * who signed in, not what the client may do. @default false
+   */
+  allowIdTokens?: boolean | undefined;
+  /** Claims that a token must have, whatever their value. @default none */
+  requiredClaims?: readonly string[] | undefined;
   /** Accepted difference of clocks for `exp`, `nbf` and `iat`. Seconds, 0 to 300. @default 5 */
   clockTolerance?: number | undefined;
   /** Longer tokens are rejected before anything is parsed. Bytes, 256 to 1,048,576. @default 16384 */
@@ -33,12 +53,31 @@ export interface SharedVerifierOptions {
   clock?: (() => number) | undefined;
 }
 
+/** The options about claims, as the code that reads claims takes them. */
+export function readClaimMapping(options: SharedVerifierOptions): ClaimMapping & {
+  clientIdClaims: readonly string[] | undefined;
+} {
+  const { clientIdClaims, scopeClaims, subjectClaims, isMachine, isUser } = options;
+  return { clientIdClaims, scopeClaims, subjectClaims, isMachine, isUser };
+}
+
 export const DEFAULT_CLOCK_TOLERANCE = 5;
 export const DEFAULT_MAX_TOKEN_BYTES = 16_384;
 
 export const sharedRules: Rules<SharedVerifierOptions> = {
   clientIdClaims: texts('an array of claim names', `Leave it out for ${CLIENT_ID_CLAIMS.join(', ')}.`),
   scopeClaims: texts('an array of claim names', `Leave it out for ${SCOPE_CLAIMS.join(' and ')}.`),
+  subjectClaims: texts('an array of claim names', 'Leave it out for sub.'),
+  isMachine: callable(
+    'a function of the claims that returns true or false',
+    'Leave it out for the evidence in the token.',
+  ),
+  isUser: callable(
+    'a function of the claims that returns true or false',
+    'Leave it out for the evidence in the token.',
+  ),
+  allowIdTokens: flag('Leave it out to accept only access tokens.'),
+  requiredClaims: texts('an array of claim names', 'Leave it out to require none.'),
   clockTolerance: seconds(0, 300, `Leave it out for ${DEFAULT_CLOCK_TOLERANCE}.`),
   maxTokenBytes: count('bytes', 256, 1_048_576, `Leave it out for ${DEFAULT_MAX_TOKEN_BYTES}.`),
   fetch: callable('a function like the global fetch', 'Leave it out for the global fetch.'),
@@ -98,14 +137,14 @@ export function checkFapiTransport(where: string, { allowInsecureHttp }: SharedV
 
 export const SECURE_FIX = 'Use https:, or set allowInsecureHttp: true if the network in between is trusted.';
 
-/** An issuer whose documents are never fetched may be any string, but not an `http:` URL outside loopback. */
+/** An issuer whose documents are never fetched may be any string. */
 export function checkIssuerUrl(
   where: string,
   issuer: string,
   isFetchedFrom: boolean,
   allowInsecureHttp: boolean,
 ): void {
-  if ((isFetchedFrom || issuer.startsWith('http:')) && !isIssuerUrl(issuer, allowInsecureHttp)) {
+  if (isFetchedFrom && !isIssuerUrl(issuer, allowInsecureHttp)) {
     const expected = 'an https: URL without user, query and fragment (http: on loopback)';
     const isBareHost = /^[\w-]+(\.[\w-]+)+(:\d+)?(\/|$)/.test(issuer);
     const fix = isBareHost ? `Did you mean https://${issuer}?` : SECURE_FIX;
