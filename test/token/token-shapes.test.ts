@@ -13,7 +13,7 @@ import {
   jwtVerifier,
   type JwtVerifierOptions,
   ResourceServerError,
-} from '../lib/index.js';
+} from '../../lib/index.js';
 
 /** The values that a token must have, or the reasons with which it is rejected. */
 type Right =
