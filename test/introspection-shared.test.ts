@@ -177,7 +177,7 @@ describe('invalidate, where results are shared', () => {
 describe('what is in a store', () => {
   const now = Math.floor(Date.now() / 1000);
   const response = { active: true, aud: 'https://api.example.com', client_id: 'forged', exp: now + 600 };
-  const saved = { version: 1, response, askedAt: now };
+  const saved = { version: 1, response, introspectedAt: now };
 
   /** A store in which every key has that value. */
   async function verifyWith(value: unknown) {
@@ -198,12 +198,12 @@ describe('what is in a store', () => {
 
   it.each<[string, unknown]>([
     ['another version', { ...saved, version: 2 }],
-    ['no version', { response, askedAt: now }],
+    ['no version', { response, introspectedAt: now }],
     ['a version that is text', { ...saved, version: '1' }],
     ['active as text', { ...saved, response: { ...response, active: 'true' } }],
     ['active as a number', { ...saved, response: { ...response, active: 1 } }],
     ['no active', { ...saved, response: { ...response, active: undefined } }],
-    ['no response', { version: 1, askedAt: now }],
+    ['no response', { version: 1, introspectedAt: now }],
     ['a response that is null', { ...saved, response: null }],
     ['a response that is an array', { ...saved, response: [response] }],
     ['a response that is text', { ...saved, response: JSON.stringify(response) }],
@@ -212,12 +212,12 @@ describe('what is in a store', () => {
     ['a number', 1],
     ['true', true],
     ['null', null],
-    ['no askedAt', { version: 1, response }],
-    ['askedAt as text', { ...saved, askedAt: String(now) }],
-    ['askedAt that is infinite', { ...saved, askedAt: Number.POSITIVE_INFINITY }],
-    ['askedAt that is no number', { ...saved, askedAt: Number.NaN }],
-    ['askedAt far in the future', { ...saved, askedAt: now + 3_600 }],
-    ['askedAt too long ago', { ...saved, askedAt: now - 60 }],
+    ['no introspectedAt', { version: 1, response }],
+    ['introspectedAt as text', { ...saved, introspectedAt: String(now) }],
+    ['introspectedAt that is infinite', { ...saved, introspectedAt: Number.POSITIVE_INFINITY }],
+    ['introspectedAt that is no number', { ...saved, introspectedAt: Number.NaN }],
+    ['introspectedAt far in the future', { ...saved, introspectedAt: now + 3_600 }],
+    ['introspectedAt too long ago', { ...saved, introspectedAt: now - 60 }],
     ['an exp that is over', { ...saved, response: { ...response, exp: now - 1 } }],
   ])('is not believed, and the server asked, where it is %s', async (_, value) => {
     expect(await verifyWith(value)).toEqual({ outcome: 'asked', asked: 1 });

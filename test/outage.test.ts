@@ -32,7 +32,7 @@ describe('an issuer that fails from the start', () => {
     expect(refused.headers).not.toHaveProperty('www-authenticate');
     expect(refused.body).toEqual({
       error: 'temporarily_unavailable',
-      error_description: 'The keys of the authorization server cannot be had at the moment.',
+      error_description: 'The keys of the authorization server are temporarily unavailable.',
     });
     issuer.heal();
     await advance({ seconds: 1 });

@@ -18,6 +18,7 @@ import { type BearerOptions, bearerRules } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
 import { requestUri } from './request-uri.js';
 import { respondWith, type RespondSettings, continueAfter } from './respond.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 
 /** What `jwtBearer` takes: the options of its verifier and its own. */
 export interface JwtBearerOptions extends JwtVerifierOptions, BearerOptions {}
@@ -188,17 +189,13 @@ function readCredentials(req: IncomingMessage, tokenFrom: BearerOptions['tokenFr
 }
 
 function assertVerifier(verifier: unknown): asserts verifier is TokenVerifier {
-  if (typeof verifier === 'object' && verifier !== null && 'verify' in verifier) {
-    if (typeof verifier.verify === 'function') return;
-  }
+  if (isPlainObject(verifier) && typeof verifier.verify === 'function') return;
   throw invalid('bearer: verifier', 'an object with the function verify(token)', verifier);
 }
 
 // A verifier of the user's own is believed about the caller, but not about its types.
 function assertAccessToken(value: unknown): asserts value is AccessToken {
-  if (typeof value === 'object' && value !== null && 'claims' in value && 'scopes' in value) {
-    if (typeof value.claims === 'object' && value.claims !== null && Array.isArray(value.scopes)) return;
-  }
+  if (isPlainObject(value) && isPlainObject(value.claims) && Array.isArray(value.scopes)) return;
   throw invalid('bearer: what the verifier gives', 'an AccessToken', value);
 }
 

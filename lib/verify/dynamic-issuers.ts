@@ -8,6 +8,8 @@ import type { IntrospectionVerifierOptions } from './introspection-options.js';
 import { jwtVerifier } from './jwt.js';
 import type { JwtVerifierOptions } from './jwt-options.js';
 import type { TokenVerifier } from './token-verifier.js';
+import { isPlainObject } from '../util/is-plain-object.js';
+import { SingleFlight } from '../util/single-flight.js';
 
 /** A verifier, or the options of one, for exactly the issuer that was asked for. */
 export type ResolvedIssuer = TokenVerifier | JwtVerifierOptions | IntrospectionVerifierOptions;
@@ -66,7 +68,7 @@ export class DynamicIssuers implements IssuerRegistry {
   readonly #options: DynamicIssuersOptions;
   readonly #tenants = new Map<string, DynamicIssuer>();
   readonly #unknown: BoundedCache<true>;
-  readonly #resolving = new Map<string, Promise<DynamicIssuer | undefined>>();
+  readonly #resolving = new SingleFlight<DynamicIssuer | undefined>();
   #goodTokens = 0;
 
   constructor(resolve: IssuerResolver, options: DynamicIssuersOptions) {
@@ -106,13 +108,7 @@ export class DynamicIssuers implements IssuerRegistry {
   async #find(iss: string): Promise<DynamicIssuer | undefined> {
     const key = hash('sha256', iss, 'base64');
     if (this.#unknown.get(key) === true) return undefined;
-    const same = this.#resolving.get(iss);
-    if (same !== undefined) return same;
-    const resolving = this.#lookUp(iss).finally(() => {
-      this.#resolving.delete(iss);
-    });
-    this.#resolving.set(iss, resolving);
-    const tenant = await resolving;
+    const tenant = await this.#resolving.run(iss, () => this.#lookUp(iss));
     if (tenant === undefined) this.#unknown.set(key, true, this.#options.clock() + UNKNOWN_MAX_AGE);
     return tenant;
   }
@@ -177,7 +173,7 @@ function makeFrom(options: JwtVerifierOptions | IntrospectionVerifierOptions): T
 }
 
 export function isVerifier(value: unknown): value is TokenVerifier {
-  return typeof value === 'object' && value !== null && 'verify' in value && typeof value.verify === 'function';
+  return isPlainObject(value) && typeof value.verify === 'function';
 }
 
 export function problem(expected: string, got: string, fix: string): ConfigurationError {

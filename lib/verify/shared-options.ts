@@ -41,7 +41,7 @@ export const sharedRules: Rules<SharedVerifierOptions> = {
   clock: clockRule,
 };
 
-export const systemClock = (): number => Date.now() / 1000;
+export { systemClock } from '../util/clock.js';
 
 /** The global `fetch`, looked up at each call so that instrumentation that replaces it is heeded. */
 export const globalFetch: Fetch = (url, init) => fetch(url, init);

@@ -5,6 +5,7 @@ import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { AccessToken } from '../token/access-token.js';
 import type { TokenVerifier } from './token-verifier.js';
+import { SingleFlight } from '../util/single-flight.js';
 
 /** How results are remembered. */
 export interface CacheOptions {
@@ -65,7 +66,7 @@ export function createTokenCache<V extends VerificationResult>(
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
   const accepted = new BoundedCache<V>({ maxEntries, clock });
   const refused = negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, clock }) : undefined;
-  const running = new Map<string, Promise<AccessToken>>();
+  const running = new SingleFlight<AccessToken>();
 
   const recallKey = (key: string): AccessToken | undefined => {
     const result = accepted.get(key);
@@ -86,8 +87,6 @@ export function createTokenCache<V extends VerificationResult>(
       const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
       if (known === undefined || !isUsableWhileStale(known)) throw error;
       return known.accessToken;
-    } finally {
-      if (isCurrent()) running.delete(key);
     }
   };
 
@@ -99,15 +98,13 @@ export function createTokenCache<V extends VerificationResult>(
       if (known !== undefined) return known;
       const reason = refused?.get(key);
       if (reason !== undefined) throw new InvalidTokenError(reason);
-      const same = running.get(key);
-      if (same !== undefined) return same.catch(joined);
-      const verification: Promise<AccessToken> = verifyNow(key, token, () => running.get(key) === verification);
-      running.set(key, verification);
-      return verification;
+      const isJoining = running.isRunning(key);
+      const verification = running.run(key, (isCurrent) => verifyNow(key, token, isCurrent));
+      return isJoining ? verification.catch(joined) : verification;
     },
     invalidate: (token) => {
       const key = digest(token);
-      running.delete(key);
+      running.abandon(key);
       accepted.delete(key);
       refused?.delete(key);
     },
