@@ -179,6 +179,21 @@ export const secretRule: Rule<string | Uint8Array> = {
   },
 };
 
+/** A clock that returns anything but a number would make every comparison of times false, so each value is checked. */
+export const clockRule: Rule<() => number> = {
+  expected: 'a function that returns seconds since the epoch',
+  fix: 'Leave it out for the system clock.',
+  parse: (value) => {
+    if (typeof value !== 'function') return undefined;
+    const clock = (): number => {
+      const now: unknown = (value as () => unknown)();
+      if (typeof now === 'number' && Number.isFinite(now)) return now;
+      throw invalidOption('clock', clockRule, now);
+    };
+    return Number.isFinite((value as () => unknown)()) ? clock : undefined;
+  },
+};
+
 /** A function; what it gives back is checked where it is called. */
 export function callable<F extends (...args: never[]) => unknown>(expected: string, fix: string): Rule<F> {
   return { expected, fix, parse: (value) => (typeof value === 'function' ? (value as F) : undefined) };

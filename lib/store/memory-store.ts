@@ -1,5 +1,6 @@
-import { count, readOptions, type Rules } from '../options.js';
+import { clockRule, count, readOptions, type Rules } from '../options.js';
 import { ReplayCache } from './replay-cache.js';
+import { type Clock, systemClock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { Store } from './store.js';
 
@@ -9,11 +10,14 @@ export interface MemoryStoreOptions {
    * How many values it holds at most, and how many claims. Beyond that, values that were not used lately go; claims never
    * go before their time, and `add` rejects. 1 to 1,000,000. @default 100000
    */
-  maxEntries?: number;
+  maxEntries?: number | undefined;
+  /** Seconds since the epoch. @default the system clock */
+  clock?: Clock | undefined;
 }
 
 const rules: Rules<MemoryStoreOptions> = {
   maxEntries: count('entries', 1, 1_000_000, 'Leave it out for 100000.'),
+  clock: clockRule,
 };
 
 /**
@@ -22,8 +26,11 @@ const rules: Rules<MemoryStoreOptions> = {
  * @throws ConfigurationError for an option that is unknown or wrong.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
-  const { maxEntries = 100_000 } = readOptions<MemoryStoreOptions>('memoryStore', options, rules);
-  const now = (): number => Date.now() / 1000;
+  const { maxEntries = 100_000, clock: now = systemClock } = readOptions<MemoryStoreOptions>(
+    'memoryStore',
+    options,
+    rules,
+  );
   const memory = new BoundedCache<string>({ maxEntries, clock: now });
   const claims = new ReplayCache({ maxEntries, clock: now });
   return {

@@ -40,7 +40,7 @@ const FRONT_MAX_AGE = 5;
  */
 export function introspectionVerifier(options: IntrospectionVerifierOptions): IntrospectionVerifier {
   const settings = readIntrospectionOptions(options);
-  const { introspectionClient, remote, cache, clock, maxStale, store } = settings;
+  const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
   const verifyToken = async (token: string): Promise<ReceivedResult> => {
@@ -56,16 +56,14 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
     recall: () => undefined,
     invalidate: async (token) => shared?.invalidate(token),
     ready: () => introspectionClient.ready(),
-    health: () => {
-      const { keys, metadata } = remote?.health() ?? {};
-      return {
-        ...(metadata === undefined ? {} : { metadata }),
-        ...(keys === undefined || !settings.isSigned ? {} : { keys }),
-      };
-    },
+    health: () => ({
+      ...(metadata === undefined ? {} : { metadata: metadata.health() }),
+      ...(keys === undefined ? {} : { keys: keys.health().keys }),
+    }),
     close: () => {
       introspectionClient.close();
-      remote?.close();
+      metadata?.close();
+      keys?.close();
     },
   };
   if (cache === false) return verifier;

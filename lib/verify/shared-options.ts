@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../errors.js';
 import type { Fetch } from '../issuer/http.js';
 import { isSecureUrl, parseUrl } from '../util/url.js';
-import { callable, flag, invalidOption, type Rule, type Rules, text, texts } from '../options.js';
+import { callable, clockRule, flag, invalidOption, type Rule, type Rules, text, texts } from '../options.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 
 /** What verifiers of all kinds take. */
@@ -17,21 +17,6 @@ export interface SharedVerifierOptions {
   /** What time it is: seconds since the epoch, fractions allowed. @default the system clock */
   clock?: () => number;
 }
-
-/** A clock that gives no number would make every comparison with it false, and no token would ever be too old. */
-const clockRule: Rule<() => number> = {
-  expected: 'a function that gives seconds since the epoch, at once',
-  fix: 'Leave it out for the system clock.',
-  parse: (value) => {
-    if (typeof value !== 'function') return undefined;
-    const clock = (): number => {
-      const now: unknown = (value as () => unknown)();
-      if (typeof now === 'number' && Number.isFinite(now)) return now;
-      throw invalidOption('clock', clockRule, now);
-    };
-    return Number.isFinite((value as () => unknown)()) ? clock : undefined;
-  },
-};
 
 export const sharedRules: Rules<SharedVerifierOptions> = {
   clientIdClaims: texts('an array of claim names', `Leave it out for ${CLIENT_ID_CLAIMS.join(', ')}.`),
