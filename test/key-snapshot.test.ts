@@ -162,6 +162,26 @@ describe('a key snapshot', () => {
     expect(verifier.health()).not.toHaveProperty('snapshotError');
   });
 
+  it('waits for its store as long as keys.timeout says', async () => {
+    const { issuer, store, token } = await setUp();
+    await issuer.goDown();
+    const slow: Store = {
+      get: async (key) => {
+        await new Promise((resolve) => setTimeout(resolve, 3_000));
+        return store.get(key);
+      },
+      set: () => Promise.resolve(),
+      add: () => store.add(),
+      delete: (key) => store.delete(key),
+    };
+    await expect(untilDeadline(verifyAsync(boot(issuer, slow, { keys: { timeout: 2 } }), token))).rejects.toMatchObject(
+      {
+        status: 503,
+      },
+    );
+    await expect(untilDeadline(verifyAsync(boot(issuer, slow), token))).resolves.toBeDefined();
+  });
+
   it.each([
     ['refuses', () => Promise.reject(new Error('store is down'))],
     ['hangs', () => new Promise<never>(() => undefined)],

@@ -91,6 +91,16 @@ function keepsTheContract(make: () => Store): void {
 describe('memoryStore', () => {
   keepsTheContract(() => memoryStore());
 
+  it('uses the clock that it is given', async () => {
+    let now = 1_000;
+    const store = memoryStore({ clock: () => now });
+    await store.set('key', 1, 10);
+    await store.add('once', 10);
+    now += 10;
+    expect(await store.get('key')).toBeUndefined();
+    expect(await store.add('once', 10)).toBe(true);
+  });
+
   describe('as time passes', () => {
     simulateTime();
 

@@ -1,9 +1,10 @@
 import { InsufficientScopeError } from '../errors.js';
 import { assertNotRequest, callable, text } from '../options.js';
 import type { Auth } from '../token/access-token.js';
-import { claim, type Claims } from '../token/claims.js';
+import { claim } from '../token/claims.js';
 import { gate, parseArgument, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 
 /** One authorization details object (RFC 9396 §2): its type, and members that the type defines. */
 export interface AuthorizationDetails {
@@ -48,5 +49,5 @@ function detailsOf({ claims }: Auth, type: string): AuthorizationDetails[] {
 }
 
 function isOfType(details: unknown, type: string): details is AuthorizationDetails {
-  return typeof details === 'object' && details !== null && claim(details as Claims, 'type') === type;
+  return isPlainObject(details) && claim(details, 'type') === type;
 }

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import type { CryptoKey, JWK } from 'jose';
 import type { Rule } from '../options.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 
 /** How the API proves to the authorization server who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2, RFC 7662 §2.1). */
 export type ClientAuthentication =
@@ -42,8 +43,8 @@ export const clientAuthenticationRule: Rule<ClientAuthentication> = {
 function parseClientAuthentication(value: unknown): ClientAuthentication | undefined {
   const names = ['client_secret_basic', 'client_secret_post', 'tls_client_auth'] as const;
   if (typeof value === 'string') return names.find((name) => name === value);
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { privateKey, algorithm, bearerToken, ...others } = value as Record<string, unknown>;
+  if (!isPlainObject(value)) return undefined;
+  const { privateKey, algorithm, bearerToken, ...others } = value;
   if (Object.keys(others).length > 0) return undefined;
   if (privateKey === undefined) {
     return typeof bearerToken === 'function' && algorithm === undefined ? (value as ClientAuthentication) : undefined;

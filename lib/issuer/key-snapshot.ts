@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { withTimeout } from '../util/timeout.js';
 import type { Store } from '../store/store.js';
 import { Jwks } from './jwks.js';
+import type { Clock } from '../util/clock.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 import { isAllowedTarget } from '../util/url.js';
 
 /** The issuer's last good documents, as they outlive the process. Public keys only. */
 export interface Snapshot {
   readonly jwksUri: string;
-  readonly keySet: Jwks;
+  readonly jwks: Jwks;
   /** Seconds since the epoch. */
   readonly fetchedAt: number;
   /** When the address of the keys was learned from the metadata. Seconds since the epoch. */
@@ -24,12 +26,10 @@ export interface KeySnapshotOptions {
   readonly allowInsecureHttp: boolean;
   /** Seconds. */
   readonly maxStale: number;
-  readonly clock: () => number;
+  /** Deadline of one call of the store. Seconds. */
+  readonly timeout: number;
+  readonly clock: Clock;
 }
-
-/** Deadline for one call of the store. Seconds. */
-const STORE_TIMEOUT = 1;
-const CALLED = 'the store of the key snapshot';
 
 /**
  * Saves the last good keys and reads them at start, so that a process that boots during an outage works. What comes out
@@ -49,7 +49,7 @@ export class KeySnapshot {
 
   async read(): Promise<Snapshot | undefined> {
     try {
-      const saved = await withTimeout(this.#options.store.get(this.#name), STORE_TIMEOUT, CALLED);
+      const saved = await this.#call((store) => store.get(this.#name));
       this.lastError = undefined;
       return this.#check(saved);
     } catch (error) {
@@ -58,32 +58,37 @@ export class KeySnapshot {
     }
   }
 
-  async save({ jwksUri, keySet, fetchedAt, metadataFetchedAt, maxAge }: Snapshot): Promise<void> {
-    const { store, issuer, maxStale } = this.#options;
+  async save({ jwksUri, jwks, fetchedAt, metadataFetchedAt, maxAge }: Snapshot): Promise<void> {
+    const { issuer, maxStale } = this.#options;
     if (maxStale === 0) return;
-    const saved = { version: 1, issuer, jwksUri, jwks: { keys: keySet.keys }, fetchedAt, metadataFetchedAt, maxAge };
+    const saved = { version: 1, issuer, jwksUri, jwks: { keys: jwks.keys }, fetchedAt, metadataFetchedAt, maxAge };
     try {
-      await withTimeout(store.set(this.#name, saved, maxStale), STORE_TIMEOUT, CALLED);
+      await this.#call((store) => store.set(this.#name, saved, maxStale));
       this.lastError = undefined;
     } catch (error) {
       this.lastError = error;
     }
   }
 
+  #call<T>(use: (store: Store) => Promise<T>): Promise<T> {
+    const { store, timeout } = this.#options;
+    return withTimeout(use(store), timeout, 'the store of the key snapshot');
+  }
+
   #check(saved: unknown): Snapshot | undefined {
-    if (typeof saved !== 'object' || saved === null) return undefined;
-    const { version, issuer, jwksUri, jwks, fetchedAt, metadataFetchedAt, maxAge } = saved as Record<string, unknown>;
+    if (!isPlainObject(saved)) return undefined;
+    const { version, issuer, jwksUri, fetchedAt, metadataFetchedAt, maxAge } = saved;
     const options = this.#options;
     if (version !== 1 || issuer !== options.issuer || typeof jwksUri !== 'string') return undefined;
     if (options.jwksUri !== undefined && jwksUri !== options.jwksUri) return undefined;
     if (options.jwksUri === undefined && !isAllowedTarget(issuer, jwksUri, options.allowInsecureHttp)) return undefined;
     const keysSince = this.#checkTime(fetchedAt);
     const metadataSince = this.#checkTime(metadataFetchedAt);
-    const keySet = Jwks.of(jwks);
-    if (keySet === undefined || keysSince === undefined || metadataSince === undefined) return undefined;
+    const jwks = Jwks.of(saved.jwks);
+    if (jwks === undefined || keysSince === undefined || metadataSince === undefined) return undefined;
     return {
       jwksUri,
-      keySet,
+      jwks,
       fetchedAt: keysSince,
       metadataFetchedAt: metadataSince,
       maxAge: typeof maxAge === 'number' ? maxAge : undefined,

@@ -12,6 +12,6 @@ export async function verifySignature(jwt: ParsedJwt, source: KeySource): Promis
   // A key that was named and found has had its say. One that was not found, or not named, may be newer than ours.
   if (found.length > 0 && kid !== undefined) throw new InvalidTokenError('signature_mismatch');
   const reloaded = await source.reloadForUnknownKey();
-  if (reloaded !== cached && (await isSignedWith(await reloaded.find(alg, kid), jwt))) return reloaded;
+  if (reloaded.version !== cached.version && (await isSignedWith(await reloaded.find(alg, kid), jwt))) return reloaded;
   throw new InvalidTokenError(found.length > 0 ? 'signature_mismatch' : 'unknown_key');
 }

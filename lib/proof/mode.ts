@@ -1,4 +1,5 @@
 import { group, oneOf, type Rule, type Rules } from '../options.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 
 /**
  * What is asked of the tokens. `'off'`: no such proof is taken, and a token that needs one is refused. `'allowed'`: a
@@ -16,7 +17,7 @@ export function modeOr<O extends { mode: ProofMode }>(rules: Rules<O>, fix: stri
     fix,
     parse: (value, path) => {
       if (typeof value === 'string') return modeRule.parse(value, path);
-      if (typeof value !== 'object' || value === null) return undefined;
+      if (!isPlainObject(value)) return undefined;
       const options = detailed.parse(value, path);
       return options?.mode === undefined ? undefined : options;
     },

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { group, oneOf, type Rule, type Rules } from '../options.js';
 import { type CertificateFormat, FORMATS } from './certificate-formats.js';
 import { modeOr, modeRule, type ProofMode } from './mode.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 
 /** A client certificate: PEM, or DER; nothing where the client sent none. */
 export type ClientCertificate = string | Uint8Array | null | undefined;
@@ -52,7 +53,7 @@ const rules: Rules<MtlsOptions> = {
     parse: (value, path) => {
       if (value === 'socket') return value;
       if (typeof value === 'function') return value as CertificateSource;
-      if (typeof value !== 'object' || value === null) return undefined;
+      if (!isPlainObject(value)) return undefined;
       const source = forwarded.parse(value, path);
       if (source?.format === undefined) return undefined;
       return source.header === undefined && FORMATS[source.format].header === undefined ? undefined : source;

@@ -1,4 +1,5 @@
 import type { Rule } from '../options.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 
 /**
  * Where things are remembered that several processes share, or that outlive one. Keys are printable ASCII without
@@ -22,8 +23,7 @@ export const storeRule: Rule<Store> = {
   expected: `a Store: an object with the functions ${STORE_METHODS.join(', ')}`,
   fix: 'See the type Store for what each of them does.',
   parse: (value) => {
-    if (typeof value !== 'object' || value === null) return undefined;
-    const members = value as Record<string, unknown>;
-    return STORE_METHODS.every((name) => typeof members[name] === 'function') ? (value as Store) : undefined;
+    if (!isPlainObject(value)) return undefined;
+    return STORE_METHODS.every((name) => typeof value[name] === 'function') ? (value as unknown as Store) : undefined;
   },
 };

@@ -1,5 +1,6 @@
 import type { Claims } from './claims.js';
 import { rejectToken } from './reject-token.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 
 /** The keys that a token is bound to; a token with neither is for whoever holds it. */
 export interface Confirmation {
@@ -19,11 +20,8 @@ const UNBOUND: Confirmation = { jkt: undefined, x5tS256: undefined };
 export function readConfirmation(claims: Claims): Confirmation {
   const confirmation = claims.cnf;
   if (confirmation === undefined || confirmation === null) return UNBOUND;
-  if (typeof confirmation !== 'object' || Array.isArray(confirmation)) {
-    rejectToken('claim_malformed', 'cnf', 'an object', confirmation);
-  }
-  const members = confirmation as Claims;
-  return { jkt: readMember(members, 'jkt'), x5tS256: readMember(members, 'x5t#S256') };
+  if (!isPlainObject(confirmation)) rejectToken('claim_malformed', 'cnf', 'an object', confirmation);
+  return { jkt: readMember(confirmation, 'jkt'), x5tS256: readMember(confirmation, 'x5t#S256') };
 }
 
 /** Refuses a token that is bound to no key: FAPI 2.0 takes no others. */

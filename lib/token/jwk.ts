@@ -1,4 +1,5 @@
 import { createLocalJWKSet, type JWK } from 'jose';
+import { isPlainObject } from '../util/is-plain-object.js';
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
@@ -13,12 +14,11 @@ export interface RsaLimits {
  * RSA keys of a safe size. Whether it is well-formed shows when it is imported.
  */
 export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
-  if (typeof jwk !== 'object' || jwk === null || Array.isArray(jwk)) return false;
-  const members = jwk as Record<string, unknown>;
+  if (!isPlainObject(jwk)) return false;
   // A private or symmetric key in a public document is known to everybody.
-  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(members, name))) return false;
-  if (members.kty === 'RSA') return isSafeRsa(members, limits);
-  return members.kty === 'EC' || members.kty === 'OKP';
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name))) return false;
+  if (jwk.kty === 'RSA') return isSafeRsa(jwk, limits);
+  return jwk.kty === 'EC' || jwk.kty === 'OKP';
 }
 
 /**

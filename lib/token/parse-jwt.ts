@@ -1,5 +1,6 @@
 import { InvalidTokenError } from '../errors.js';
 import { deepFreeze } from '../util/deep-freeze.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 
 /** The JOSE header of a JWS (RFC 7515 §4), as parsed: nothing in it is to be believed. */
 export interface JwtHeader {
@@ -83,8 +84,8 @@ export function parseSegment(segment: string): Record<string, unknown> {
   } catch (cause) {
     throw new InvalidTokenError('malformed', { cause });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new InvalidTokenError('malformed');
-  return value as Record<string, unknown>;
+  if (!isPlainObject(value)) throw new InvalidTokenError('malformed');
+  return value;
 }
 
 function isBase64url(segment: string): boolean {

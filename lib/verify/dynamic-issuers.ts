@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigurationError, type FailedCheck, InvalidTokenError } from '../errors.js';
 import { BoundedCache } from '../util/bounded-cache.js';
+import { SingleFlight } from '../util/single-flight.js';
 import { isPromise } from '../util/is-promise.js';
 import type { AccessToken } from '../token/access-token.js';
 import { introspectionVerifier } from './introspection.js';
@@ -72,7 +73,7 @@ export class DynamicIssuers implements IssuerRegistry {
   readonly #options: DynamicIssuersOptions;
   readonly #tenants = new Map<string, DynamicIssuer>();
   readonly #unknown: BoundedCache<true>;
-  readonly #resolving = new Map<string, Promise<DynamicIssuer | undefined>>();
+  readonly #resolving = new SingleFlight<DynamicIssuer | undefined>();
   #acceptedTokens = 0;
 
   constructor(resolve: IssuerResolver, options: DynamicIssuersOptions) {
@@ -124,13 +125,7 @@ export class DynamicIssuers implements IssuerRegistry {
   async #find(iss: string): Promise<DynamicIssuer | undefined> {
     const key = hash('sha256', iss, 'base64');
     if (this.#unknown.get(key) === true) return undefined;
-    const same = this.#resolving.get(iss);
-    if (same !== undefined) return same;
-    const resolving = this.#lookUp(iss).finally(() => {
-      this.#resolving.delete(iss);
-    });
-    this.#resolving.set(iss, resolving);
-    const tenant = await resolving;
+    const tenant = await this.#resolving.run(iss, () => this.#lookUp(iss));
     if (tenant === undefined) this.#unknown.set(key, true, this.#options.clock() + UNKNOWN_MAX_AGE);
     return tenant;
   }

@@ -8,7 +8,8 @@ import {
 } from '../issuer/client-authentication-options.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
-import { RemoteKeySet } from '../issuer/key-set.js';
+import { MetadataSource } from '../issuer/metadata-source.js';
+import { RemoteKeySet } from '../issuer/remote-key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
@@ -132,8 +133,10 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly profile: Profile | undefined;
   readonly audience: readonly string[] | false;
   readonly introspectionClient: IntrospectionClient;
-  /** Where documents of the issuer's are needed. */
-  readonly remote: RemoteKeySet | undefined;
+  /** Undefined if nothing is discovered. */
+  readonly metadata: MetadataSource | undefined;
+  /** The keys of signed responses. */
+  readonly keys: RemoteKeySet | undefined;
   /** What the answers depend on beside the token. */
   readonly scope: readonly string[];
   readonly timeout: number;
@@ -158,8 +161,9 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   checkMemory(where, options);
   if (options.profile === 'fapi2') checkFapi(where, options);
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
-  const remote = makeRemote(options, http, clock);
-  const endpoint = (): Promise<string> => findEndpoint(introspectionEndpoint, remote);
+  const metadata = makeMetadata(options, http, clock);
+  const keys = makeKeys(options, metadata, http, clock);
+  const endpoint = (): Promise<string> => findEndpoint(introspectionEndpoint, metadata);
   const clientAuthenticator = new ClientAuthenticator({
     clientId,
     clientSecret: options.clientSecret,
@@ -168,7 +172,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
     timeout,
     clock,
   });
-  const signed = options.signedResponse === true ? signedRules(options, remote) : undefined;
+  const signed = options.signedResponse === true ? signedRules(options, keys) : undefined;
   return {
     issuer,
     server: introspectionEndpoint ?? '',
@@ -176,7 +180,8 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
     introspectionClient: new IntrospectionClient({ endpoint, clientAuthenticator, http, signed, clock }),
-    remote,
+    metadata,
+    keys,
     scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', [...(signed?.algorithms ?? [])].join(' ')],
     timeout,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
@@ -257,29 +262,32 @@ function checkCredentials(where: string, options: Partial<IntrospectionVerifierO
   }
 }
 
-function makeRemote(
+const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
+
+function makeMetadata(
   options: Partial<IntrospectionVerifierOptions>,
   http: HttpOptions,
   clock: () => number,
-): RemoteKeySet | undefined {
-  const { issuer, introspectionEndpoint, signedResponse = false } = options;
+): MetadataSource | undefined {
+  const { issuer, introspectionEndpoint, signedResponse = false, allowInsecureHttp = false } = options;
   if (issuer === undefined || (introspectionEndpoint !== undefined && !signedResponse)) return undefined;
-  return new RemoteKeySet({
-    issuer,
-    jwksUri: undefined,
-    allowInsecureHttp: options.allowInsecureHttp ?? false,
-    http,
-    refreshInterval: undefined,
-    cooldown: 30,
-    maxStale: 86_400,
-    snapshot: undefined,
-    needsKeys: signedResponse,
-    clock,
-  });
+  return new MetadataSource({ issuer, allowInsecureHttp, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
 }
 
-async function findEndpoint(configured: string | undefined, remote: RemoteKeySet | undefined): Promise<string> {
-  const found = configured ?? (await remote?.metadata())?.introspection_endpoint;
+function makeKeys(
+  options: Partial<IntrospectionVerifierOptions>,
+  metadata: MetadataSource | undefined,
+  http: HttpOptions,
+  clock: () => number,
+): RemoteKeySet | undefined {
+  const { issuer, signedResponse = false, allowInsecureHttp = false } = options;
+  if (issuer === undefined || !signedResponse) return undefined;
+  const where = { issuer, jwksUri: undefined, metadata, allowInsecureHttp };
+  return new RemoteKeySet({ ...where, http, clock, cooldown: 30, snapshot: undefined, ...DOCUMENTS });
+}
+
+async function findEndpoint(configured: string | undefined, metadata: MetadataSource | undefined): Promise<string> {
+  const found = configured ?? (await metadata?.get())?.introspection_endpoint;
   if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be asked');
   return found;
 }

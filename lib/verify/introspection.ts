@@ -46,7 +46,7 @@ export function createIntrospectionVerifier(
   where: string,
 ): IntrospectionVerifier {
   const settings = readIntrospectionOptions(options, where);
-  const { introspectionClient, remote, cache, clock, maxStale, store } = settings;
+  const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
   const verifyToken = async (token: string): Promise<ReceivedResult> => {
@@ -63,16 +63,14 @@ export function createIntrospectionVerifier(
     verify: async (token) => (await verifyToken(token)).accessToken,
     invalidate: async (token) => shared?.invalidate(token),
     ready: () => introspectionClient.ready(),
-    health: () => {
-      const { keys, metadata } = remote?.health() ?? {};
-      return {
-        ...(metadata === undefined ? {} : { metadata }),
-        ...(keys === undefined || !settings.isSigned ? {} : { keys }),
-      };
-    },
+    health: () => ({
+      ...(metadata === undefined ? {} : { metadata: metadata.health() }),
+      ...(keys === undefined ? {} : { keys: keys.health().keys }),
+    }),
     close: () => {
       introspectionClient.close();
-      remote?.close();
+      metadata?.close();
+      keys?.close();
     },
   };
   if (cache === false) return verifier;

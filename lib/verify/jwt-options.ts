@@ -4,7 +4,8 @@ import type { JSONWebKeySet } from 'jose';
 import { ConfigurationError } from '../errors.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { Jwks } from '../issuer/jwks.js';
-import { StaticKeySet, type KeyOptions, type KeySource, RemoteKeySet } from '../issuer/key-set.js';
+import { StaticKeySet, type KeyOptions, type KeySource } from '../issuer/key-set.js';
+import { RemoteKeySet } from '../issuer/remote-key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
@@ -211,10 +212,10 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
   const { secret, jwks, keys = {} } = options;
   if (secret !== undefined) {
     const key: KeyObject = createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : secret);
-    return new StaticKeySet({ find: () => Promise.resolve([key]) });
+    return new StaticKeySet(() => Promise.resolve([key]));
   }
   const set = jwks === undefined ? undefined : Jwks.of(jwks);
-  if (set !== undefined) return new StaticKeySet(set);
+  if (set !== undefined) return new StaticKeySet((alg, kid) => set.find(alg, kid));
   const http: HttpOptions = {
     fetch: options.fetch ?? globalFetch,
     timeout: keys.timeout ?? 5,
@@ -229,7 +230,6 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     cooldown: keys.cooldown ?? 30,
     maxStale: keys.maxStale ?? 86_400,
     snapshot: options.keySnapshot,
-    needsKeys: true,
     clock,
   });
 }

@@ -1,7 +1,7 @@
 import { InvalidTokenError } from '../errors.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
-import type { KeySet, KeysHealth } from '../issuer/key-set.js';
+import type { KeysHealth } from '../issuer/key-set.js';
 import { validUntil } from '../token/claim-checks.js';
 import { checkClaims, checkHeader } from '../token/jwt-checks.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
@@ -52,7 +52,7 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
     {
       ...cache,
       clock,
-      isFresh: (result) => clock() < result.until && result.keys === keys.current(),
+      isFresh: (result) => clock() < result.until && result.keysVersion === keys.current()?.version,
     },
   );
   const close = (): void => {
@@ -65,7 +65,7 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
 /** A result and what it rests on, so that it stands exactly as long as verifying again would come to the same. */
 interface JwtVerificationResult {
   readonly accessToken: AccessToken;
-  readonly keys: KeySet;
+  readonly keysVersion: number;
   /** Seconds since the epoch. */
   readonly until: number;
 }
@@ -73,10 +73,10 @@ interface JwtVerificationResult {
 async function verifyToken(token: string, settings: JwtSettings): Promise<JwtVerificationResult> {
   const { rules } = settings;
   const jwt = parseAndCheck(token, settings);
-  const keys = await verifySignature(jwt, settings.keys);
+  const { version: keysVersion } = await verifySignature(jwt, settings.keys);
   const { header, claims } = jwt;
   const accessToken = buildAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
-  return { accessToken, keys, until: validUntil(claims, rules) };
+  return { accessToken, keysVersion, until: validUntil(claims, rules) };
 }
 
 function parseAndCheck(token: string, { rules, maxTokenBytes, clock }: JwtSettings): ParsedJwt {

@@ -4,6 +4,7 @@ import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { AccessToken } from '../token/access-token.js';
+import { SingleFlight } from '../util/single-flight.js';
 import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
 /** How results are cached. */
@@ -63,7 +64,7 @@ export function createTokenCache<V extends VerificationResult>(
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
   const accepted = new BoundedCache<V>({ maxEntries, clock });
   const rejected = negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, clock }) : undefined;
-  const running = new Map<string, Promise<AccessToken>>();
+  const running = new SingleFlight<AccessToken>();
 
   const freshResult = (key: string): AccessToken | undefined => {
     const result = accepted.get(key);
@@ -89,8 +90,6 @@ export function createTokenCache<V extends VerificationResult>(
       const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
       if (known === undefined || !isUsableWhileStale(known)) throw error;
       return known.accessToken;
-    } finally {
-      if (isCurrent()) running.delete(key);
     }
   };
 
@@ -101,20 +100,13 @@ export function createTokenCache<V extends VerificationResult>(
       if (known !== undefined) return known;
       const reason = rejected?.get(key);
       if (reason !== undefined) return Promise.reject(new InvalidTokenError(reason));
-      const same = running.get(key);
-      if (same !== undefined) return same.catch(joined);
-      const verification: Promise<AccessToken> = verifyNow(
-        key,
-        token,
-        context,
-        () => running.get(key) === verification,
-      );
-      running.set(key, verification);
-      return verification;
+      const isJoining = running.isRunning(key);
+      const verification = running.run(key, (isCurrent) => verifyNow(key, token, context, isCurrent));
+      return isJoining ? verification.catch(joined) : verification;
     },
     invalidate: (token) => {
       const key = digest(token);
-      running.delete(key);
+      running.abandon(key);
       accepted.delete(key);
       rejected?.delete(key);
     },

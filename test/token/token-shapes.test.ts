@@ -171,7 +171,7 @@ describe('a metadata document', () => {
       () => true,
       () => false,
     );
-    verifier.close();
+    await verifier.close();
     expect(isReady).toBe(shape.ready);
   });
 });

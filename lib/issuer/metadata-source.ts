@@ -1,0 +1,62 @@
+import type { Clock } from '../util/clock.js';
+import type { HttpOptions } from './http.js';
+import { fetchMetadata, type IssuerMetadata } from './metadata.js';
+import { type LoadResult, RefreshingResource, type ResourceHealth } from './refreshing-resource.js';
+
+export interface MetadataSourceOptions {
+  readonly issuer: string;
+  readonly allowInsecureHttp: boolean;
+  readonly http: HttpOptions;
+  /** Seconds. */
+  readonly refreshInterval: number | undefined;
+  /** Seconds. */
+  readonly maxStale: number;
+  readonly clock: Clock;
+  /** `false` next to a key set, which reads the metadata whenever it refreshes its keys. */
+  readonly refreshAhead: boolean;
+  /** Reads what an earlier process saved. */
+  readonly restore?: (() => Promise<LoadResult<IssuerMetadata> | undefined>) | undefined;
+}
+
+/** The cached metadata of one issuer. */
+export class MetadataSource {
+  readonly issuer: string;
+  readonly #resource: RefreshingResource<IssuerMetadata>;
+
+  constructor(options: MetadataSourceOptions) {
+    const { issuer, allowInsecureHttp, http, restore } = options;
+    this.issuer = issuer;
+    this.#resource = new RefreshingResource({
+      ...options,
+      load: async (closing) => {
+        const { metadata, maxAge } = await fetchMetadata(issuer, allowInsecureHttp, http, closing);
+        return { value: metadata, maxAge };
+      },
+      restore: restore ?? (() => Promise.resolve(undefined)),
+      reason: 'metadata_unavailable',
+    });
+  }
+
+  /** @throws UpstreamError if there is no metadata that may be used. */
+  get(): Promise<IssuerMetadata> {
+    return this.#resource.get();
+  }
+
+  /** Fetches the metadata again. If that fails, returns the cached metadata. */
+  async reload(): Promise<IssuerMetadata> {
+    return this.#resource.reload().catch(() => this.#resource.get());
+  }
+
+  /** Seconds since the metadata was fetched; `undefined` without metadata. */
+  get age(): number | undefined {
+    return this.#resource.health().age;
+  }
+
+  health(): ResourceHealth {
+    return this.#resource.health();
+  }
+
+  close(): void {
+    this.#resource.close();
+  }
+}
