@@ -16,7 +16,12 @@ export type Claims = Readonly<Record<string, unknown>>;
  * them.
  */
 export function claim(claims: Claims, name: string): unknown {
-  return Object.hasOwn(claims, name) ? (claims[name] ?? undefined) : undefined;
+  return rawClaim(claims, name) ?? undefined;
+}
+
+/** The same, but `null` is a value: for what a client has written, such as a DPoP proof. */
+export function rawClaim(claims: Claims, name: string): unknown {
+  return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
 /** `aud` as an array (RFC 7519 §4.1.3): a string or an array of strings. */
