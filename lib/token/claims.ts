@@ -46,7 +46,7 @@ export function readClientId(claims: Claims, names: readonly string[] | undefine
 export function firstText(claims: Claims, names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = claim(claims, name);
-    if (typeof value === 'string' && value !== '') return value;
+    if (isText(value)) return value;
   }
   return undefined;
 }
@@ -61,6 +61,11 @@ export function readScopes(claims: Claims, names: readonly string[]): string[] {
     }
   }
   return [...found];
+}
+
+/** A non-empty string: an empty one names nobody. */
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 function strings(value: unknown): string[] {
