@@ -37,7 +37,6 @@ export {
   type ClaimValue,
   requireAnyScope,
   requireClaim,
-  requireClient,
   requireMachine,
   requireScopes,
   requireThat,
@@ -45,6 +44,7 @@ export {
   requireUser,
   type SingleScope,
 } from './express/gates.js';
+export { type IssuerClient, requireClient, requireIssuer } from './express/client-gates.js';
 export { requireAuthentication, type RequireAuthenticationOptions } from './express/step-up.js';
 export type { Middleware, Next } from './express/middleware.js';
 export type { ClientAuthentication, ClientSecret } from './issuer/client-authentication-options.js';

@@ -44,7 +44,6 @@ const scopeArgumentsRule: Rule<string[]> = {
     return scopes?.some((scope) => /^[\w:./-]+,[\w:./-]+/.test(scope)) === true ? undefined : scopes;
   },
 };
-const clientsRule = texts('at least one client id', 'Pass client ids as separate arguments.');
 const nameRule = text('the name of a claim', 'Pass it as the first argument.');
 const predicateRule = callable<Predicate<[Auth, Request]>>(
   'a function of (auth, req)',
@@ -108,22 +107,6 @@ export function requireClaim(
     const value = rawClaim(auth.claims, claimName);
     return value !== undefined && accepts(value);
   });
-}
-
-/**
- * Requires one of these clients.
- *
- * @throws ConfigurationError without a client id.
- */
-export function requireClient(...clientIds: string[]): Middleware {
-  assertNotRequest('requireClient', clientIds[0]);
-  const allowed = new Set(parse('requireClient', clientsRule, clientIds));
-  return scopeGate(
-    'requireClient',
-    'client_refused',
-    [],
-    ({ clientId }) => clientId !== undefined && allowed.has(clientId),
-  );
 }
 
 /**
