@@ -9,6 +9,12 @@ export interface TimeRules {
   readonly maxTokenAge: number | undefined;
 }
 
+/**
+ * How far `iat` may be in the future, whatever `clockTolerance` is. `iat` does not limit when a token is valid (RFC 7519
+ * §4.1.6), but a time far in the future shows that a clock is wrong. FAPI 2.0 Security Profile §5.3.2.1 names this limit.
+ */
+const MAX_SECONDS_AHEAD = 60;
+
 const STRING_CLAIMS = ['sub', 'client_id', 'jti'];
 
 /** `iss` must be exactly this value (RFC 8414 §2, RFC 9207 §2.4: compared as strings). */
@@ -45,8 +51,8 @@ export function checkNotBefore(claims: Claims, { clockTolerance }: TimeRules, no
 export function checkIssuedAt(claims: Claims, { clockTolerance, maxTokenAge }: TimeRules, now: number): void {
   const iat = numericDate(claims, 'iat');
   if (iat === undefined) return;
-  const latest = now + clockTolerance;
-  if (iat > latest) rejectToken('issued_in_future', 'iat', `${latest} or earlier`, iat);
+  const latestIssue = now + Math.max(clockTolerance, MAX_SECONDS_AHEAD);
+  if (iat > latestIssue) rejectToken('issued_in_future', 'iat', `${latestIssue} or earlier`, iat);
   if (maxTokenAge !== undefined && now >= iat + maxTokenAge + clockTolerance) {
     rejectToken('too_old', 'iat', `later than ${now - maxTokenAge - clockTolerance}`, iat);
   }
