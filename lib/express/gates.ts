@@ -3,6 +3,7 @@ import { InsufficientScopeError } from '../errors.js';
 import type { InsufficientScopeReason } from '../reasons.js';
 import { assertNotRequest, callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
+import { rawClaim } from '../token/claims.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 
@@ -104,7 +105,8 @@ export function requireClaim(
   const accepts = parse('requireClaim', expectedRule, expected);
   return scopeGate('requireClaim', 'claim_mismatch', [], (auth) => {
     // Unlike elsewhere, `null` is a value here: a gate may expect it.
-    return Object.hasOwn(auth.claims, claimName) && accepts(auth.claims[claimName]);
+    const value = rawClaim(auth.claims, claimName);
+    return value !== undefined && accepts(value);
   });
 }
 

@@ -1,7 +1,7 @@
 import type { ClaimMapping } from './access-token.js';
 import { checkIsAccessToken } from './access-token-only.js';
 import type { Claims } from './claims.js';
-import { readConfirmation, requireBinding } from './confirmation.js';
+import { checkDpopBinding, readConfirmation, requireBinding } from './confirmation.js';
 import type { JwtHeader } from './parse-jwt.js';
 import type { Profile } from './profile.js';
 import { rejectToken } from './reject-token.js';
@@ -42,6 +42,7 @@ export function checkClaims(claims: Claims, rules: JwtRules, now: number): void 
   if (rules.profile !== undefined) checkRequired(claims, STRICT_CLAIMS);
   checkRequired(claims, rules.requiredClaims);
   checkStrings(claims);
+  checkDpopBinding(claims);
   if (rules.profile === 'fapi2') requireBinding(readConfirmation(claims));
 }
 

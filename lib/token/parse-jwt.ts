@@ -21,6 +21,8 @@ export interface ParsedJwt {
 }
 
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
+/** The last characters that a segment may have, by its length modulo 4; all of them for 0, none for 1. */
+const LAST_CHARACTERS: readonly (string | undefined)[] = ['', undefined, 'AQgw', 'AEIMQUYcgkosw048'];
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The segments of a compact JWS, as received. */
@@ -88,6 +90,11 @@ export function parseSegment(segment: string): Record<string, unknown> {
   return value;
 }
 
-function isBase64url(segment: string): boolean {
-  return segment.length % 4 !== 1 && BASE64URL.test(segment);
+/**
+ * Whether a segment is base64url without padding, in its only canonical spelling: the bits of the last character that no
+ * byte uses are zero (RFC 4648 §3.5). Otherwise one token has several spellings.
+ */
+export function isBase64url(segment: string): boolean {
+  const ends = LAST_CHARACTERS[segment.length % 4];
+  return ends !== undefined && BASE64URL.test(segment) && (ends === '' || ends.includes(segment.at(-1) ?? ' '));
 }

@@ -1,10 +1,10 @@
 import { InvalidTokenError } from '../errors.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
-import { readConfirmation, requireBinding } from '../token/confirmation.js';
+import { checkDpopBinding, readConfirmation, requireBinding } from '../token/confirmation.js';
 import { checkIsAccessToken } from '../token/access-token-only.js';
 import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes } from '../token/claim-checks.js';
-import { rejectToken } from '../token/reject-token.js';
+import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
 import type { IntrospectionResult, IntrospectionSource } from '../issuer/introspection-client.js';
 import {
   type IntrospectionSettings,
@@ -52,6 +52,7 @@ export function createIntrospectionVerifier(
   const verifyToken = async (token: string): Promise<ReceivedResult> => {
     if (typeof token !== 'string' || token === '') throw new InvalidTokenError('malformed');
     if (token.length > settings.maxTokenBytes) throw new InvalidTokenError('too_large');
+    checkIntrospectedJwt(token);
     const info = await source.introspect(token);
     return { accessToken: checkResponse(info, settings), introspectedAt: info.introspectedAt, receivedAt: clock() };
   };
@@ -136,19 +137,11 @@ function checkResponse({ response }: IntrospectionResult, settings: Introspectio
   checkTimes(response, { clockTolerance: settings.clockTolerance, maxTokenAge: undefined }, settings.clock());
   checkRequired(response, settings.requiredClaims);
   checkStrings(response);
-  const confirmation = readConfirmation(response);
-  if (settings.profile === 'fapi2') requireBinding(confirmation);
-  // RFC 9449 §6.2: a token of this type is bound to a key. Without `cnf` nobody can prove possession of it.
-  if (isDpop(claim(response, 'token_type')) && confirmation.jkt === undefined) {
-    rejectToken('binding_missing', 'cnf.jkt', 'the thumbprint of a key, because token_type is DPoP', undefined);
-  }
+  checkDpopBinding(response);
+  if (settings.profile === 'fapi2') requireBinding(readConfirmation(response));
   // Without a configured issuer, the response must not choose one: it could name another server that is trusted.
   return buildAccessToken(
     { format: 'opaque', issuer: settings.issuer ?? settings.server, claims: { ...response } },
     settings,
   );
-}
-
-function isDpop(type: unknown): boolean {
-  return typeof type === 'string' && type.toLowerCase() === 'dpop';
 }
