@@ -116,7 +116,8 @@ describe('the question', () => {
     const introspectionEndpoint = `${issuer.introspectionEndpoint}/elsewhere`;
     const verifier = verifierFor(issuer, { introspectionEndpoint });
     await verifier.ready();
-    await expect(verifier.verify(issuer.issueOpaque())).resolves.toMatchObject({ issuer: issuer.url });
+    // A hostile server must not choose the issuer.
+    await expect(verifier.verify(issuer.issueOpaque())).resolves.toMatchObject({ issuer: introspectionEndpoint });
     expect(issuer.requests).toMatchObject({ metadata: 0, jwks: 0, introspection: 1 });
     expect(verifier.health()).toEqual({});
   });
