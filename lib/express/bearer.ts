@@ -16,6 +16,7 @@ import { createJwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier, VerifierContext } from '../verify/token-verifier.js';
 import { authenticationOf, setAuthentication } from './auth.js';
+import { describeBearer, issuersOf } from './bearer-description.js';
 import { type BearerOptions, bearerRules } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
 import { requestUri } from './request-uri.js';
@@ -138,7 +139,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     });
   };
 
-  return function bearerMiddleware(req: IncomingMessage, res: ServerResponse, next: Next): void {
+  const bearerMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next): void => {
     let scheme: Scheme | undefined;
     const reject = (error: unknown): void => {
       clearAuthentication(req, settings);
@@ -168,6 +169,12 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
         next,
       );
   };
+  return describeBearer(bearerMiddleware, {
+    authorizationServers: () => issuersOf(verifier),
+    dpopAlgorithms: algs,
+    isDpopRequired: !schemes.includes('Bearer'),
+    supportsMtls: constraint.supportsMtls,
+  });
 }
 
 /** Reads the address only if a verifier needs it: a read of an Express request is expensive. */

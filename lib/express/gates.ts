@@ -5,6 +5,7 @@ import { assertNotRequest, callable, readOptions, type Rule, type Rules, text, t
 import type { Auth } from '../token/access-token.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
+import { isScope } from './scopes.js';
 
 /** A value that a claim can be compared with. */
 export type ClaimValue = string | number | boolean | null;
@@ -18,13 +19,11 @@ export interface RequireThatOptions {
 /** Makes a string with a space a compile error: it is several scopes. */
 export type SingleScope<S extends string> = S & (S extends `${string} ${string}` ? never : S);
 
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/; // RFC 6749 §3.3
-
 const scopesRule: Rule<string[]> = {
   ...texts(
     'at least one scope, each a string without spaces and quotes',
     'Pass scopes as separate arguments.',
-    (value) => SCOPE.test(value),
+    isScope,
   ),
   hint: (value) => {
     const scopes: unknown[] = Array.isArray(value) ? value : [];
