@@ -1,10 +1,13 @@
 import { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
+import type { ChallengeContext } from '../challenge.js';
 import { callable, flag, oneOf, type Rule, type Rules, text } from '../options.js';
 import { type DpopOptions, dpopRule } from '../proof/dpop-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { type MtlsOptions, mtlsRule } from '../proof/mtls-options.js';
 import type { Profile } from '../token/profile.js';
+import { resourceMetadataRule } from './resource-url.js';
+import { requestedScopesRule } from './scopes.js';
 
 /** Options of every bearer middleware, whatever its verifier. */
 export interface BearerOptions {
@@ -26,6 +29,16 @@ export interface BearerOptions {
    * in logs, so this package never reads them by itself. @default only the `Authorization` header
    */
   tokenFrom?: ((req: Request) => string | null | undefined) | undefined;
+  /**
+   * Where the metadata of this resource is: a URL, or the middleware of `protectedResourceMetadata`. Each challenge names
+   * it (RFC 9728 §5.1), so that clients find the authorization server. @default none
+   */
+  resourceMetadata?: string | URL | { readonly url: string } | undefined;
+  /**
+   * The scopes that clients should request at first: `scope` of each challenge (RFC 6750 §3), unless a gate names its own.
+   * @default none
+   */
+  challengeScopes?: readonly string[] | undefined;
   /**
    * Tokens that are bound to a key of the client, proven with every request by a signed `DPoP` header (RFC 9449).
    * @default 'off'; with `profile: 'fapi2'` 'allowed'
@@ -82,8 +95,20 @@ export const bearerRules: Rules<BearerOptions> = {
   errors: oneOf(['respond', 'problem', 'next'], 'Leave it out for "respond".'),
   tokenFrom: callable('a function of the request that returns the token', 'Leave it out for the Authorization header.'),
   dpop: dpopRule,
+  resourceMetadata: resourceMetadataRule,
+  challengeScopes: requestedScopesRule,
   // Every request that Express passes to a middleware is an Express request.
   mtls: mtlsRule as Rule<ProofMode | MtlsOptions<Request>>,
   baseUrl: baseUrlRule,
   profile: oneOf(['rfc9068', 'fapi2'], 'Leave it out to accept bearer tokens too.'),
 };
+
+/** What the options add to each challenge. */
+export function readChallengeOptions({
+  realm,
+  resourceMetadata,
+  challengeScopes,
+}: BearerOptions): Pick<ChallengeContext, 'realm' | 'resourceMetadata' | 'challengeScopes'> {
+  // The rule has made a string of it.
+  return { realm, resourceMetadata: resourceMetadata as string | undefined, challengeScopes };
+}

@@ -17,7 +17,7 @@ import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options
 import type { TokenVerifier, VerifierContext } from '../verify/token-verifier.js';
 import { authenticationOf, setAuthentication } from './auth.js';
 import { describeBearer, issuersOf } from './bearer-description.js';
-import { type BearerOptions, bearerRules } from './bearer-options.js';
+import { type BearerOptions, bearerRules, readChallengeOptions } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
 import { requestUri } from './request-uri.js';
 import { continueAfter, respondWith, type RespondSettings } from './respond.js';
@@ -95,7 +95,8 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     uriOf: (req) => requestUri(req, baseUrl),
   });
   const { schemes, algs } = constraint;
-  const settings: RespondSettings = { errors, realm: options.realm, schemes, algs, clock, property };
+  const challenge = { schemes, algs, ...readChallengeOptions(options) };
+  const settings: RespondSettings = { errors, clock, property, ...challenge };
   const supportsDpop = schemes.includes('DPoP');
 
   const accept = (

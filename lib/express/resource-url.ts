@@ -25,6 +25,18 @@ export const resourceRule: Rule<string> = {
   },
 };
 
+/** Where the metadata of a resource is, as a URL or as the middleware that serves it. */
+export const resourceMetadataRule: Rule<string> = {
+  expected:
+    'an https: URL without user and fragment (http: on loopback), or the middleware of protectedResourceMetadata',
+  fix: 'Pass what protectedResourceMetadata returns, or the URL of the metadata of this API.',
+  parse: (value) => {
+    const url: unknown = typeof value === 'function' && 'url' in value ? value.url : value;
+    const text = url instanceof URL ? url.href : url;
+    return typeof text === 'string' && isResource(text) ? new URL(text).href : undefined;
+  },
+};
+
 function isResource(value: string): boolean {
   return isSecureUrl(value, false) && !/[\s#]/.test(value);
 }
