@@ -22,6 +22,8 @@ export interface ChallengeContext {
   readonly resourceMetadata?: string | undefined;
   /** `scope` of each challenge, unless a gate names scopes of its own (RFC 6750 §3). */
   readonly challengeScopes?: readonly string[] | undefined;
+  /** The scopes of a gate under the names that clients request. @default the same names */
+  readonly requestedScopes?: ((scopes: readonly string[]) => readonly string[]) | undefined;
 }
 
 /**
@@ -61,17 +63,19 @@ export function headersOf(
 // RFC 9449 §7.2: what went wrong is told with the scheme that was used, and with each where that is not clear.
 function challenges(
   error: ResourceServerError,
-  { realm, schemes, algs, resourceMetadata, challengeScopes }: ChallengeContext,
+  { realm, schemes, algs, resourceMetadata, challengeScopes, requestedScopes = asTheyAre }: ChallengeContext,
   presented?: Scheme,
 ): string {
   const used = error instanceof InvalidDpopProofError ? 'DPoP' : presented;
   const isClear = schemes.some((scheme) => scheme === used);
+  const needed = neededFor(error, requestedScopes);
   const details = {
     error: error.code,
     error_description: error.code === undefined ? undefined : error.message,
-    ...neededFor(error),
+    ...needed,
   };
-  const usual = scopeFor(error, challengeScopes);
+  // Some clients read the first `scope` of the header field, so each scheme has the same.
+  const usual = challengeScopes === undefined ? {} : { scope: needed.scope ?? joined(challengeScopes) };
   return schemes
     .map((scheme) => {
       const parameters = {
@@ -90,15 +94,16 @@ function challenges(
 
 const DEFAULT_REALM = 'api';
 
-// Some clients read the first `scope` of the header field, so each scheme has the same.
-function scopeFor(error: ResourceServerError, usual: readonly string[] | undefined): { scope?: string | undefined } {
-  if (usual === undefined) return {};
-  return { scope: neededFor(error).scope ?? joined(usual) };
+function asTheyAre(scopes: readonly string[]): readonly string[] {
+  return scopes;
 }
 
 /** What would be enough: RFC 6750 §3 `scope`, RFC 9470 §3 `acr_values` and `max_age`. */
-function neededFor(error: ResourceServerError): Record<string, string | undefined> {
-  if (error instanceof InsufficientScopeError) return { scope: joined(error.scopes) };
+function neededFor(
+  error: ResourceServerError,
+  requestedScopes: (scopes: readonly string[]) => readonly string[],
+): Record<string, string | undefined> {
+  if (error instanceof InsufficientScopeError) return { scope: joined(requestedScopes(error.scopes)) };
   if (!(error instanceof InsufficientAuthenticationError)) return {};
   return { acr_values: joined(error.acrValues), max_age: error.maxAge?.toString() };
 }

@@ -47,6 +47,7 @@ export {
 } from './express/gates.js';
 export { protectedResourceMetadata, type ProtectedResourceMetadata } from './express/metadata.js';
 export type { MetadataSignature, ProtectedResourceMetadataOptions } from './express/metadata-options.js';
+export type { ScopeNames, ScopeTable } from './express/scope-hierarchy.js';
 export { requireAuthentication, type RequireAuthenticationOptions } from './express/step-up.js';
 export type { Middleware, Next } from './express/middleware.js';
 export type { ClientAuthentication, ClientSecret } from './issuer/client-authentication-options.js';

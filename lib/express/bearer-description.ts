@@ -8,6 +8,8 @@ export interface BearerDescription {
   readonly dpopAlgorithms: readonly string[];
   readonly isDpopRequired: boolean;
   readonly supportsMtls: boolean;
+  /** For each scope in tokens, the name that clients request. */
+  readonly scopeNames: Readonly<Record<string, string>>;
 }
 
 // All copies of the package share it, so that the metadata of one copy can describe a middleware of another.

@@ -175,6 +175,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     dpopAlgorithms: algs,
     isDpopRequired: !schemes.includes('Bearer'),
     supportsMtls: constraint.supportsMtls,
+    scopeNames: options.scopeNames ?? {},
   });
 }
 

@@ -56,7 +56,7 @@ const noArgumentsRule: Rule<unknown[]> = {
 const requireThatRules: Rules<RequireThatOptions> = { scopes: scopesRule };
 
 /**
- * Requires all of these scopes. For an array: `requireScopes(...(scopes as [string, ...string[]]))`.
+ * Requires all of these scopes; a scope that includes another by `scopeHierarchy` of the middleware is sufficient for it. For an array: `requireScopes(...(scopes as [string, ...string[]]))`.
  *
  * @throws ConfigurationError without a scope, or for an argument that is not one scope (RFC 6749 §3.3).
  */
@@ -65,13 +65,17 @@ export function requireScopes<S extends string, M extends string>(
   ...more: SingleScope<M>[]
 ): Middleware {
   const needed = parseScopes('requireScopes', [scope, ...more]);
-  return scopeGate('requireScopes', 'scope_missing', needed, (auth) =>
-    needed.every((scope) => auth.scopes.includes(scope)),
+  return gate(
+    'requireScopes',
+    ({ scopes }, _req, { scopeHierarchy }) =>
+      needed.every((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
+    ({ scopeHierarchy }) =>
+      new InsufficientScopeError('scope_missing', scopeHierarchy?.narrowestOfAll(needed) ?? needed),
   );
 }
 
 /**
- * Requires at least one of these scopes.
+ * Requires at least one of these scopes, or one that includes it by `scopeHierarchy` of the middleware.
  *
  * @throws ConfigurationError without a scope, or for an argument that is not one scope (RFC 6749 §3.3).
  */
@@ -80,7 +84,12 @@ export function requireAnyScope<S extends string, M extends string>(
   ...more: SingleScope<M>[]
 ): Middleware {
   const any = parseScopes('requireAnyScope', [scope, ...more]);
-  return scopeGate('requireAnyScope', 'scope_missing', any, (auth) => any.some((scope) => auth.scopes.includes(scope)));
+  return gate(
+    'requireAnyScope',
+    ({ scopes }, _req, { scopeHierarchy }) =>
+      any.some((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
+    ({ scopeHierarchy }) => new InsufficientScopeError('scope_missing', scopeHierarchy?.narrowestOfAny(any) ?? any),
+  );
 }
 
 function parseScopes(where: string, scopes: readonly unknown[]): string[] {

@@ -7,6 +7,7 @@ import { isSecureUrl, parseUrl } from '../util/url.js';
 import { type BearerDescription, descriptionOf } from './bearer-description.js';
 import type { Middleware } from './middleware.js';
 import { resourceRule } from './resource-url.js';
+import { requestedNames, type ScopeNames, scopeNamesRule } from './scope-hierarchy.js';
 import { requestedScopesRule } from './scopes.js';
 
 type SigningKey = Extract<ClientAuthentication, { readonly privateKey: unknown }>;
@@ -30,6 +31,8 @@ export interface ProtectedResourceMetadataOptions {
   bearer?: Middleware | readonly Middleware[] | undefined;
   /** The scopes that clients can request for this resource. @default none */
   scopesSupported?: readonly string[] | undefined;
+  /** For each scope in tokens, the name that clients request. @default `scopeNames` of `bearer` */
+  scopeNames?: ScopeNames | undefined;
   /** How a token can be presented (RFC 6750 §2). @default ['header'] */
   bearerMethodsSupported?: readonly ('header' | 'body' | 'query')[] | undefined;
   /** The address of this API's own public keys, for example of signed responses. @default none */
@@ -126,6 +129,7 @@ const rules: Rules<ProtectedResourceMetadataOptions> = {
   authorizationServers: authorizationServersRule,
   bearer: bearerRule,
   scopesSupported: requestedScopesRule,
+  scopeNames: scopeNamesRule,
   bearerMethodsSupported: methodsRule,
   jwksUri: text('an https: URL (http: on loopback)', 'Pass the address of the JWKS of this API.', (value) =>
     isSecureUrl(value, false),
@@ -173,11 +177,14 @@ function buildDocument(
   options: Partial<ProtectedResourceMetadataOptions>,
   descriptions: readonly BearerDescription[],
 ): MetadataDocument {
+  const names =
+    options.scopeNames ?? Object.fromEntries(descriptions.flatMap((each) => Object.entries(each.scopeNames)));
   const document = {
     resource,
     authorization_servers: options.authorizationServers ?? findIssuers(where, descriptions),
     jwks_uri: options.jwksUri,
-    scopes_supported: options.scopesSupported,
+    scopes_supported:
+      options.scopesSupported === undefined ? undefined : requestedNames(options.scopesSupported, names),
     bearer_methods_supported: options.bearerMethodsSupported ?? ['header'],
     resource_signing_alg_values_supported: options.resourceSigningAlgValuesSupported,
     resource_name: options.resourceName,
