@@ -59,6 +59,7 @@ export type { DpopOptions } from './proof/dpop-options.js';
 export type { ProofMode } from './proof/mode.js';
 export type { CertificateSource, ClientCertificate, ForwardedCertificate, MtlsOptions } from './proof/mtls-options.js';
 export type { AccessToken, Auth, CallerRule } from './token/access-token.js';
+export type { Audience } from './token/audience.js';
 export type { Actor } from './token/caller.js';
 export type { AsymmetricAlgorithm } from './token/algorithms.js';
 export type { JwtHeader } from './token/parse-jwt.js';
