@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
-import type { Scheme } from '../challenge.js';
-import { ConfigurationError, InvalidRequestError, MissingTokenError } from '../errors.js';
+import { publish } from '../diagnostics.js';
+import { ConfigurationError, type FailedCheck, InvalidRequestError, MissingTokenError } from '../errors.js';
 import { describe, pickOptions, readOptions, rejectUnknown } from '../options.js';
 import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
@@ -96,7 +96,9 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
   });
   const { schemes, algs } = constraint;
   const challenge = { schemes, algs, ...readChallengeOptions(options) };
-  const settings: RespondSettings = { errors, clock, property, ...challenge };
+  const { onRejection } = options;
+  const { issuer } = verifier;
+  const settings: RespondSettings = { errors, clock, property, onRejection, issuer, ...challenge };
   const supportsDpop = schemes.includes('DPoP');
 
   const accept = (
@@ -110,6 +112,10 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     const auth = makeAuth(accessToken, token, scheme);
     setAuthentication(req, { auth, settings });
     (req as unknown as Record<string, unknown>)[property] = auth;
+    publish('request.accepted', () => {
+      const { issuer: from, clientId, format } = accessToken;
+      return { request: req, issuer: from, clientId, format, scheme };
+    });
   };
 
   const verifyAndAccept = async (
@@ -141,20 +147,23 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
   };
 
   const bearerMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next): void => {
-    let scheme: Scheme | undefined;
+    let presented: Credentials | undefined;
     const reject = (error: unknown): void => {
       clearAuthentication(req, settings);
-      respondWith(error, res, next, settings, scheme);
+      respondWith(error, req, res, next, settings, presented);
     };
     let pending: Promise<void> | undefined;
     try {
       const credentials = credentialsOf(req, tokenFrom);
       // RFC 6750 §3.1: an unsupported scheme gets the response for no credentials, but `optional` does not accept it.
-      if (credentials?.scheme === 'DPoP' && !supportsDpop) throw new MissingTokenError();
-      scheme = credentials?.scheme;
+      if (credentials?.scheme === 'DPoP' && !supportsDpop) {
+        const cause: FailedCheck = { checked: 'scheme', expected: schemes, found: 'DPoP' };
+        throw new MissingTokenError({ cause });
+      }
+      presented = credentials;
       if (credentials !== undefined) pending = authenticate(req, res, credentials);
       else if (optional) clearAuthentication(req, settings);
-      else throw new MissingTokenError();
+      else throw noCredentials();
     } catch (error) {
       reject(error);
       return;
@@ -192,6 +201,12 @@ class RequestContext implements VerifierContext {
     const ip: unknown = 'ip' in this.#req ? this.#req.ip : undefined;
     return typeof ip === 'string' ? ip : this.#req.socket.remoteAddress;
   }
+}
+
+/** The error for a request without credentials. */
+function noCredentials(): MissingTokenError {
+  const cause: FailedCheck = { checked: 'Authorization', expected: 'Bearer <token>', found: undefined };
+  return new MissingTokenError({ cause });
 }
 
 // Another middleware may have authenticated the request before. This one does not confirm it, so no gate may see it.
