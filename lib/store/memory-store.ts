@@ -4,11 +4,11 @@ import { type Clock, systemClock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { Store } from './store.js';
 
-/** What `memoryStore` takes. */
+/** Options of `memoryStore`. */
 export interface MemoryStoreOptions {
   /**
-   * How many values it holds at most, and how many claims. Beyond that, values that were not used lately go; claims never
-   * go before their time, and `add` rejects. 1 to 1,000,000. @default 100000
+   * Maximum number of values, and of recorded keys. When the store is full, a value that was not used recently is evicted.
+   * A recorded key is never evicted before its time: `add` rejects instead. 1 to 1,000,000. @default 100000
    */
   maxEntries?: number | undefined;
   /** Seconds since the epoch. @default the system clock */
@@ -21,7 +21,7 @@ const rules: Rules<MemoryStoreOptions> = {
 };
 
 /**
- * A store within the process, on node-cache: for one process, and for tests.
+ * A store in the memory of this process, for one process and for tests.
  *
  * @throws ConfigurationError for an option that is unknown or wrong.
  */
@@ -34,7 +34,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const memory = new BoundedCache<string>({ maxEntries, clock: now });
   const claims = new ReplayCache({ maxEntries, clock: now });
   return {
-    // RefreshingResource as JSON, so that nobody can change what another has stored, and as any other store would give it back.
+    // Stored as JSON, so that callers cannot change each other's values, and values come back as from any other store.
     get: (key) =>
       attempt(() => {
         const json = memory.get(key) ?? (claims.has(key) ? '1' : undefined);
@@ -53,7 +53,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   };
 }
 
-// What throws is a rejection, as it is of any other store.
+// An exception becomes a rejection, as with any other store.
 function attempt<T>(run: () => T): Promise<T> {
   return new Promise((resolve) => {
     resolve(run());
