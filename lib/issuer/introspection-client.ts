@@ -9,6 +9,8 @@ import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { checkTimes } from '../token/claim-checks.js';
 import { verifySignature } from './verify-signature.js';
 import { isPlainObject } from '../util/is-plain-object.js';
+import { SingleFlight } from '../util/single-flight.js';
+import { TokenBucket } from '../util/token-bucket.js';
 import { ConcurrencyLimiter } from '../util/concurrency-limiter.js';
 
 /** Returns the introspection response (RFC 7662 §2.2) for a token. */
@@ -33,6 +35,8 @@ export interface SignedResponseRules {
 
 export interface IntrospectionClientOptions {
   readonly endpoint: () => Promise<string>;
+  /** Discovers the endpoint again. Only if it is discovered. */
+  readonly rediscover?: (() => Promise<string>) | undefined;
   readonly clientAuthenticator: ClientAuthenticator;
   readonly http: HttpOptions;
   /** `undefined` if the response is plain JSON. */
@@ -48,6 +52,8 @@ const SIGNED_TIMES = { clockTolerance: 5, maxTokenAge: 300 };
 /** Maximum number of concurrent and of waiting requests: it limits what a flood of made-up tokens costs the server. */
 const MAX_CONCURRENT = 100;
 const MAX_WAITING = 1_000;
+/** Minimum time between two searches for an endpoint that has moved. Seconds. */
+const REDISCOVERY_INTERVAL = 30;
 /** A token that no server has issued. It tests whether the server is reachable. */
 const PROBE = 'reachability-probe';
 
@@ -63,11 +69,13 @@ export class IntrospectionClient implements IntrospectionSource {
   readonly #backoff: Backoff;
   readonly #limiter: ConcurrencyLimiter;
   readonly #closing = new AbortController();
-  #probing: Promise<void> | undefined;
+  readonly #probes = new SingleFlight<void>();
+  readonly #rediscoveries: TokenBucket;
 
   constructor(options: IntrospectionClientOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
+    this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: options.clock });
     const { timeout } = options.http;
     this.#limiter = new ConcurrencyLimiter({ limit: MAX_CONCURRENT, maxWaiting: MAX_WAITING, timeout });
     // Every request in progress has a listener.
@@ -76,7 +84,7 @@ export class IntrospectionClient implements IntrospectionSource {
 
   async introspect(token: string): Promise<IntrospectionResult> {
     if (this.#backoff.failures > 0) {
-      if (this.#backoff.wait > 0 || this.#probing !== undefined) throw this.#unavailable(undefined);
+      if (this.#backoff.wait > 0 || this.#probes.isRunning('')) throw this.#unavailable(undefined);
       await this.#probe();
     }
     try {
@@ -102,17 +110,14 @@ export class IntrospectionClient implements IntrospectionSource {
 
   /** Tests whether the server is reachable. Any response shows that it is. */
   #probe(): Promise<void> {
-    this.#probing ??= this.#post(PROBE)
-      .then(
+    return this.#probes.run('', async () => {
+      const error = await this.#post(PROBE).then(
         () => undefined,
-        (error: unknown) => error,
-      )
-      .then((error) => {
-        if (isUnreachable(error)) this.#backoff.failed();
-        else this.#backoff.succeeded();
-        this.#probing = undefined;
-      });
-    return this.#probing;
+        (reason: unknown) => reason,
+      );
+      if (isUnreachable(error)) this.#backoff.failed();
+      else this.#backoff.succeeded();
+    });
   }
 
   /** Loads the metadata, and the keys of signed responses. */
@@ -130,8 +135,21 @@ export class IntrospectionClient implements IntrospectionSource {
   }
 
   async #post(token: string): Promise<HttpResponse> {
-    const { clientAuthenticator } = this.#options;
     const endpoint = await this.#options.endpoint();
+    try {
+      return await this.#postTo(endpoint, token);
+    } catch (error) {
+      // The endpoint may have moved. Callers choose tokens, so they must not choose how often the metadata is read.
+      const { rediscover } = this.#options;
+      if (rediscover === undefined || !isMissing(error) || !this.#rediscoveries.take()) throw error;
+      const moved = await rediscover();
+      if (moved === endpoint) throw error;
+      return this.#postTo(moved, token);
+    }
+  }
+
+  async #postTo(endpoint: string, token: string): Promise<HttpResponse> {
+    const { clientAuthenticator } = this.#options;
     const credentials = await clientAuthenticator.authenticate(endpoint);
     try {
       return await this.#postOnce(token, endpoint, credentials);
@@ -198,6 +216,11 @@ export class IntrospectionClient implements IntrospectionSource {
 
 function isUnreachable(error: unknown): boolean {
   return error instanceof HttpError && (error.failure === 'unreachable' || error.failure === 'timeout');
+}
+
+function isMissing(error: unknown): boolean {
+  if (!(error instanceof HttpError)) return false;
+  return isUnreachable(error) || error.failure === 'redirect' || [404, 405, 410].includes(error.status ?? 0);
 }
 
 function parseSigned(body: string, maxBytes: number): ParsedJwt {

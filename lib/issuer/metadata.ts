@@ -9,6 +9,13 @@ export interface IssuerMetadata {
   readonly introspection_endpoint?: string;
 }
 
+export interface FetchedMetadata {
+  readonly metadata: IssuerMetadata;
+  /** How long the server says that it is fresh. Seconds. */
+  readonly maxAge: number | undefined;
+  readonly url: string;
+}
+
 /** Members that contain an address. */
 const ADDRESSES = ['jwks_uri', 'introspection_endpoint'] as const;
 
@@ -29,19 +36,21 @@ export function metadataUrls(issuer: string): string[] {
 /**
  * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3); addresses that
  * `isAllowedTarget` rejects are left out. If one address has no such document, the next is tried, but not if the server is
- * unreachable or failing.
+ * unreachable or failing. `lastUrl`, where the document was the last time, is tried first.
  */
 export async function fetchMetadata(
   issuer: string,
   allowInsecureHttp: boolean,
   http: HttpOptions,
   closing: AbortSignal,
-): Promise<{ metadata: IssuerMetadata; maxAge: number | undefined }> {
+  lastUrl?: string,
+): Promise<FetchedMetadata> {
   const failures: Error[] = [];
-  for (const url of metadataUrls(issuer)) {
+  const urls = metadataUrls(issuer).sort((a, b) => Number(b === lastUrl) - Number(a === lastUrl));
+  for (const url of urls) {
     try {
       const { json, maxAge } = await fetchJson(url, http, closing);
-      return { metadata: checkMetadata(json, url, issuer, allowInsecureHttp), maxAge };
+      return { metadata: checkMetadata(json, url, issuer, allowInsecureHttp), maxAge, url };
     } catch (error) {
       if (!(error instanceof HttpError) || !shouldTryNext(error)) throw error;
       failures.push(error);

@@ -91,6 +91,15 @@ export class RefreshingResource<T> {
     return value;
   }
 
+  get isLoading(): boolean {
+    return this.#loading !== undefined;
+  }
+
+  /** Whether attempts pause after failures. */
+  get isPaused(): boolean {
+    return this.#backoff.wait > 0;
+  }
+
   /** Whether the last attempt failed. */
   get isFailing(): boolean {
     return this.#backoff.failures > 0;

@@ -7,6 +7,7 @@ import {
 } from '../issuer/client-authentication-options.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
+import type { IssuerMetadata } from '../issuer/metadata.js';
 import { MetadataSource } from '../issuer/metadata-source.js';
 import { RemoteKeySet } from '../issuer/remote-key-set.js';
 import { isSecureUrl } from '../util/url.js';
@@ -156,7 +157,9 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
   const metadata = makeMetadata(options, http, clock);
   const keys = makeKeys(options, metadata, http, clock);
-  const endpoint = (): Promise<string> => findEndpoint(introspectionEndpoint, metadata);
+  const endpoint = async (): Promise<string> => introspectionEndpoint ?? endpointIn(await metadata?.get());
+  const isDiscovered = introspectionEndpoint === undefined && metadata !== undefined;
+  const rediscover = isDiscovered ? async (): Promise<string> => endpointIn(await metadata.reload()) : undefined;
   const clientAuthenticator = new ClientAuthenticator({
     clientId,
     clientSecret: options.clientSecret,
@@ -172,7 +175,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
     isSigned: signed !== undefined,
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
-    introspectionClient: new IntrospectionClient({ endpoint, clientAuthenticator, http, signed, clock }),
+    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, http, signed, clock }),
     metadata,
     keys,
     scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', [...(signed?.algorithms ?? [])].join(' ')],
@@ -268,8 +271,8 @@ function makeKeys(
   return new RemoteKeySet({ ...where, http, clock, cooldown: 30, snapshot: undefined, ...DOCUMENTS });
 }
 
-async function findEndpoint(configured: string | undefined, metadata: MetadataSource | undefined): Promise<string> {
-  const found = configured ?? (await metadata?.get())?.introspection_endpoint;
+function endpointIn(metadata: IssuerMetadata | undefined): string {
+  const found = metadata?.introspection_endpoint;
   if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be asked');
   return found;
 }
