@@ -39,7 +39,7 @@ export function walkthrough({ api, issuer, reader, worker, elsewhere }: Walkthro
     }),
     request('GET /internal/jobs by the reader', by(reader, '/internal/jobs'), {
       status: 403,
-      challenge: /error="insufficient_scope", error_description="The client is not allowed here\."$/,
+      challenge: /error="insufficient_scope", error_description="The client is not allowed to use this resource\."$/,
     }),
     fetchToken('The worker fetches a token (private_key_jwt)', worker, 'orders:read orders:write'),
     request('POST /orders by the worker', by(worker, '/orders', NEW_ORDER), { status: 201 }),

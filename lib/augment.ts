@@ -5,7 +5,7 @@ declare global {
   namespace Express {
     interface Request {
       /** Who is calling; set by a bearer middleware. */
-      auth?: Auth;
+      auth?: Auth | undefined;
     }
   }
 }

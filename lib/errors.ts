@@ -1,9 +1,9 @@
 /**
- * What can go wrong, in three kinds that are never mixed: the caller's token (4xx with a challenge), our upstream
- * (503 with `Retry-After`, no challenge), the programmer (`ConfigurationError`).
+ * Three kinds of failure, which are never mixed: the caller's token (4xx with a challenge), an upstream (503 with
+ * `Retry-After`, no challenge), the programmer (`ConfigurationError`).
  *
- * Every message is one constant sentence per reason, so no byte of a request, a token or an upstream's answer can reach
- * a header, a body or a log through it. The detail is on `cause`.
+ * Every message is one constant sentence per reason, so no byte of a request, a token or a response of an upstream can
+ * reach a header, a body or a log through it. The details are on `cause`.
  */
 
 import {
@@ -13,31 +13,38 @@ import {
   type InvalidDpopProofReason,
   type InvalidRequestReason,
   type InvalidTokenReason,
+  type MissingTokenReason,
   type Reason,
   SENTENCES,
   type UpstreamReason,
 } from './reasons.js';
 
-/** What a refusal rested on, as the error's `cause`: for a developer's eyes, not for the wire. */
+/** The check that failed, as the `cause` of an error: for developers and operators, never sent to the caller. */
 export interface FailedCheck {
   readonly checked: string;
   readonly expected: unknown;
   readonly found: unknown;
 }
 
-/** The base of every failure of this package. */
+// Two copies of the package in one process (ESM and CommonJS, or two versions) recognize each other's errors.
+const KIND = Symbol.for('express-resource-server.error.v1');
+
+/**
+ * The base of all errors of this package. `instanceof` also recognizes the errors of another copy of the package in the
+ * same process.
+ */
 export abstract class ResourceServerError extends Error {
-  /** HTTP status of the answer; `undefined` for the programmer's mistakes (a framework makes that 500). */
+  /** The HTTP status of the response; `undefined` for a mistake of the programmer (Express makes it 500). */
   readonly status: number | undefined;
-  /** `error` on the wire; `undefined` where RFC 6750 §3.1 wants none. */
+  /** `error` on the wire; `undefined` where RFC 6750 §3.1 requires none. */
   readonly code: string | undefined;
-  /** Which of the known reasons it was, for logs and metrics. */
+  /** The reason, one of a closed union, for logs and metrics. */
   readonly reason: Reason;
   /**
-   * The header fields of the answer, challenge included. Empty until a middleware has decided how to answer, because
-   * only the middleware knows its realm.
+   * The header fields of the response, challenge included. Empty until a middleware responds, because only the
+   * middleware knows its realm.
    */
-  headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
 
   protected constructor(
     status: number | undefined,
@@ -46,29 +53,73 @@ export abstract class ResourceServerError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    // An attacker chooses how many refusals there are, and the frames of one are the most costly thing about it; they say
-    // nothing that `reason` and `cause` do not. What is ours or the programmer's to mend keeps its frames.
+    // An attacker chooses how many rejections there are, and a stack trace is the most expensive part of an error. It
+    // adds nothing to `reason` and `cause`. Errors that we or the programmer must fix have one.
     const limit = Error.stackTraceLimit;
-    const isRefusal = status !== undefined && status < 500;
-    if (isRefusal) Reflect.set(Error, 'stackTraceLimit', 0);
+    const isRejection = status !== undefined && status < 500;
+    if (isRejection) Reflect.set(Error, 'stackTraceLimit', 0);
     super(message, options);
-    if (isRefusal) Reflect.set(Error, 'stackTraceLimit', limit);
+    if (isRejection) Reflect.set(Error, 'stackTraceLimit', limit);
     this.headers = {};
-    this.name = new.target.name;
+    // A minified bundle renames our classes; a subclass of the application has its own name.
+    this.name = ownKind(new.target.prototype) ?? new.target.name;
     this.status = status;
     this.code = code;
     this.reason = reason;
   }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    const kind = ownKind(this.prototype);
+    const isPrototype = typeof value === 'object' && value !== null && Object.hasOwn(value, KIND);
+    // A subclass of the application, or a class itself: the ordinary rule.
+    if (kind === undefined || isPrototype) return Function.prototype[Symbol.hasInstance].call(this, value);
+    const found = kindOf(value);
+    return found !== undefined && (kind === found || kind === 'ResourceServerError');
+  }
+}
+
+function kindOf(value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? (Reflect.get(value, KIND) as unknown) : undefined;
+}
+
+/** The kind of one of our classes; `undefined` for a subclass of the application. */
+function ownKind(prototype: object): string | undefined {
+  const kind: unknown = Object.hasOwn(prototype, KIND) ? kindOf(prototype) : undefined;
+  return typeof kind === 'string' ? kind : undefined;
+}
+
+/**
+ * The error as one response presents it. Several requests may share an error, so one of our own is copied; a subclass of
+ * the application may have private members, so it is changed.
+ */
+export function withHeaders<E extends ResourceServerError>(error: E, headers: Readonly<Record<string, string>>): E {
+  const prototype = Object.getPrototypeOf(error) as object;
+  if (ownKind(prototype) === undefined) {
+    // It may be frozen; the response is the same.
+    Reflect.set(error, 'headers', headers);
+    return error;
+  }
+  const limit = Error.stackTraceLimit;
+  Reflect.set(Error, 'stackTraceLimit', 0);
+  const copy: object = new Error();
+  Reflect.set(Error, 'stackTraceLimit', limit);
+  Object.setPrototypeOf(copy, prototype);
+  const own = Object.getOwnPropertyDescriptors(error);
+  const stack = { value: error.stack, writable: true, configurable: true, enumerable: false };
+  Object.defineProperties(copy, { ...own, stack, headers: { ...own.headers, value: headers } });
+  return copy as E;
 }
 
 /** The request carried no credentials: 401 with a challenge that has no `error` (RFC 6750 §3.1). */
 export class MissingTokenError extends ResourceServerError {
-  constructor(options?: ErrorOptions) {
-    super(401, undefined, 'token_missing', SENTENCES.token_missing, options);
+  declare readonly reason: MissingTokenReason;
+  constructor(options?: ErrorOptions & { reason?: MissingTokenReason | undefined }) {
+    const reason = options?.reason ?? 'token_missing';
+    super(401, undefined, reason, SENTENCES[reason], options);
   }
 }
 
-/** The request could not be read: 400 `invalid_request` (RFC 6750 §3.1). */
+/** The credentials are malformed, or there are several: 400 `invalid_request` (RFC 6750 §3.1). */
 export class InvalidRequestError extends ResourceServerError {
   declare readonly reason: InvalidRequestReason;
   constructor(reason: InvalidRequestReason, options?: ErrorOptions) {
@@ -76,7 +127,7 @@ export class InvalidRequestError extends ResourceServerError {
   }
 }
 
-/** The token was read and refused: 401 `invalid_token` (RFC 6750 §3.1). */
+/** The token is rejected: 401 `invalid_token` (RFC 6750 §3.1). */
 export class InvalidTokenError extends ResourceServerError {
   declare readonly reason: InvalidTokenReason;
   constructor(reason: InvalidTokenReason, options?: ErrorOptions) {
@@ -85,12 +136,12 @@ export class InvalidTokenError extends ResourceServerError {
 }
 
 /**
- * The proof of possession is missing, wrong or replayed: 401 `invalid_dpop_proof`, or `use_dpop_nonce` where only a nonce
- * is needed (RFC 9449 §7.1 and §9).
+ * The proof of possession is missing, wrong or replayed: 401 `invalid_dpop_proof`, or `use_dpop_nonce` if only the nonce
+ * is missing or old (RFC 9449 §7.1 and §9).
  */
 export class InvalidDpopProofError extends ResourceServerError {
   declare readonly reason: InvalidDpopProofReason;
-  /** What the next proof has to carry, for the `DPoP-Nonce` header; `undefined` where no nonce is asked for. */
+  /** The nonce that the next proof must contain, for the `DPoP-Nonce` header; `undefined` if nonces are off. */
   readonly nonce: string | undefined;
 
   constructor(reason: InvalidDpopProofReason, options?: ErrorOptions & { nonce?: string | undefined }) {
@@ -100,10 +151,10 @@ export class InvalidDpopProofError extends ResourceServerError {
   }
 }
 
-/** The token is good but does not reach this far: 403 `insufficient_scope` (RFC 6750 §3.1). */
+/** The token is valid, but a gate rejects it: 403 `insufficient_scope` (RFC 6750 §3.1). */
 export class InsufficientScopeError extends ResourceServerError {
   declare readonly reason: InsufficientScopeReason;
-  /** The scopes that would have been enough; empty where the gate asked for something else. */
+  /** The scopes that are sufficient; empty if the gate requires something else. */
   readonly scopes: readonly string[];
 
   constructor(reason: InsufficientScopeReason, scopes: readonly string[] = [], options?: ErrorOptions) {
@@ -113,13 +164,13 @@ export class InsufficientScopeError extends ResourceServerError {
 }
 
 /**
- * The person did not authenticate well or recently enough for this: 401 `insufficient_user_authentication` (RFC 9470 §3).
+ * A stronger or more recent authentication of the user is required: 401 `insufficient_user_authentication` (RFC 9470 §3).
  */
 export class InsufficientAuthenticationError extends ResourceServerError {
   declare readonly reason: InsufficientAuthenticationReason;
-  /** `acr_values` of the challenge; empty where the context does not matter. */
+  /** `acr_values` of the challenge; empty if any context is sufficient. */
   readonly acrValues: readonly string[];
-  /** `max_age` of the challenge, seconds; `undefined` where the time does not matter. */
+  /** `max_age` of the challenge, seconds; `undefined` if any time is sufficient. */
   readonly maxAge: number | undefined;
 
   constructor(
@@ -134,32 +185,32 @@ export class InsufficientAuthenticationError extends ResourceServerError {
 }
 
 /**
- * The authorization server or a store cannot be had: 503 `temporarily_unavailable` with `Retry-After` (RFC 9110
+ * The authorization server or a store is temporarily unavailable: 503 `temporarily_unavailable` with `Retry-After` (RFC 9110
  * §10.2.3). It says nothing about the caller's token, so it carries no challenge.
  */
 export class UpstreamError extends ResourceServerError {
   declare readonly reason: UpstreamReason;
-  /** When trying again makes sense. Seconds, a whole number, 1 to 86,400. */
+  /** When the caller should try again. Whole seconds, 1 to 86,400. */
   readonly retryAfter: number;
 
   constructor(reason: UpstreamReason, retryAfter: number, options?: ErrorOptions) {
     super(503, 'temporarily_unavailable', reason, SENTENCES[reason], options);
-    // NaN counts as nothing known.
+    // NaN means unknown.
     this.retryAfter = Math.min(86_400, Math.max(1, Math.ceil(retryAfter) || 1));
   }
 }
 
-/** What a `ConfigurationError` says: which option, what was expected, what was found, and how to mend it. */
+/** The content of a `ConfigurationError`: the option, what was expected, what was found, and the fix. */
 export interface ConfigurationProblem {
   /** The function and the option, such as `jwtBearer: audience`. */
   readonly option: string;
   readonly expected: string;
-  /** A short rendering of what was given. Secrets are described and never shown. */
+  /** A short rendering of the value. Secrets are described and never shown. */
   readonly got: string;
   readonly fix: string;
 }
 
-/** The programmer's mistake. Thrown by factories; where only a request can show it, handed to the error handler. */
+/** A mistake of the programmer. Factories throw it; a mistake that only a request can show goes to the error handler. */
 export class ConfigurationError extends ResourceServerError implements ConfigurationProblem {
   readonly option: string;
   readonly expected: string;
@@ -175,4 +226,19 @@ export class ConfigurationError extends ResourceServerError implements Configura
     this.got = got;
     this.fix = fix;
   }
+}
+
+// In one place, and not as members, so that the types of two copies of the package stay compatible.
+for (const [kind, { prototype }] of Object.entries<{ prototype: object }>({
+  ResourceServerError,
+  MissingTokenError,
+  InvalidRequestError,
+  InvalidTokenError,
+  InvalidDpopProofError,
+  InsufficientScopeError,
+  InsufficientAuthenticationError,
+  UpstreamError,
+  ConfigurationError,
+})) {
+  Object.defineProperty(prototype, KIND, { value: kind });
 }

@@ -18,11 +18,12 @@ export type {
   InvalidDpopProofReason,
   InvalidRequestReason,
   InvalidTokenReason,
+  MissingTokenReason,
   Reason,
   UpstreamReason,
 } from './reasons.js';
 export { type AuthorizationDetails, requireAuthorizationDetails } from './express/authorization-details.js';
-export { getAuth } from './express/auth.js';
+export { getAuth, getOptionalAuth } from './express/auth.js';
 export {
   bearer,
   introspectionBearer,
@@ -42,18 +43,20 @@ export {
   requireThat,
   type RequireThatOptions,
   requireUser,
+  type SingleScope,
 } from './express/gates.js';
 export { requireAuthentication, type RequireAuthenticationOptions } from './express/step-up.js';
 export type { Middleware, Next } from './express/middleware.js';
 export type { ClientAuthentication, ClientSecret } from './issuer/client-authentication-options.js';
-export type { Fetch } from './issuer/http.js';
+export { type Fetch, HttpError, type HttpFailure } from './issuer/http.js';
 export type { KeyOptions, KeysHealth } from './issuer/key-set.js';
 export type { ResourceHealth } from './issuer/refreshing-resource.js';
 export type { CertificateFormat } from './proof/certificate-formats.js';
 export type { DpopOptions } from './proof/dpop-options.js';
 export type { ProofMode } from './proof/mode.js';
 export type { CertificateSource, ClientCertificate, ForwardedCertificate, MtlsOptions } from './proof/mtls-options.js';
-export type { AccessToken, Auth } from './token/access-token.js';
+export type { AccessToken, Auth, CallerRule } from './token/access-token.js';
+export type { Actor } from './token/caller.js';
 export type { AsymmetricAlgorithm } from './token/algorithms.js';
 export type { JwtHeader } from './token/parse-jwt.js';
 export type { Profile } from './token/profile.js';
@@ -66,5 +69,12 @@ export { jwtVerifier, type JwtVerifier } from './verify/jwt.js';
 export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
 export type { CacheOptions } from './verify/token-cache.js';
 export type { IssuerResolver, ResolvedIssuer } from './verify/dynamic-issuers.js';
-export type { TokenVerifier, VerifierHealth } from './verify/token-verifier.js';
-export { trustedIssuers, type TrustedIssuersOptions } from './verify/trusted-issuers.js';
+export {
+  type AccessTokenOptions,
+  cachedVerifier,
+  type CachedVerifierOptions,
+  createAccessToken,
+} from './verify/own-verifiers.js';
+export type { TrustedIssuer } from './verify/issuer-limits.js';
+export type { TokenVerifier, VerifierContext, VerifierHealth } from './verify/token-verifier.js';
+export { trustedIssuers, type TrustedIssuersOptions, type TrustedIssuersVerifier } from './verify/trusted-issuers.js';

@@ -1,18 +1,21 @@
+import { IncomingMessage } from 'node:http';
 import { ConfigurationError } from './errors.js';
 
 /**
- * What an option must be. `parse` gives the value to keep (arrays and objects are copied, so that nobody changes them
- * later) or `undefined` where the given one will not do.
+ * What an option must be. `parse` returns the value to use (arrays and objects are copied, so that nobody changes them
+ * later), or `undefined` if the value is invalid.
  */
 export interface Rule<T> {
   readonly expected: string;
   readonly fix: string;
+  /** A better fix for an invalid value that people often pass. */
+  readonly hint?: (value: unknown) => string | undefined;
   readonly parse: (value: unknown, path: string) => T | undefined;
   /** A secret is described in an error and never shown. */
-  readonly secret?: true;
+  readonly secret?: true | undefined;
 }
 
-/** A rule for every option that exists: an option without a rule is an unknown one. */
+/** A rule for every option: an option without a rule is unknown. */
 export type Rules<O extends object> = { readonly [K in keyof O]-?: Rule<NonNullable<O[K]>> };
 
 /** Reads options once, strictly: an unknown name or a value of the wrong shape is a `ConfigurationError`. */
@@ -21,7 +24,7 @@ export function readOptions<O extends object>(where: string, given: unknown, rul
   rejectUnknown(where, options, Object.keys(rules));
   const read: Record<string, unknown> = {};
   for (const [name, rule] of Object.entries<Rule<unknown>>(rules)) {
-    // A name that is spelled out and undefined is what `{ realm: config.realm }` gives: left out.
+    // `{ realm: config.realm }` has the name, but its value may be undefined: it counts as left out.
     const value = Object.hasOwn(options, name) ? options[name] : undefined;
     if (value === undefined) continue;
     const parsed = rule.parse(value, `${where}: ${name}`);
@@ -31,26 +34,88 @@ export function readOptions<O extends object>(where: string, given: unknown, rul
   return read as O;
 }
 
-/** Says no to names that no rule knows, with the nearest known one. */
+/**
+ * Options of similar packages, and the option here. People who change to this package pass them first.
+ */
+const FOREIGN_OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  issuer: ['issuerBaseURL', 'issuerBaseUrl', 'iss', 'issuerUrl', 'issuerURL', 'authority', 'domain', 'authServerUrl'],
+  audience: ['aud', 'clientID', 'resource', 'audiences', 'expectedAudience'],
+  jwksUri: ['jwksURI', 'jwksUrl', 'jwks_uri', 'jwksURL', 'keysUri', 'secretProvider'],
+  publicKey: ['secretOrKey', 'secretOrPublicKey', 'key', 'pem', 'secretOrKeyProvider'],
+  secret: ['secretOrKey', 'clientSecretKey', 'hmacSecret'],
+  algorithms: ['algorithm', 'tokenSigningAlg', 'alg', 'allowedAlgorithms', 'validAlgorithms'],
+  clockTolerance: ['leeway', 'clockSkew', 'clock_skew', 'gracePeriod'],
+  maxTokenAge: ['maxAge', 'tokenMaxAge'],
+  'keys: { cooldown }': ['jwksRequestsPerMinute', 'rateLimit', 'cooldownDuration', 'cooldownSeconds'],
+  'keys: { refreshInterval }': ['cacheMaxAge', 'jwksCacheMaxAge', 'cacheMaxEntries', 'jwksCache'],
+  'keys: { timeout }': ['timeoutDuration', 'requestTimeout', 'httpTimeout'],
+  timeout: ['timeoutDuration', 'requestTimeout', 'httpTimeout'],
+  optional: ['authRequired', 'credentialsRequired', 'required', 'anonymous'],
+  property: ['requestProperty', 'userProperty', 'assignProperty'],
+  tokenFrom: ['getToken', 'jwtFromRequest', 'fromExtractors', 'extractor'],
+  "profile: 'rfc9068'": ['strict', 'tokenType', 'typ'],
+  requiredClaims: ['validators', 'claimsToAssert', 'requiredClaim'],
+  clientId: ['client_id', 'clientID'],
+  clientSecret: ['client_secret'],
+  introspectionEndpoint: ['introspectionUrl', 'introspectionURL', 'introspection_endpoint', 'introspectionUri'],
+  fetch: ['requestAgent', 'agent', 'fetcher', 'httpAgent', 'requestHeaders'],
+};
+
+/** Options of similar packages that have no counterpart, and what to use. */
+const WITHOUT_COUNTERPART: Readonly<Record<string, string>> = {
+  ignoreExpiration: 'Remove it: expired tokens are always rejected.',
+  isRevoked: 'Remove it, and use introspectionBearer or requireThat for revocation.',
+  passReqToCallback: 'Remove it, and read getAuth(req) in the handler.',
+  enableRequestOptions: 'Remove it.',
+  discovery: 'Remove it: the keys are found through the issuer unless jwksUri, jwks, publicKey or secret is passed.',
+  scope: 'Remove it, and mount requireScopes(...) on the routes.',
+  scopes: 'Remove it, and mount requireScopes(...) on the routes.',
+  requiredScopes: 'Remove it, and mount requireScopes(...) on the routes.',
+};
+
+function counterpart(name: string, known: readonly string[]): string | undefined {
+  const entry = Object.entries(FOREIGN_OPTIONS).find(([ours, theirs]) => {
+    const option = /^\w+/.exec(ours)?.[0] ?? ours;
+    return theirs.includes(name) && known.includes(option);
+  });
+  return entry?.[0];
+}
+
+/** Rejects names without a rule, and suggests the option that was probably meant. */
 export function rejectUnknown(where: string, given: unknown, known: readonly string[]): void {
   for (const name of Object.keys(asOptionsObject(where, given))) {
     if (known.includes(name)) continue;
     const near = nearest(name, known);
+    const meant = counterpart(name, known) ?? near;
+    const advice = Object.hasOwn(WITHOUT_COUNTERPART, name) ? WITHOUT_COUNTERPART[name] : undefined;
+    const fix = meant === undefined ? (advice ?? 'Remove it.') : `Did you mean ${meant}?`;
     throw new ConfigurationError({
       option: `${where}: ${JSON.stringify(name.slice(0, 60))}`,
       expected: `one of ${known.join(', ')}`,
       got: 'an option of that name',
-      fix: near === undefined ? 'Remove it.' : `Did you mean ${near}?`,
+      fix,
     });
   }
 }
 
-/** The options of those names: a middleware's own, or those of its verifier. */
+/** The options with these names. */
 export function pickOptions(where: string, given: unknown, names: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(Object.entries(asOptionsObject(where, given)).filter(([name]) => names.includes(name)));
 }
 
+/** `app.use(jwtBearer)` without the call makes Express pass a request as the options. */
+export function assertNotRequest(where: string, given: unknown): void {
+  if (!(given instanceof IncomingMessage)) return;
+  throw new ConfigurationError({
+    option: where,
+    expected: 'to be called when the middleware is mounted',
+    got: 'a request',
+    fix: `Call it: app.use(${where}(${where.startsWith('require') ? '…' : '{ … }'})).`,
+  });
+}
+
 function asOptionsObject(where: string, given: unknown): Record<string, unknown> {
+  assertNotRequest(where, given);
   if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given as Record<string, unknown>;
   throw new ConfigurationError({
     option: where,
@@ -60,16 +125,16 @@ function asOptionsObject(where: string, given: unknown): Record<string, unknown>
   });
 }
 
-/** The error for a value that does not fit its rule. */
+/** The error for a value that does not follow its rule. */
 export function invalidOption(option: string, rule: Omit<Rule<unknown>, 'parse'>, value: unknown): ConfigurationError {
   const got = rule.secret === true ? describeSecret(value) : describe(value);
-  return new ConfigurationError({ option, expected: rule.expected, got, fix: rule.fix });
+  return new ConfigurationError({ option, expected: rule.expected, got, fix: rule.hint?.(value) ?? rule.fix });
 }
 
-/** Renders a value for a developer: short, on one line, never the inside of an object. */
+/** Renders a value for a developer: short, on one line, without the content of an object. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') {
-    // The user and password of a URL are a secret.
+    // The user and password of a URL are secret.
     const shown = value.replace(/:\/\/[^/?#]*@/g, '://…@');
     return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 80)}…` : shown);
   }
@@ -154,7 +219,7 @@ export function oneOf<T extends string>(values: readonly T[], fix: string): Rule
   };
 }
 
-/** An array of at least one non-empty string, each of them accepted. */
+/** An array of one or more non-empty strings, each of which `accepts` accepts. */
 export function texts(expected: string, fix: string, accepts: (value: string) => boolean = () => true): Rule<string[]> {
   return {
     expected,
@@ -171,7 +236,7 @@ export function texts(expected: string, fix: string, accepts: (value: string) =>
 /** A secret for MACs with SHA-256: at least as many bytes as the hash (RFC 7518 §3.2). */
 export const secretRule: Rule<string | Uint8Array> = {
   expected: 'a string or a Uint8Array of at least 32 bytes',
-  fix: 'Make one with crypto.randomBytes(32).',
+  fix: 'Create one with crypto.randomBytes(32).',
   secret: true,
   parse: (value) => {
     if (typeof value === 'string') return Buffer.byteLength(value) < 32 ? undefined : value;
@@ -179,9 +244,14 @@ export const secretRule: Rule<string | Uint8Array> = {
   },
 };
 
-/** A clock that returns anything but a number would make every comparison of times false, so each value is checked. */
+/** A function; its result is checked where it is called. */
+export function callable<F extends (...args: never[]) => unknown>(expected: string, fix: string): Rule<F> {
+  return { expected, fix, parse: (value) => (typeof value === 'function' ? (value as F) : undefined) };
+}
+
+/** A clock that returns no number would make every comparison with it false, and no token would ever expire. */
 export const clockRule: Rule<() => number> = {
-  expected: 'a function that returns seconds since the epoch',
+  expected: 'a function that returns seconds since the epoch, synchronously',
   fix: 'Leave it out for the system clock.',
   parse: (value) => {
     if (typeof value !== 'function') return undefined;
@@ -193,11 +263,6 @@ export const clockRule: Rule<() => number> = {
     return Number.isFinite((value as () => unknown)()) ? clock : undefined;
   },
 };
-
-/** A function; what it gives back is checked where it is called. */
-export function callable<F extends (...args: never[]) => unknown>(expected: string, fix: string): Rule<F> {
-  return { expected, fix, parse: (value) => (typeof value === 'function' ? (value as F) : undefined) };
-}
 
 /** Options within an option. */
 export function group<O extends object>(rules: Rules<O>): Rule<O> {

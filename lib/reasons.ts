@@ -1,3 +1,6 @@
+/** Why a request counts as one without credentials. `scheme_missing`: a token without `Bearer` or `DPoP` before it. */
+export type MissingTokenReason = 'token_missing' | 'scheme_missing';
+
 /** Why the credentials of a request are rejected. */
 export type InvalidRequestReason = 'malformed_credentials' | 'several_credentials';
 
@@ -72,7 +75,7 @@ export type ConfigurationReason = 'option_invalid' | 'not_authenticated' | 'veri
 
 /** The closed union of all reasons, for logs and metrics. `docs/errors.md` explains each of them. */
 export type Reason =
-  | 'token_missing'
+  | MissingTokenReason
   | InvalidRequestReason
   | InvalidTokenReason
   | InvalidDpopProofReason
@@ -87,6 +90,7 @@ export type Reason =
  */
 export const SENTENCES: Readonly<Record<Exclude<Reason, ConfigurationReason>, string>> = {
   token_missing: 'No access token was presented.',
+  scheme_missing: 'The Authorization header has no scheme. Use the Bearer scheme.',
   malformed_credentials: 'The credentials of the request are malformed.',
   several_credentials: 'The request carries more than one credential.',
   malformed: 'The access token is malformed.',

@@ -7,6 +7,8 @@ export const ACCESS_TOKEN: AccessToken = {
   subject: 'alice',
   clientId: 'shop',
   isMachine: false,
+  isUser: true,
+  actor: undefined,
   scopes: ['a'],
   audience: [],
   expiresAt: undefined,

@@ -4,7 +4,7 @@ import { type CryptoKey, exportJWK, exportPKCS8, generateKeyPair, type JWK, jwtV
 import { ConfigurationError, type IntrospectionVerifierOptions } from '../lib/index.js';
 import type { TestIssuer } from '../lib/testing/issuer.js';
 import { credentialsOf } from '../lib/testing/introspection.js';
-import { startIssuer } from './helpers.js';
+import { startIssuer, verifyAsync } from './helpers.js';
 import { movableClock, SECRET, verifierFor } from './introspection.js';
 import { simulateTime, untilDeadline } from './time.js';
 
@@ -112,7 +112,7 @@ describe('private_key_jwt', () => {
     const { publicKey, forms } = await makeKeys();
     const clientAuthentication = { privateKey: forms[0]?.[1] ?? '', algorithm };
     const { introspectionEndpoint } = issuer;
-    const seen = await question(issuer, { clientAuthentication, introspectionEndpoint, issuer: undefined } as object);
+    const seen = await question(issuer, { clientAuthentication, introspectionEndpoint, issuer: undefined });
     const audience = introspectionEndpoint;
     await expect(jwtVerify(seen.form.client_assertion ?? '', publicKey, { audience })).resolves.toBeDefined();
   });
@@ -166,7 +166,7 @@ describe('a bearer token of our own', () => {
   ])('with %s is our failure and is shown nowhere', async (_, value) => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { clientAuthentication: { bearerToken: () => value as string } });
-    const error: unknown = await verifier.verify(issuer.issueOpaque()).catch((each: unknown) => each);
+    const error: unknown = await verifyAsync(verifier, issuer.issueOpaque()).catch((each: unknown) => each);
     expect(error).toMatchObject({ status: 503, reason: 'introspection_unavailable' });
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('hush');
     expect(issuer.requests.introspection).toBe(0);
@@ -225,7 +225,9 @@ describe('a secret that rotates', () => {
     await verifier.verify(issuer.issueOpaque());
     rotate();
     time.now += 5;
-    const results = await Promise.allSettled(Array.from({ length: 20 }, () => verifier.verify(issuer.issueOpaque())));
+    const results = await Promise.allSettled(
+      Array.from({ length: 20 }, () => verifyAsync(verifier, issuer.issueOpaque())),
+    );
     expect(results.filter(({ status }) => status === 'rejected')).toEqual([]);
     expect(state.asked).toBe(2);
   });
@@ -290,9 +292,9 @@ describe('a function of the user’s that never answers', () => {
     let answer = (): Promise<string> => new Promise(() => undefined);
     const verifier = verifierFor(issuer, { timeout: 2, ...options(() => answer()) });
     const token = issuer.issueOpaque();
-    await expect(untilDeadline(verifier.verify(token))).rejects.toMatchObject({ status: 503 });
+    await expect(untilDeadline(verifyAsync(verifier, token))).rejects.toMatchObject({ status: 503 });
     answer = () => Promise.resolve('back');
-    await expect(untilDeadline(verifier.verify(token))).resolves.toBeDefined();
+    await expect(untilDeadline(verifyAsync(verifier, token))).resolves.toBeDefined();
   });
 });
 
@@ -309,17 +311,13 @@ describe('a secret', () => {
     const faults = ['error', 'html', 'redirect', 'hangup', 'missing'] as const;
     for (const fault of faults) {
       issuer.fail('introspection', fault);
-      things.push(
-        await verifierFor(issuer, options)
-          .verify('some-token')
-          .catch((each: unknown) => each),
-      );
+      things.push(await verifyAsync(verifierFor(issuer, options), 'some-token').catch((each: unknown) => each));
     }
     issuer.heal();
     issuer.introspection.client = { id: 'api', secret: 'another' };
-    things.push(await verifier.verify('some-token').catch((each: unknown) => each));
+    things.push(await verifyAsync(verifier, 'some-token').catch((each: unknown) => each));
     await issuer.goDown();
-    things.push(await verifier.verify('some-token').catch((each: unknown) => each));
+    things.push(await verifyAsync(verifier, 'some-token').catch((each: unknown) => each));
     for (const thing of things) {
       const shown = inspect(thing, { depth: 20, showHidden: true }) + JSON.stringify(thing) + String(thing);
       for (const secret of forms(SECRET)) expect(shown).not.toContain(secret);

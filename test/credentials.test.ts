@@ -96,13 +96,21 @@ describe('the Authorization header', () => {
   it.each<[string, (token: string) => string]>([
     ['empty', () => ''],
     ['Basic', () => 'Basic YTpi'],
-    ['a token without scheme', (token) => token],
     ['a scheme that begins like Bearer', (token) => `Bearer2 ${token}`],
     ['a scheme that ends like Bearer', (token) => `XBearer ${token}`],
     ['Digest', () => 'Digest username="a", realm="b", uri="/", response="c"'],
   ])('of no scheme of ours is no credential: %s', async (_what, write) => {
     const api = await start();
     await expectMissing(api, await api.send(['Authorization', write(api.token)]));
+  });
+
+  it('with only a token is told to use the Bearer scheme', async () => {
+    const api = await start();
+    const response = await api.send(['Authorization', api.token]);
+    expect(response.status).toBe(401);
+    expect(JSON.parse(response.body)).toEqual({
+      error_description: 'The Authorization header has no scheme. Use the Bearer scheme.',
+    });
   });
 
   it('is the only place where a token is looked for', async () => {
@@ -174,7 +182,6 @@ describe('a token from another place', () => {
   });
 
   it.each([
-    ['', 'malformed_credentials'],
     ['a%20b', 'malformed_credentials'],
     ['%E2%98%83', 'malformed_credentials'],
     ['a%0D%0AX-Evil:1', 'malformed_credentials'],
@@ -182,6 +189,11 @@ describe('a token from another place', () => {
   ] as const)('keeps the grammar of tokens: %j does not', async (value, reason) => {
     const api = await start(fromQuery);
     await expectBadRequest(api, await api.send([], `/?token=${value}`), reason);
+  });
+
+  it('is absent if tokenFrom returns an empty string', async () => {
+    const api = await start(fromQuery);
+    await expectMissing(api, await api.send([], '/?token='));
   });
 
   it('is the programmer’s failure where looking for it throws', async () => {

@@ -46,9 +46,9 @@ describe('a challenge to who presents nothing', () => {
 /** What is sent, which error it is, and the schemes that carry it. */
 const ERRORS: readonly [string, () => Promise<string[]>, Error & { code: string | undefined }, ProofMode, string[]][] =
   [
-    ['a bad bearer token', auth('Bearer', 'x'), new InvalidTokenError('malformed'), 'allowed', ['Bearer']],
-    ['a bad DPoP token', auth('DPoP', 'x'), new InvalidTokenError('malformed'), 'allowed', ['DPoP']],
-    ['a bad bearer token', auth('Bearer', 'x'), new InvalidTokenError('malformed'), 'required', ['DPoP']],
+    ['a bad bearer token', auth('Bearer', 'x'), new InvalidTokenError('not_a_jwt'), 'allowed', ['Bearer']],
+    ['a bad DPoP token', auth('DPoP', 'x'), new InvalidTokenError('not_a_jwt'), 'allowed', ['DPoP']],
+    ['a bad bearer token', auth('Bearer', 'x'), new InvalidTokenError('not_a_jwt'), 'required', ['DPoP']],
     ['no proof', auth('DPoP'), new InvalidDpopProofError('proof_missing'), 'allowed', ['DPoP']],
     ['a bound token as Bearer', auth('Bearer'), new InvalidTokenError('binding_unproven'), 'allowed', ['Bearer']],
     [

@@ -15,12 +15,12 @@ const WAYS: readonly [string, (options: Record<string, unknown>) => unknown][] =
   ],
 ];
 
-function mistakesOf(options: Record<string, unknown>): ConfigurationError[] {
+function mistakesOf(options: Record<string, unknown>): [where: string, error: ConfigurationError][] {
   return WAYS.map(([name, make]) => {
     try {
       make(options);
     } catch (error) {
-      if (error instanceof ConfigurationError) return error;
+      if (error instanceof ConfigurationError) return [name, error];
       throw error;
     }
     throw new Error(`${name} took ${JSON.stringify(options)}`);
@@ -61,15 +61,15 @@ describe('the options of DPoP', () => {
     ['no mode in an object', { maxAge: 60 }],
     ['a mode that is undefined', { mode: undefined }],
   ])('are not %s', (_, dpop) => {
-    for (const error of mistakesOf({ dpop })) {
-      expect(error).toMatchObject({ option: 'bearer: dpop', reason: 'option_invalid' });
+    for (const [where, error] of mistakesOf({ dpop })) {
+      expect(error).toMatchObject({ option: `${where}: dpop`, reason: 'option_invalid' });
       expect(error.message).toMatch(/"off" or "allowed" or "required".*mode/);
     }
   });
 
   it('are not an array', () => {
-    for (const error of mistakesOf({ dpop: ['required'] })) {
-      expect(error).toMatchObject({ option: 'bearer: dpop', got: 'an array of 1' });
+    for (const [where, error] of mistakesOf({ dpop: ['required'] })) {
+      expect(error).toMatchObject({ option: `${where}: dpop`, got: 'an array of 1' });
     }
   });
 
@@ -107,8 +107,8 @@ describe('the options of DPoP', () => {
     ['a store without add', { store: { ...memoryStore(), add: undefined } }, 'store'],
     ['a function for a store', { store: () => memoryStore() }, 'store'],
   ])('are not %s', (_, members, name) => {
-    for (const error of mistakesOf({ dpop: { mode: 'allowed', ...members } })) {
-      expect(error.option).toBe(`bearer: dpop: ${name}`);
+    for (const [where, error] of mistakesOf({ dpop: { mode: 'allowed', ...members } })) {
+      expect(error.option).toBe(`${where}: dpop: ${name}`);
       expect([error.expected, error.got, error.fix].filter((part) => part === '')).toEqual([]);
       for (const hidden of [SECRET.slice(0, 31), 'horse', 'battery']) {
         expect(JSON.stringify([error.message, error.cause, error.stack])).not.toContain(hidden);
@@ -123,8 +123,8 @@ describe('the options of DPoP', () => {
     ['clockTolerence', 'clockTolerance'],
     ['Mode', 'mode'],
   ])('are not of another name: %s', (name, near) => {
-    for (const error of mistakesOf({ dpop: { mode: 'allowed', [name]: 1 } })) {
-      expect(error.option).toBe(`bearer: dpop: "${name}"`);
+    for (const [where, error] of mistakesOf({ dpop: { mode: 'allowed', [name]: 1 } })) {
+      expect(error.option).toBe(`${where}: dpop: "${name}"`);
       expect(error.fix).toBe(`Did you mean ${near}?`);
     }
   });
@@ -149,8 +149,8 @@ describe('the options of DPoP', () => {
     new URL('https://api.example.com'),
     ['https://api.example.com'],
   ])('have no baseUrl such as %p', (baseUrl) => {
-    for (const error of mistakesOf({ dpop: 'allowed', baseUrl })) {
-      expect(error.option).toBe('bearer: baseUrl');
+    for (const [where, error] of mistakesOf({ dpop: 'allowed', baseUrl })) {
+      expect(error.option).toBe(`${where}: baseUrl`);
       expect(error.message).not.toContain('battery');
     }
   });

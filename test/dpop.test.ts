@@ -147,7 +147,7 @@ describe('a token that is presented against its binding', () => {
 
   it('is no absent one where authentication is optional', async () => {
     const app = serve(dpopBearer(scene.issuer, 'allowed', { optional: true }));
-    await expectBindingRefused(app, present(app, 'garbage', await scene.client.prove('garbage')), 'malformed');
+    await expectBindingRefused(app, present(app, 'garbage', await scene.client.prove('garbage')), 'not_a_jwt');
     await expectProofRefused(app, present(app, scene.token), 'proof_missing');
   });
 

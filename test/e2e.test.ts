@@ -67,7 +67,7 @@ describe('an API for the tokens of a real authorization server', () => {
     await expectRefused(
       callApi(example.reader, `${example.api}/orders`, order),
       403,
-      ', error="insufficient_scope", error_description="The access token does not grant the scope that is needed here."' +
+      ', error="insufficient_scope", error_description="The access token does not have the required scope."' +
         ', scope="orders:write"',
     );
   });
@@ -88,7 +88,7 @@ describe('an API for the tokens of a real authorization server', () => {
     await expectRefused(
       callApi(example.reader, `${example.api}/internal/jobs`),
       403,
-      ', error="insufficient_scope", error_description="The client is not allowed here."',
+      ', error="insufficient_scope", error_description="The client is not allowed to use this resource."',
     );
   });
 
@@ -98,7 +98,7 @@ describe('an API for the tokens of a real authorization server', () => {
     await expectRefused(
       get('/orders', tampered),
       401,
-      ', error="invalid_token", error_description="The signature of the access token does not verify."',
+      ', error="invalid_token", error_description="The signature of the access token is invalid."',
     );
   });
 
@@ -116,7 +116,7 @@ describe('an API for the tokens of a real authorization server', () => {
       await expectRefused(
         callApi(foreign.worker, `${example.api}/orders`),
         401,
-        ', error="invalid_token", error_description="The access token was issued by an issuer that is not trusted here."',
+        ', error="invalid_token", error_description="The issuer of the access token is not trusted."',
       );
     } finally {
       await foreign.close();
@@ -133,7 +133,7 @@ describe('an API for the tokens of a real authorization server', () => {
     await expectRefused(
       get('/orders', forged),
       401,
-      ', error="invalid_token", error_description="The signature of the access token does not verify."',
+      ', error="invalid_token", error_description="The signature of the access token is invalid."',
     );
   });
 
@@ -165,7 +165,7 @@ describe('an API for the tokens of a real authorization server', () => {
 
 const SHIPMENTS = '/partner/shipments';
 const INACTIVE =
-  ', error="invalid_token", error_description="The access token is not active: it is unknown, expired or revoked."';
+  ', error="invalid_token", error_description="The access token is not active. It is unknown, expired or revoked."';
 
 async function freshPartnerToken(from: Example = example, scope = 'shipments:read'): Promise<string> {
   const partner = await from.connect({ ...from.clients.partner, resource: PARTNER_AUDIENCE, scope });
@@ -190,7 +190,7 @@ describe('an API for the opaque tokens of a real authorization server', () => {
     await expectRefused(
       get(SHIPMENTS, await freshPartnerToken(example, 'shipments:write')),
       403,
-      ', error="insufficient_scope", error_description="The access token does not grant the scope that is needed here."' +
+      ', error="insufficient_scope", error_description="The access token does not have the required scope."' +
         ', scope="shipments:read"',
       'partner',
     );
@@ -245,7 +245,7 @@ describe('an API for the opaque tokens of a real authorization server', () => {
     await expectRefused(
       get('/orders', await freshPartnerToken()),
       401,
-      ', error="invalid_token", error_description="The access token is malformed."',
+      ', error="invalid_token", error_description="The access token is not a JWT."',
     );
   });
 

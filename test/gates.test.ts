@@ -1,9 +1,10 @@
-import express from 'express';
+import express, { type ErrorRequestHandler } from 'express';
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
 import {
   ConfigurationError,
   getAuth,
+  getOptionalAuth,
   InsufficientScopeError,
   jwtBearer,
   type Middleware,
@@ -228,12 +229,50 @@ describe('the answer of a gate', () => {
     expect(challengesOf(response)[0]?.parameters.realm).toBe('inner');
   });
 
-  it('does not forget who was authenticated when an optional authentication finds nothing more', async () => {
+  it('does not see an earlier authentication that an optional middleware does not confirm', async () => {
     const issuer = await startIssuer();
     const token = await issuer.issue({ scope: 'a' });
-    const outer = jwtBearer({ ...options(issuer), tokenFrom: () => token });
+    const outer = jwtBearer({ ...options(issuer), tokenFrom: () => token, property: 'outer' });
     const app = serve(outer, jwtBearer({ ...options(issuer), optional: true }), requireScopes('a'));
-    expect((await get(app)).status).toBe(200);
+    expect((await get(app)).status).toBe(401);
+    const seen: unknown[] = [];
+    const look = express();
+    look.use(outer, jwtBearer({ ...options(issuer), optional: true }), (req, res) => {
+      seen.push(getOptionalAuth(req), Reflect.get(req, 'outer'), Reflect.get(req, 'auth'));
+      res.end();
+    });
+    await get(look);
+    expect(seen).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('does not see an earlier authentication that a later middleware rejects', async () => {
+    const [issuer, other] = [await startIssuer(), await startIssuer()];
+    const app = express();
+    const seen: unknown[] = [];
+    app.use(jwtBearer(options(issuer)), jwtBearer({ ...options(other), errors: 'next' }));
+    // An error handler that continues is a mistake, but it must open nothing.
+    app.use(((_error, req, _res, next) => {
+      seen.push(getOptionalAuth(req), Reflect.get(req, 'auth'));
+      next();
+    }) satisfies ErrorRequestHandler);
+    app.get('/', requireScopes('a'), (_req, res) => {
+      res.end('reached');
+    });
+    expect((await get(app, await issuer.issue({ scope: 'a' }))).status).toBe(401);
+    expect(seen).toEqual([undefined, undefined]);
+  });
+
+  it('does not see a foreign req.auth behind an optional middleware', async () => {
+    const issuer = await startIssuer();
+    const app = express();
+    app.use((req, _res, next) => {
+      Reflect.set(req, 'auth', { clientId: 'forged', scopes: ['a'] });
+      next();
+    });
+    app.use(jwtBearer({ ...options(issuer), optional: true }), (req, res) => {
+      res.json({ auth: Reflect.get(req, 'auth') ?? null });
+    });
+    expect((await get(app)).body).toEqual({ auth: null });
   });
 
   it('is about the caller of its own issuer where there are two', async () => {

@@ -13,6 +13,7 @@ import express from 'express';
 import type { ErrorRequestHandler, Express } from 'express';
 import supertest from 'supertest';
 import {
+  type AccessToken,
   getAuth,
   InsufficientScopeError,
   type InsufficientScopeReason,
@@ -22,6 +23,7 @@ import {
   type JwtBearerOptions,
   type Middleware,
   ResourceServerError,
+  type TokenVerifier,
   UpstreamError,
   type UpstreamReason,
 } from '../lib/index.js';
@@ -267,4 +269,17 @@ export function parseChallenges(text: string): Challenge[] {
   } while (take(/, /y) !== undefined);
   if (at !== text.length) throw new Error(`no challenge at ${at} of ${JSON.stringify(text)}`);
   return challenges;
+}
+
+/** `verify` as a promise, whether or not the result is cached. */
+export async function verifyAsync(verifier: Pick<TokenVerifier, 'verify'>, token: string): Promise<AccessToken> {
+  return verifier.verify(token);
+}
+
+/** The result that is cached for a token: `verify` returns it synchronously. */
+export function cachedResult(verifier: Pick<TokenVerifier, 'verify'>, token: string): AccessToken | undefined {
+  const result = verifier.verify(token);
+  if (!(result instanceof Promise)) return result;
+  result.catch(() => undefined);
+  return undefined;
 }

@@ -178,8 +178,8 @@ describe('a mistake in the options of introspectionVerifier', () => {
 describe('a mistake in the options of introspectionBearer', () => {
   it('is named, whosever option it is', () => {
     const make = (changes: object) => () => introspectionBearer({ ...good, ...changes });
-    expectHelpful(problemOf(make({ clientSecret: 7 })), 'introspectionVerifier: clientSecret');
-    expectHelpful(problemOf(make({ realm: 'a\nb' })), 'bearer: realm');
+    expectHelpful(problemOf(make({ clientSecret: 7 })), 'introspectionBearer: clientSecret');
+    expectHelpful(problemOf(make({ realm: 'a\nb' })), 'introspectionBearer: realm');
     expectHelpful(problemOf(make({ clientSecrets: 'hush' })), 'introspectionBearer: "clientSecrets"');
   });
 });

@@ -13,8 +13,8 @@ describe('the claims of a token', () => {
     ['an iss that is null', { iss: null }, 'issuer_mismatch'],
     ['another iss', { iss: 'https://evil.example.com' }, 'issuer_mismatch'],
     ['an empty iss', { iss: '' }, 'issuer_mismatch'],
-    ['no aud', { aud: undefined }, 'audience_mismatch'],
-    ['an aud that is null', { aud: null }, 'audience_mismatch'],
+    ['no aud', { aud: undefined }, 'audience_missing'],
+    ['an aud that is null', { aud: null }, 'audience_missing'],
     ['another aud', { aud: 'https://other.example.com' }, 'audience_mismatch'],
     ['an aud that begins like ours', { aud: 'https://api.example.com/' }, 'audience_mismatch'],
     ['an aud in other case', { aud: 'https://API.example.com' }, 'audience_mismatch'],
@@ -23,22 +23,20 @@ describe('the claims of a token', () => {
     ['an aud that is an object', { aud: { 0: 'https://api.example.com', length: 1 } }, 'audience_mismatch'],
     ['two auds of others', { aud: ['a', 'b'] }, 'audience_mismatch'],
     ['no exp', { exp: undefined }, 'claim_missing'],
-    ['an exp that is null', { exp: null }, 'claim_malformed'],
+    ['an exp that is null', { exp: null }, 'claim_missing'],
     ['an exp that is a string', { exp: String(NOW + 300) }, 'claim_malformed'],
     ['an exp that is an array', { exp: [NOW + 300] }, 'claim_malformed'],
     ['an exp that is true', { exp: true }, 'claim_malformed'],
     ['an exp below zero', { exp: -1 }, 'expired'],
     ['an nbf that is a string', { nbf: String(NOW - 300) }, 'claim_malformed'],
-    ['an nbf that is null', { nbf: null }, 'claim_malformed'],
     ['an iat that is a string', { iat: String(NOW - 300) }, 'claim_malformed'],
     ['an iat that is an object', { iat: {} }, 'claim_malformed'],
     ['a sub that is a number', { sub: 1 }, 'claim_malformed'],
-    ['a sub that is null', { sub: null }, 'claim_malformed'],
     ['a client_id that is an array', { client_id: ['client-1'] }, 'claim_malformed'],
     ['a jti that is a number', { jti: 1 }, 'claim_malformed'],
     ['an at_hash', { at_hash: 'x' }, 'id_token'],
     ['a c_hash', { c_hash: 'x' }, 'id_token'],
-    ['an s_hash', { s_hash: null }, 'id_token'],
+    ['an s_hash', { s_hash: '' }, 'id_token'],
   ])('are refused with %s', async (_what, claims, reason) => {
     const issuer = await startIssuer({ clock });
     const api = serveFor(issuer, { clock });
@@ -82,7 +80,7 @@ describe('the claims of a token', () => {
     const issuer = await startIssuer();
     const token = await issuer.issue({ aud: undefined });
     expect((await get(serveFor(issuer, { audience: false }), token)).status).toBe(200);
-    await expectInvalidToken(serveFor(issuer), token, 'audience_mismatch');
+    await expectInvalidToken(serveFor(issuer), token, 'audience_missing');
   });
 
   it('must all be there that are required, own ones and with any value', async () => {
@@ -90,7 +88,8 @@ describe('the claims of a token', () => {
     const api = serveFor(issuer, { requiredClaims: ['tenant', 'constructor'] });
     await expectInvalidToken(api, await issuer.issue({ tenant: 't' }), 'claim_missing');
     await expectInvalidToken(api, await issuer.issue({ constructor: 1 }), 'claim_missing');
-    expect((await get(api, await issuer.issue({ tenant: null, constructor: 1 }))).status).toBe(200);
+    expect((await get(api, await issuer.issue({ tenant: '', constructor: 1 }))).status).toBe(200);
+    await expectInvalidToken(api, await issuer.issue({ tenant: null, constructor: 1 }), 'claim_missing');
   });
 });
 
@@ -177,7 +176,7 @@ describe('the profile rfc9068', () => {
   it.each<[string, InvalidTokenReason]>([
     ['iss', 'issuer_mismatch'],
     ['exp', 'claim_missing'],
-    ['aud', 'audience_mismatch'],
+    ['aud', 'audience_missing'],
     ['sub', 'claim_missing'],
     ['client_id', 'claim_missing'],
     ['iat', 'claim_missing'],

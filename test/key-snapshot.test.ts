@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { jwtVerifier, type JwtVerifierOptions, type Store } from '../lib/index.js';
 import { makeSigningKey, type TestIssuer } from '../lib/testing/issuer.js';
-import { startIssuer } from './helpers.js';
+import { startIssuer, verifyAsync } from './helpers.js';
 import { advance, eventually, simulateTime, untilDeadline } from './time.js';
 
 simulateTime();
@@ -174,10 +174,12 @@ describe('a key snapshot', () => {
       add: () => store.add(),
       delete: (key) => store.delete(key),
     };
-    await expect(untilDeadline(boot(issuer, slow, { keys: { timeout: 2 } }).verify(token))).rejects.toMatchObject({
-      status: 503,
-    });
-    await expect(untilDeadline(boot(issuer, slow).verify(token))).resolves.toBeDefined();
+    await expect(untilDeadline(verifyAsync(boot(issuer, slow, { keys: { timeout: 2 } }), token))).rejects.toMatchObject(
+      {
+        status: 503,
+      },
+    );
+    await expect(untilDeadline(verifyAsync(boot(issuer, slow), token))).resolves.toBeDefined();
   });
 
   it.each([
@@ -193,7 +195,7 @@ describe('a key snapshot', () => {
     const issuer = await startIssuer();
     const store: Store = { get: fail, set: fail, add: fail, delete: fail };
     const verifier = boot(issuer, store);
-    await expect(untilDeadline(verifier.verify(await issuer.issue()))).resolves.toBeDefined();
+    await expect(untilDeadline(verifyAsync(verifier, await issuer.issue()))).resolves.toBeDefined();
     expect(verifier.health().snapshotError).toBeInstanceOf(Error);
   });
 });

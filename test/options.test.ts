@@ -49,20 +49,22 @@ const cases = (table: Record<string, readonly unknown[]>): { name: string; value
 
 describe('an option', () => {
   it.each(cases(BAD))('$name may not be $value', ({ name, value }) => {
-    const error = expectMistake(withOptions({ [name]: value }), `jwtVerifier: ${name}`);
-    expect(mistake(() => jwtVerifier({ ...GOOD, [name]: value })).message).toBe(error.message);
+    const error = expectMistake(withOptions({ [name]: value }), `jwtBearer: ${name}`);
+    expect(mistake(() => jwtVerifier({ ...GOOD, [name]: value })).message).toBe(
+      error.message.replace('jwtBearer', 'jwtVerifier'),
+    );
   });
 
   it.each(cases(BAD_BEARER))('$name may not be $value', ({ name, value }) => {
-    expectMistake(withOptions({ [name]: value }), `bearer: ${name}`);
+    expectMistake(withOptions({ [name]: value }), `jwtBearer: ${name}`);
   });
 
   it.each(cases(BAD_KEYS))('keys.$name may not be $value', ({ name, value }) => {
-    expectMistake(withOptions({ keys: { [name]: value } }), `jwtVerifier: keys: ${name}`);
+    expectMistake(withOptions({ keys: { [name]: value } }), `jwtBearer: keys: ${name}`);
   });
 
   it.each(cases(BAD_CACHE))('cache.$name may not be $value', ({ name, value }) => {
-    expectMistake(withOptions({ cache: { [name]: value } }), `jwtVerifier: cache: ${name}`);
+    expectMistake(withOptions({ cache: { [name]: value } }), `jwtBearer: cache: ${name}`);
   });
 
   it.each([null, undefined, 1, 'https://auth.example.com', [], [GOOD], true])('cannot be in %p', (given) => {
@@ -97,9 +99,9 @@ describe('an option', () => {
     const names = [...Object.keys(BAD), ...Object.keys(BAD_BEARER)];
     const undefinedAll = Object.fromEntries(names.map((name) => [name, undefined]));
     expect(typeof withOptions({ ...undefinedAll, ...GOOD })()).toBe('function');
-    expect(expectMistake(withOptions({ audience: undefined }), 'jwtVerifier: audience').got).toBe('undefined');
-    expect(expectMistake(withOptions({ issuer: undefined }), 'jwtVerifier: issuer').got).toBe('undefined');
-    expectMistake(() => jwtBearer({ issuer: GOOD.issuer } as never), 'jwtVerifier: audience');
+    expect(expectMistake(withOptions({ audience: undefined }), 'jwtBearer: audience').got).toBe('undefined');
+    expect(expectMistake(withOptions({ issuer: undefined }), 'jwtBearer: issuer').got).toBe('undefined');
+    expectMistake(() => jwtBearer({ issuer: GOOD.issuer } as never), 'jwtBearer: audience');
   });
 
   it('may not be changed after the fact by its array', () => {
@@ -135,8 +137,8 @@ describe('an option that does not exist', () => {
 
   it('is a mistake in a group too', () => {
     const error = mistake(withOptions({ keys: { maxstale: 1 } }));
-    expect([error.option, error.fix]).toEqual(['jwtVerifier: keys: "maxstale"', 'Did you mean maxStale?']);
-    expect(mistake(withOptions({ cache: { ttl: 1 } })).option).toBe('jwtVerifier: cache: "ttl"');
+    expect([error.option, error.fix]).toEqual(['jwtBearer: keys: "maxstale"', 'Did you mean maxStale?']);
+    expect(mistake(withOptions({ cache: { ttl: 1 } })).option).toBe('jwtBearer: cache: "ttl"');
   });
 
   it('is a mistake where the option is another function’s', () => {
@@ -152,7 +154,7 @@ describe('an option that does not exist', () => {
       'jwtBearer: "__proto__"',
     );
     const inherited = Object.assign(Object.create({ audience: false }) as object, { issuer: GOOD.issuer });
-    expect(mistake(() => jwtBearer(inherited as never)).option).toBe('jwtVerifier: audience');
+    expect(mistake(() => jwtBearer(inherited as never)).option).toBe('jwtBearer: audience');
   });
 });
 
@@ -174,12 +176,12 @@ describe('a secret', () => {
 
 describe('options together', () => {
   it.each<[string, Record<string, unknown>, string]>([
-    ['jwksUri and jwks', { jwksUri: 'https://a.example.com', jwks: 'KEYS' }, 'jwtVerifier: jwksUri, jwks'],
-    ['jwks and secret', { jwks: 'KEYS', secret: SECRET }, 'jwtVerifier: jwks, secret'],
-    ['HS256 without secret', { algorithms: ['HS256'] }, 'jwtVerifier: algorithms'],
-    ['RS256 and HS256 without secret', { algorithms: ['RS256', 'HS256'] }, 'jwtVerifier: algorithms'],
-    ['RS256 with secret', { secret: SECRET, algorithms: ['RS256'] }, 'jwtVerifier: algorithms'],
-    ['HS384 with 38 bytes', { secret: SECRET, algorithms: ['HS384'] }, 'jwtVerifier: algorithms'],
+    ['jwksUri and jwks', { jwksUri: 'https://a.example.com', jwks: 'KEYS' }, 'jwtBearer: jwksUri, jwks'],
+    ['jwks and secret', { jwks: 'KEYS', secret: SECRET }, 'jwtBearer: jwks, secret'],
+    ['HS256 without secret', { algorithms: ['HS256'] }, 'jwtBearer: algorithms'],
+    ['RS256 and HS256 without secret', { algorithms: ['RS256', 'HS256'] }, 'jwtBearer: algorithms'],
+    ['RS256 with secret', { secret: SECRET, algorithms: ['RS256'] }, 'jwtBearer: algorithms'],
+    ['HS384 with 38 bytes', { secret: SECRET, algorithms: ['HS384'] }, 'jwtBearer: algorithms'],
   ])('may not be %s', async (_what, options, option) => {
     const { publicJwk } = await makeSigningKey();
     const all = options.jwks === 'KEYS' ? { ...options, jwks: { keys: [publicJwk] } } : options;
@@ -201,7 +203,7 @@ describe('options together', () => {
     'https://',
     'file:///etc/issuer',
   ])('may not leave the issuer to be asked at %s', (issuer) => {
-    expectMistake(withOptions({ issuer }), 'jwtVerifier: issuer');
+    expectMistake(withOptions({ issuer }), 'jwtBearer: issuer');
   });
 
   it.each([
@@ -217,7 +219,7 @@ describe('options together', () => {
   it('may leave it to be asked over http where that was said in words', () => {
     const allowed = { issuer: 'http://auth.internal', allowInsecureHttp: true };
     expect(typeof withOptions(allowed)()).toBe('function');
-    expectMistake(withOptions({ ...allowed, allowInsecureHttp: false }), 'jwtVerifier: issuer');
+    expectMistake(withOptions({ ...allowed, allowInsecureHttp: false }), 'jwtBearer: issuer');
     const keys = { jwksUri: 'http://auth.internal/jwks', allowInsecureHttp: true };
     expect(typeof withOptions(keys)()).toBe('function');
   });
@@ -240,8 +242,8 @@ describe('a verifier', () => {
 describe('a gate', () => {
   const scopes = [[], [''], ['a b'], ['a"b'], ['a\\b'], ['caf\u00e9'], ['a', 1], [['a']], [null], [undefined], ['a\n']];
   it.each(scopes)('requireScopes may not be given %p', (...given) => {
-    expectMistake(() => requireScopes(...(given as string[])), 'requireScopes');
-    expectMistake(() => requireAnyScope(...(given as string[])), 'requireAnyScope');
+    expectMistake(() => requireScopes(...(given as [string, ...string[]])), 'requireScopes');
+    expectMistake(() => requireAnyScope(...(given as [string, ...string[]])), 'requireAnyScope');
   });
 
   it.each([[], [''], [1], ['a', null], [['a']]])('requireClient may not be given %p', (...given) => {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -80,10 +81,8 @@ const WAYS = [
 
 describe('the packed package', () => {
   it('holds what is built and the papers, and nothing else', () => {
-    const docs = ['opaque-tokens', 'options', 'recipes', 'refusals', 'sender-constraint', 'stores'].map(
-      (name) => `docs/${name}.md`,
-    );
-    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', ...docs, 'package.json'];
+    const docs = readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`);
+    const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', ...docs, 'package.json'].sort();
     expect(packed.filter((path) => !path.startsWith('dist/')).sort()).toEqual(papers);
     const isBuilt = (path: string): boolean => path.endsWith('.js') || path.endsWith('.d.ts');
     expect(packed.filter((path) => path.startsWith('dist/') && !isBuilt(path))).toEqual([]);

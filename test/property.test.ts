@@ -174,9 +174,11 @@ type Drawn = Record<string, unknown>;
 
 /** The rules once more, in other words. */
 function isAcceptable(token: Drawn, typ: unknown): boolean {
-  const has = (name: string): boolean => Object.keys(token).includes(name);
+  // `null` counts as absent.
+  const has = (name: string): boolean => Object.keys(token).includes(name) && token[name] !== null;
   const isTime = (name: string): boolean => !has(name) || typeof token[name] === 'number';
-  const { exp = 0, nbf = 0, iat = 0 } = token as { exp?: number; nbf?: number; iat?: number };
+  const timeOf = (name: string): number => Number(token[name] ?? 0);
+  const [exp, nbf, iat] = [timeOf('exp'), timeOf('nbf'), timeOf('iat')];
   const { cnf } = token;
   return [
     ['undefined', 'string'].includes(typeof typ) &&
@@ -187,7 +189,12 @@ function isAcceptable(token: Drawn, typ: unknown): boolean {
     ['sub', 'client_id', 'jti'].every((name) => !has(name) || typeof token[name] === 'string'),
     ['at_hash', 'c_hash', 's_hash'].every((name) => !has(name)),
     !has('cnf') ||
-      (cnf !== null && typeof cnf === 'object' && !Array.isArray(cnf) && !('jkt' in cnf) && !('x5t#S256' in cnf)),
+      (cnf !== undefined &&
+        cnf !== null &&
+        typeof cnf === 'object' &&
+        !Array.isArray(cnf) &&
+        !('jkt' in cnf) &&
+        !('x5t#S256' in cnf)),
   ].every(Boolean);
 }
 

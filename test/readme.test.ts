@@ -8,12 +8,16 @@ import express, { type Express } from 'express';
 import supertest from 'supertest';
 import ts from 'typescript';
 import * as library from '../lib/index.js';
+import { SENTENCES } from '../lib/reasons.js';
 import { startIssuer } from './helpers.js';
 import { check, ROOT } from './types/check.js';
 
 const MINUTE = 60_000;
 const README = 'README.md';
-const REFUSALS = 'docs/refusals.md';
+const ERRORS = 'docs/errors.md';
+const GATES = 'docs/gates.md';
+const GETTING_STARTED = 'docs/getting-started.md';
+const OPAQUE_TOKENS = 'docs/opaque-tokens.md';
 const OPTIONS_PAGE = 'docs/options.md';
 const STORES = 'docs/stores.md';
 const pages = [
@@ -25,17 +29,30 @@ const pages = [
 const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 const readme = read(README);
 
-/** What stands in the fences of one language. */
+/** The contents of the fences of one language. A fence in a list is indented; the indentation is removed. */
 function fenced(page: string, language: string): string[] {
-  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map((match) => match[1] ?? '');
+  const fences = page.matchAll(new RegExp(`^( *)\`\`\`${language}\\n(.*?)^\\1\`\`\``, 'gms'));
+  return [...fences].map(([, indent = '', text = '']) => text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''));
 }
 
 /** The cells of all tables below a heading, down to the next one. */
 function rowsBelow(page: string, heading: string): string[][] {
   const start = page.indexOf(`\n${heading}\n`);
   if (start < 0) throw new Error(`there is no "${heading}"`);
-  const section = page.slice(start + heading.length + 2).split(/^#{1,6} /m)[0] ?? '';
-  const rows = section.split('\n').filter((line) => line.startsWith('|'));
+  return rowsOf(page.slice(start + heading.length + 2).split(/^#{1,6} /m)[0] ?? '');
+}
+
+/** The cells of the first table of a page that has a row whose first cell begins with this code. */
+function tableWith(page: string, code: string): string[][] {
+  const tables = page.split(/\n(?!\|)/).map((block) => rowsOf(block.slice(block.indexOf('|'))));
+  const table = tables.find((rows) => rows.some(([name]) => named(name)[0]?.startsWith(code) === true));
+  if (table === undefined) throw new Error(`there is no table with a row "${code}"`);
+  return table;
+}
+
+/** The cells of the rows of the tables in a text, without the headers. */
+function rowsOf(text: string): string[][] {
+  const rows = text.split('\n').filter((line) => line.startsWith('|'));
   const cells = rows.map((line) =>
     line
       .split(/(?<!\\)\|/)
@@ -101,40 +118,66 @@ function runSnippet(text: string, modules: Readonly<Record<string, unknown>>, va
   return program((name: string) => modules[name] ?? process.getBuiltinModule(name), {});
 }
 
-describe('the shortest program', () => {
-  /** Runs it as it stands in the README, with a test issuer for the one that it names. */
-  function run(issuer: string, audience: string, more = ''): Express {
-    const [text = ''] = fenced(readme, 'ts');
-    const own = text
+describe('the quick start', () => {
+  const [text = ''] = fenced(readme, 'ts');
+
+  /** Runs it as the README has it, with a test issuer instead of the one that it names, and does not open the port. */
+  function run(issuer: string, audience: string, more = '', program = text): { app: Express; ports: unknown[] } {
+    const ports: unknown[] = [];
+    const createApp = (): Express => {
+      const app = express();
+      return Object.assign(app, { listen: (port: unknown) => ports.push(port) });
+    };
+    const own = program
       .replace('https://auth.example.com', issuer)
       .replace("'https://api.example.com'", `'${audience}'${more}`);
-    return runSnippet(own, { express, 'express-resource-server': library }, 'app').app as Express;
+    const { app } = runSnippet(own, { express: createApp, 'express-resource-server': library }, 'app');
+    return { app: app as Express, ports };
   }
 
-  it('tells who is calling', async () => {
+  it('listens on the port that the curl commands use', async () => {
     const issuer = await startIssuer();
-    const app = run(issuer.url, issuer.audience);
+    const { ports } = run(issuer.url, issuer.audience);
+    const urls = [...readme.matchAll(/http:\/\/localhost:(\d+)/g)];
+    expect(urls.length).toBeGreaterThan(0);
+    expect(new Set(urls.map(([, port]) => Number(port)))).toEqual(new Set(ports));
+  });
+
+  it('runs in CommonJS with the lines that the README shows for it', async () => {
+    const issuer = await startIssuer();
+    const imports = /^import .*;\n/gm;
+    expect(text.match(imports)).toHaveLength(2);
+    const [requires = ''] = fenced(readme, 'js');
+    const { app } = run(issuer.url, issuer.audience, '', requires + text.replaceAll(imports, ''));
     const token = await issuer.issue({ scope: 'orders:read' });
     const response = await supertest(app).get('/api/orders').auth(token, { type: 'bearer' });
     expect([response.status, response.body]).toEqual([200, { client: 'client-1' }]);
   });
 
-  it('answers as the README shows', async () => {
+  it('responds as the README shows, without a token and with one', async () => {
+    const issuer = await startIssuer();
+    const { app } = run(issuer.url, issuer.audience);
+    const token = await issuer.issue({ scope: 'orders:read' });
+    expect([await responseOf(app), await responseOf(app, token)]).toEqual(fenced(readme, 'http'));
+  });
+
+  it('responds as the page on errors shows', async () => {
     const issuer = await startIssuer();
     const { url, audience } = issuer;
     const expired = await issuer.issue({ exp: issuer.now - 60 });
-    const answers = [
-      await refusal(run(url, audience), expired),
-      await refusal(run(url, audience), await issuer.issue()),
+    const responses = [
+      await responseOf(run(url, audience).app, expired),
+      await responseOf(run(url, audience).app, await issuer.issue()),
     ];
     await issuer.goDown();
-    answers.push(await refusal(run(url, audience), await issuer.issue()));
-    answers.push(await refusal(run(url, audience, ", errors: 'problem'"), expired));
-    expect(answers).toEqual(fenced(readme, 'http'));
+    responses.push(await responseOf(run(url, audience).app, await issuer.issue()));
+    responses.push(await responseOf(run(url, audience, ", errors: 'problem'").app, expired));
+    expect(fenced(read(ERRORS), 'http').sort()).toEqual(responses.sort());
   });
 
-  async function refusal(app: Express, token: string): Promise<string> {
-    const { status, headers, text } = await supertest(app).get('/api/orders').auth(token, { type: 'bearer' });
+  async function responseOf(app: Express, token?: string): Promise<string> {
+    const request = supertest(app).get('/api/orders');
+    const { status, headers, text } = await (token === undefined ? request : request.auth(token, { type: 'bearer' }));
     const fields = ['Cache-Control', 'Retry-After', 'WWW-Authenticate', 'Content-Type'].flatMap((name) => {
       const value = headers[name.toLowerCase()];
       return value === undefined ? [] : [`${name}: ${value}`];
@@ -174,9 +217,12 @@ const OPTIONS: readonly (readonly [heading: string, give: (options: Given) => un
   ['## `redisStore`', make.redisStore],
 ];
 
-it('has a table for every heading of the page on options', () => {
-  const headings = [...read(OPTIONS_PAGE).matchAll(/^##+ .*$/gm)].map(([heading]) => heading);
-  expect(headings).toEqual(OPTIONS.map(([heading]) => heading));
+it('knows every table of the page on options', () => {
+  const page = read(OPTIONS_PAGE);
+  const headings = [...page.matchAll(/^##+ .*$/gm)].map(([heading]) => heading);
+  expect(headings.filter((heading) => rowsBelow(page, heading).length > 0)).toEqual(
+    OPTIONS.map(([heading]) => heading),
+  );
 });
 
 /** What the code says of an option that it refuses; `undefined` where it takes it. */
@@ -234,7 +280,7 @@ describe('the table of frequent options', () => {
       verifiers: [...optionsBelow('## `jwtVerifier`'), ...optionsBelow('## `introspectionVerifier`')],
       middlewares: optionsBelow('## `bearer`'),
     };
-    for (const [names, of = ''] of rowsBelow(readme, '## Options')) {
+    for (const [names, of = ''] of rowsBelow(read(GETTING_STARTED), '## Options that matter most often')) {
       const told = named(names).map((name) => name.replace(/:.*/, ''));
       expect(known[of.replaceAll('`', '') as keyof typeof known]).toEqual(expect.arrayContaining(told));
     }
@@ -245,7 +291,7 @@ describe('the table of frequent options', () => {
 });
 
 describe('the table of client authentication', () => {
-  const rows = rowsBelow(read('docs/opaque-tokens.md'), '## Client authentication');
+  const rows = tableWith(read(OPAQUE_TOKENS), "'client_secret_basic'");
 
   it('names exactly the methods that there are', () => {
     const problem = problemWith(make.introspectionVerifier, { clientAuthentication: 'none' });
@@ -257,7 +303,7 @@ describe('the table of client authentication', () => {
 describe('the table of what a store does', () => {
   it('names exactly the functions that are asked for', () => {
     const problem = problemWith(make.introspectionVerifier, { store: {} });
-    const rows = rowsBelow(read(STORES), '## One of your own').map(([name]) => named(name)[0]?.replace(/\(.*/, ''));
+    const rows = tableWith(read(STORES), 'get(').map(([name]) => named(name)[0]?.replace(/\(.*/, ''));
     expect(problem?.expected).toMatch(new RegExp(` ${rows.join(', ')}$`));
   });
 });
@@ -300,8 +346,13 @@ describe('the store of files', () => {
 describe('the table of gates', () => {
   it('names exactly the gates that there are', () => {
     const gates = Object.keys(library).filter((name) => name.startsWith('require'));
-    const rows = rowsBelow(readme, '## Gates').map(([name]) => named(name)[0]?.replace(/\(.*/, ''));
+    const rows = tableWith(read(GATES), 'requireScopes(').map(([name]) => named(name)[0]?.replace(/\(.*/, ''));
     expect(rows.sort()).toEqual(gates.sort());
+  });
+
+  it('has no gate that the README omits', () => {
+    const gates = Object.keys(library).filter((name) => name.startsWith('require'));
+    expect(gates.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
   });
 });
 
@@ -309,7 +360,7 @@ describe('the table of what a handler reads', () => {
   it(
     'names exactly the members of Auth',
     () => {
-      const rows = rowsBelow(readme, '## What a handler reads').flatMap(([name]) => named(name));
+      const rows = rowsBelow(read(GETTING_STARTED), '## What a handler reads').flatMap(([name]) => named(name));
       const [type] = typesOf(['Auth']);
       expect(rows.sort()).toEqual(
         type
@@ -342,9 +393,9 @@ function literals(type: ts.Type | undefined): string[] {
 }
 
 describe('the table of failures', () => {
-  const rows = rowsBelow(readme, '## When it says no');
+  const rows = tableWith(read(ERRORS), 'MissingTokenError');
   const classes = Object.entries(library).filter(
-    ([name, value]) => name !== 'ResourceServerError' && name.endsWith('Error') && typeof value === 'function',
+    ([, value]) => typeof value === 'function' && value.prototype instanceof library.ResourceServerError,
   );
   let reasons: string[] = [];
   let reasonsOf: string[][] = [];
@@ -382,27 +433,25 @@ describe('the table of failures', () => {
     }
   });
 
-  it('has every reason explained, once', () => {
-    const page = read(REFUSALS);
-    const headings = [...page.matchAll(/^## .*$/gm)].map(([heading]) => heading);
-    const explained = headings.flatMap((heading) => rowsBelow(page, heading)).map(([reason]) => named(reason)[0]);
-    expect(explained.sort()).toEqual(reasons);
-  });
-});
-
-describe('the links', () => {
-  it.each(pages)('of %s lead somewhere', (page) => {
-    const base = new URL(page, 'file:///');
-    for (const [, target = ''] of read(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
-      const { pathname, hash } = new URL(target, base);
-      const anchors = [...read(pathname.slice(1)).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
-      expect(hash === '' ? ['#'] : anchors).toContain(hash === '' ? '#' : hash);
+  it('is followed by a section for each sentence on the wire, which names its reason and status', () => {
+    for (const [reason, sentence] of Object.entries(SENTENCES)) {
+      const sections = sectionsBelow(`### ${sentence}`);
+      expect([reason, sections.length]).toEqual([reason, 1]);
+      const [, status = ''] = rows.find((row) => named(row[3]).includes(reason)) ?? [];
+      expect(named(sections[0])).toContain(reason);
+      expect(sections[0]).toContain(status);
     }
   });
 
-  const anchorOf = (heading: string): string =>
-    `#${heading
-      .toLowerCase()
-      .replace(/[^\w\- ]/g, '')
-      .replaceAll(' ', '-')}`;
+  it('is followed by no section for a sentence that does not exist', () => {
+    const sentences = new Set<string>(Object.values(SENTENCES));
+    const headings = [...read(ERRORS).matchAll(/^### (.*)$/gm)].map(([, heading = '']) => heading);
+    expect(headings.filter((heading) => heading.endsWith('.') && !sentences.has(heading))).toEqual([]);
+  });
+
+  const sectionsBelow = (heading: string): string[] =>
+    `\n${read(ERRORS)}`
+      .split(/\n(?=#{1,3} )/)
+      .filter((section) => section.startsWith(`${heading}\n`))
+      .map((section) => section.slice(heading.length));
 });

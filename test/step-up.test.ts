@@ -47,7 +47,7 @@ describe('step-up authentication', () => {
     expect(response.status).toBe(401);
     expect(response.body).toEqual({
       error: 'insufficient_user_authentication',
-      error_description: 'The person has to authenticate again, more recently or in another way.',
+      error_description: 'A stronger or more recent authentication of the user is required.',
     });
   });
 
@@ -58,7 +58,7 @@ describe('step-up authentication', () => {
         scheme: 'Bearer',
         parameters: {
           error: 'insufficient_user_authentication',
-          error_description: 'The person has to authenticate again, more recently or in another way.',
+          error_description: 'A stronger or more recent authentication of the user is required.',
           acr_values: 'gold silver',
           max_age: '60',
         },

@@ -3,32 +3,30 @@ import { ConfigurationError } from '../errors.js';
 import type { Auth } from '../token/access-token.js';
 import type { RespondSettings } from './respond.js';
 
-/** What a middleware leaves on the request for `getAuth` and the gates. */
+/** What a middleware stores on the request for `getAuth` and the gates. */
 export interface Authentication {
-  /** `undefined` where `optional` admitted a request without credentials. */
+  /** `undefined` if `optional` accepted a request without credentials. */
   readonly auth: Auth | undefined;
   readonly settings: RespondSettings;
 }
 
-// A symbol of our own: it works whatever `property` is, and nothing else that writes `req.auth` can stand in for it.
-const AUTHENTICATION = Symbol('authentication');
-
-type Authenticated = IncomingMessage & { [AUTHENTICATION]?: Authentication };
+// It does not depend on the option `property`, no other middleware writes it, and all copies of the package share it.
+const AUTHENTICATION = Symbol.for('express-resource-server.authentication.v1');
 
 export function authenticationOf(req: IncomingMessage): Authentication | undefined {
-  return (req as Authenticated)[AUTHENTICATION];
+  return Reflect.get(req, AUTHENTICATION) as Authentication | undefined;
 }
 
 export function setAuthentication(req: IncomingMessage, authentication: Authentication): void {
-  (req as Authenticated)[AUTHENTICATION] = authentication;
+  Reflect.set(req, AUTHENTICATION, authentication);
 }
 
 /**
- * Who is calling: the `Auth` that the last bearer middleware before this handler set. The type parameter types `claims`;
- * nothing checks that they are so.
+ * Returns the `Auth` that the last bearer middleware set on this request. The type parameter types `claims`; nothing
+ * checks it.
  *
- * @throws ConfigurationError where no middleware authenticated the request, and where `optional` admitted it without
- * credentials: look at `req.auth` there.
+ * @throws ConfigurationError if no middleware authenticated the request, or if `optional` accepted it without credentials
+ * (use `getOptionalAuth` there).
  */
 export function getAuth<Claims extends object = Record<string, unknown>>(req: IncomingMessage): Auth<Claims> {
   const auth = authenticationOf(req)?.auth;
@@ -36,14 +34,27 @@ export function getAuth<Claims extends object = Record<string, unknown>>(req: In
   return auth as Auth<Claims>;
 }
 
-/** The error for a handler or gate that stands before, or without, the middleware that it needs. */
+/**
+ * Returns the `Auth` of this request, or `undefined` if `optional: true` accepted it without credentials.
+ *
+ * @throws ConfigurationError if no bearer middleware ran before this handler.
+ */
+export function getOptionalAuth<Claims extends object = Record<string, unknown>>(
+  req: IncomingMessage,
+): Auth<Claims> | undefined {
+  const authentication = authenticationOf(req);
+  if (authentication === undefined) throw notAuthenticated('getOptionalAuth');
+  return authentication.auth as Auth<Claims> | undefined;
+}
+
+/** The error for a handler or a gate without the middleware that it needs before it. */
 export function notAuthenticated(where: string): ConfigurationError {
   return new ConfigurationError(
     {
       option: where,
       expected: 'a request that a bearer middleware has authenticated',
-      got: 'one that none has',
-      fix: 'Mount jwtBearer(...) before it; where that is optional, look whether req.auth is set.',
+      got: 'a request that none has authenticated',
+      fix: 'Mount jwtBearer(...) before it. If that middleware is optional, use getOptionalAuth(req).',
     },
     { reason: 'not_authenticated' },
   );

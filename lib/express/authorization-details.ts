@@ -1,7 +1,7 @@
 import { InsufficientScopeError } from '../errors.js';
-import { callable, text } from '../options.js';
+import { assertNotRequest, callable, text } from '../options.js';
 import type { Auth } from '../token/access-token.js';
-import { claim, type Claims } from '../token/claims.js';
+import { claim } from '../token/claims.js';
 import { gate, parseArgument, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 import { isPlainObject } from '../util/is-plain-object.js';
@@ -17,28 +17,29 @@ type DetailsPredicate = Predicate<[details: AuthorizationDetails, auth: Auth]>;
 
 const predicateRule = callable<DetailsPredicate>(
   'a function of (details, auth)',
-  'Return true for details that are enough.',
+  'Return true for sufficient details.',
 );
 
 /**
- * Rich authorization requests (RFC 9396): lets tokens pass whose `authorization_details` (§9.1, §9.2) hold an object of
- * this type that the predicate, where there is one, says `true` to. It may be async.
+ * Rich authorization requests (RFC 9396): requires an object of this type in `authorization_details` (§9.1, §9.2) for
+ * which the predicate, if there is one, returns `true`. It may be async.
  *
- * @throws ConfigurationError for a type that is no text, or a predicate that is no function.
+ * @throws ConfigurationError for a type that is not a string, or a predicate that is not a function.
  */
 export function requireAuthorizationDetails(type: string, predicate?: DetailsPredicate): Middleware {
   const name = 'requireAuthorizationDetails';
-  const wanted = parseArgument(name, typeRule, type);
+  assertNotRequest(name, type);
+  const required = parseArgument(name, typeRule, type);
   const accepts = predicate === undefined ? undefined : parseArgument(name, predicateRule, predicate);
   const isAnyAccepted = async (auth: Auth, isEnough: DetailsPredicate): Promise<boolean> => {
-    for (const details of detailsOf(auth, wanted)) {
+    for (const details of detailsOf(auth, required)) {
       const isAccepted: unknown = await isEnough(details, auth);
       if (isAccepted === true) return true;
     }
     return false;
   };
   const decide = (auth: Auth): boolean | Promise<boolean> =>
-    accepts === undefined ? detailsOf(auth, wanted).length > 0 : isAnyAccepted(auth, accepts);
+    accepts === undefined ? detailsOf(auth, required).length > 0 : isAnyAccepted(auth, accepts);
   return gate(name, decide, () => new InsufficientScopeError('authorization_details_missing'));
 }
 

@@ -6,48 +6,48 @@ import type { ProofMode } from '../proof/mode.js';
 import { type MtlsOptions, mtlsRule } from '../proof/mtls-options.js';
 import type { Profile } from '../token/profile.js';
 
-/** What every bearer middleware takes, whatever its verifier. */
+/** Options of every bearer middleware, whatever its verifier. */
 export interface BearerOptions {
-  /** Admit requests without credentials, with no `req.auth`. A bad token is refused all the same. @default false */
-  optional?: boolean;
-  /** Named in challenges (RFC 9110 §11.5). Printable ASCII. @default none */
-  realm?: string;
+  /** Accept requests without credentials; `req.auth` is undefined then. An invalid token is still rejected. @default false */
+  optional?: boolean | undefined;
+  /** The realm in challenges (RFC 9110 §11.5). Printable ASCII. @default none */
+  realm?: string | undefined;
   /** The property of the request that holds the `Auth`. @default 'auth' */
-  property?: string;
+  property?: string | undefined;
   /**
-   * Who answers a refusal. `'respond'`: the middleware, with a JSON body. `'problem'`: the middleware, with
+   * Who responds to a rejected request. `'respond'`: the middleware, with a JSON body. `'problem'`: the middleware, with
    * `application/problem+json` (RFC 9457). `'next'`: the application's error handler, with the challenge already set on
    * the response and on `err.headers`. @default 'respond'
    */
-  errors?: 'respond' | 'problem' | 'next';
+  errors?: 'respond' | 'problem' | 'next' | undefined;
   /**
-   * A further place where the token may be, such as a cookie; gives the bare token, or nothing where there is none. A
-   * request that has one here and in its `Authorization` header is refused (RFC 6750 §2). Tokens in URLs end up in logs
-   * and are nothing that this package reads on its own. @default the `Authorization` header alone
+   * Another place where the token may be, such as a cookie. Returns the bare token, or nothing (also `''`) if there is
+   * none. A request with a token here and in its `Authorization` header is rejected (RFC 6750 §2). Tokens in URLs end up
+   * in logs, so this package never reads them by itself. @default only the `Authorization` header
    */
-  tokenFrom?: (req: Request) => string | null | undefined;
+  tokenFrom?: ((req: Request) => string | null | undefined) | undefined;
   /**
-   * Tokens that are bound to a key of the client's, proven with every request by a signed `DPoP` header (RFC 9449).
+   * Tokens that are bound to a key of the client, proven with every request by a signed `DPoP` header (RFC 9449).
    * @default 'off'; with `profile: 'fapi2'` 'allowed'
    */
-  dpop?: ProofMode | DpopOptions;
+  dpop?: ProofMode | DpopOptions | undefined;
   /**
    * Tokens that are bound to the client's TLS certificate (RFC 8705 §3). @default 'off'; with `profile: 'fapi2'` 'allowed'
    */
-  mtls?: ProofMode | MtlsOptions<Request>;
+  mtls?: ProofMode | MtlsOptions<Request> | undefined;
   /**
-   * The URL at which callers find the root of this application: DPoP proofs name it. Without it the request's own host is
-   * believed, as Express's `trust proxy` sees it.
+   * The URL at which callers reach the root of this application; DPoP proofs contain it. Without it, the host of the
+   * request is used, as Express's `trust proxy` determines it.
    */
-  baseUrl?: string;
+  baseUrl?: string | undefined;
   /**
-   * `'fapi2'`: takes bound tokens alone, from the `Authorization` header alone, with proofs in the algorithms of FAPI 2.0.
-   * `'rfc9068'` is about the token and asks nothing of a middleware. @default none
+   * `'fapi2'`: accepts only sender-constrained tokens, only in the `Authorization` header, with proofs in the algorithms
+   * of FAPI 2.0. `'rfc9068'` concerns only the token. @default the profile of the verifier
    */
-  profile?: Profile;
+  profile?: Profile | undefined;
 }
 
-/** What Node, Express and its customary middlewares call their own on a request; writing it fails or breaks them. */
+/** Properties of a request that Node, Express and common middlewares use; writing them fails or breaks those. */
 const RESERVED_PROPERTIES = new Set(
   [
     'aborted client complete headers httpVersion httpVersionMajor httpVersionMinor method rawHeaders rawTrailers socket',
@@ -60,7 +60,7 @@ const RESERVED_PROPERTIES = new Set(
 
 const baseUrlRule: Rule<string> = {
   expected: 'an http: or https: URL without user, query and fragment',
-  fix: 'Pass what callers put before the paths of this application, such as "https://api.example.com".',
+  fix: 'Pass the URL before the paths of this application, such as "https://api.example.com".',
   parse: (value) => {
     if (typeof value !== 'string' || !URL.canParse(value)) return undefined;
     const { protocol, username, password, search, hash, origin, pathname } = new URL(value);
@@ -71,7 +71,7 @@ const baseUrlRule: Rule<string> = {
 };
 
 export const bearerRules: Rules<BearerOptions> = {
-  optional: flag('Set it to true to admit requests without credentials.'),
+  optional: flag('Set it to true to accept requests without credentials.'),
   realm: text('printable ASCII', 'Use letters, digits and spaces.', (value) => /^[\x20-\x7e]*$/.test(value)),
   property: text(
     'an identifier that requests do not have',
@@ -80,9 +80,9 @@ export const bearerRules: Rules<BearerOptions> = {
       /^[A-Za-z_$][\w$]*$/.test(value) && !RESERVED_PROPERTIES.has(value) && !(value in IncomingMessage.prototype),
   ),
   errors: oneOf(['respond', 'problem', 'next'], 'Leave it out for "respond".'),
-  tokenFrom: callable('a function of the request that gives the token', 'Leave it out for the Authorization header.'),
+  tokenFrom: callable('a function of the request that returns the token', 'Leave it out for the Authorization header.'),
   dpop: dpopRule,
-  // Every request that Express hands to a middleware is an Express request.
+  // Every request that Express passes to a middleware is an Express request.
   mtls: mtlsRule as Rule<ProofMode | MtlsOptions<Request>>,
   baseUrl: baseUrlRule,
   profile: oneOf(['rfc9068', 'fapi2'], 'Leave it out to accept bearer tokens too.'),

@@ -2,213 +2,262 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
 import type { Scheme } from '../challenge.js';
 import { ConfigurationError, InvalidRequestError, MissingTokenError } from '../errors.js';
-import { describe, pickOptions, readOptions, rejectUnknown, type Rules } from '../options.js';
+import { describe, pickOptions, readOptions, rejectUnknown } from '../options.js';
 import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
-import { makeSenderConstraint, type ProofResult } from '../proof/policy.js';
+import { makeSenderConstraint, type ProofResult, type SenderConstraint } from '../proof/policy.js';
 import { type AccessToken, makeAuth } from '../token/access-token.js';
 import { assertToken68, type Credentials, readAuthorization } from '../token/credentials.js';
-import { introspectionVerifier } from '../verify/introspection.js';
+import { systemClock } from '../util/clock.js';
+import { isPromise } from '../util/is-promise.js';
+import { createIntrospectionVerifier } from '../verify/introspection.js';
 import { type IntrospectionVerifierOptions, introspectionVerifierRules } from '../verify/introspection-options.js';
-import { jwtVerifier } from '../verify/jwt.js';
+import { createJwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
-import type { TokenVerifier } from '../verify/token-verifier.js';
+import type { TokenVerifier, VerifierContext } from '../verify/token-verifier.js';
 import { authenticationOf, setAuthentication } from './auth.js';
 import { type BearerOptions, bearerRules } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
 import { requestUri } from './request-uri.js';
-import { respondWith, type RespondSettings, continueAfter } from './respond.js';
-import { isPlainObject } from '../util/is-plain-object.js';
+import { continueAfter, respondWith, type RespondSettings } from './respond.js';
 
-/** What `jwtBearer` takes: the options of its verifier and its own. */
+/** Options of `jwtBearer`: those of its verifier and those of `bearer`. */
 export interface JwtBearerOptions extends JwtVerifierOptions, BearerOptions {}
 
-/** What `introspectionBearer` takes: the options of its verifier and its own. */
+/** Options of `introspectionBearer`: those of its verifier and those of `bearer`. */
 export interface IntrospectionBearerOptions extends IntrospectionVerifierOptions, BearerOptions {
-  /** `'fapi2'`: bound tokens alone, from the `Authorization` header alone. @default none */
-  profile?: 'fapi2';
+  /** `'fapi2'`: accepts only sender-constrained tokens, and only in the `Authorization` header. @default none */
+  profile?: 'fapi2' | undefined;
 }
 
+// `_none`, here and below, makes `app.use(jwtBearer)` a compile error: Express's types accept any function of one argument.
+
 /**
- * Protects what is mounted behind it with the tokens of one issuer: `bearer(jwtVerifier(options), options)`.
+ * Protects the handlers behind it with JWT access tokens of one issuer: `bearer(jwtVerifier(options), options)`.
  *
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
-export function jwtBearer(options: JwtBearerOptions): Middleware {
-  return bearerFor('jwtBearer', jwtVerifier, jwtVerifierRules, options);
+export function jwtBearer(options: JwtBearerOptions, ..._none: undefined[]): Middleware {
+  const where = 'jwtBearer';
+  const { forVerifier, forBearer } = splitOptions(where, options, Object.keys(jwtVerifierRules));
+  return createBearer(where, createJwtVerifier(forVerifier as unknown as JwtVerifierOptions, where), forBearer);
 }
 
 /**
- * The sibling for opaque tokens, and for JWTs that must be revocable at once: `bearer(introspectionVerifier(options),
- * options)`.
+ * Protects the handlers behind it with opaque tokens, or with JWTs whose revocation takes effect immediately:
+ * `bearer(introspectionVerifier(options), options)`.
  *
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
-export function introspectionBearer(options: IntrospectionBearerOptions): Middleware {
-  return bearerFor('introspectionBearer', introspectionVerifier, introspectionVerifierRules, options);
+export function introspectionBearer(options: IntrospectionBearerOptions, ..._none: undefined[]): Middleware {
+  const where = 'introspectionBearer';
+  const { forVerifier, forBearer } = splitOptions(where, options, Object.keys(introspectionVerifierRules));
+  const verifier = createIntrospectionVerifier(forVerifier as unknown as IntrospectionVerifierOptions, where);
+  return createBearer(where, verifier, forBearer);
 }
 
-function bearerFor<O extends object>(
-  name: string,
-  make: (options: O) => TokenVerifier,
-  verifierRules: Rules<O>,
-  options: O & BearerOptions,
-): Middleware {
+// The verifier and `bearer` each check their own options.
+function splitOptions(where: string, options: object, verifierNames: readonly string[]): SplitOptions {
   const names = Object.keys(bearerRules);
-  const verifierNames = Object.keys(verifierRules);
-  rejectUnknown(name, options, [...verifierNames, ...names]);
-  // Each half is checked by the function that it is for.
-  const verifier = make(pickOptions(name, options, verifierNames) as O);
-  return bearer(verifier, pickOptions(name, options, names));
+  rejectUnknown(where, options, [...verifierNames, ...names]);
+  return { forVerifier: pickOptions(where, options, verifierNames), forBearer: pickOptions(where, options, names) };
+}
+
+interface SplitOptions {
+  readonly forVerifier: Record<string, unknown>;
+  readonly forBearer: Record<string, unknown>;
 }
 
 /**
- * Protects what is mounted behind it with any verifier: credentials → verify → proof of possession → `req.auth`. A
- * refused request never reaches a handler; HEAD and OPTIONS are no exception.
+ * Protects the handlers behind it with any verifier: credentials → verify → proof of possession → `req.auth`. A rejected
+ * request never reaches a handler; HEAD and OPTIONS are no exception.
  *
  * @throws ConfigurationError for an option that is unknown or wrong, or a verifier without `verify`.
  */
 export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Middleware {
-  const {
-    optional = false,
-    realm,
-    property = 'auth',
-    errors = 'respond',
-    tokenFrom,
-    dpop,
-    mtls,
-    baseUrl,
-    profile,
-  } = readOptions<BearerOptions>('bearer', options, bearerRules);
-  assertVerifier(verifier);
-  if (profile === 'fapi2' && tokenFrom !== undefined) throw headerAlone();
+  return createBearer('bearer', verifier, options);
+}
+
+function createBearer(where: string, verifier: TokenVerifier, given: BearerOptions): Middleware {
+  const options = readOptions<BearerOptions>(where, given, bearerRules);
+  assertVerifier(where, verifier);
+  const { optional = false, property = 'auth', errors = 'respond', tokenFrom, baseUrl } = options;
+  const profile = options.profile ?? verifier.profile;
+  const clock = verifier.clock ?? systemClock;
+  if (profile === 'fapi2' && tokenFrom !== undefined) throw headerOnly(where);
   const constraint = makeSenderConstraint({
-    dpop,
-    mtls: mtls as ProofMode | MtlsOptions | undefined,
+    where,
+    dpop: options.dpop,
+    mtls: options.mtls as ProofMode | MtlsOptions | undefined,
     profile,
+    clock,
     uriOf: (req) => requestUri(req, baseUrl),
   });
-  const takesDpop = constraint.schemes.includes('DPoP');
-  const settings: RespondSettings = { errors, realm, schemes: constraint.schemes, algs: constraint.algs };
+  const { schemes, algs } = constraint;
+  const settings: RespondSettings = { errors, realm: options.realm, schemes, algs, clock, property };
+  const supportsDpop = schemes.includes('DPoP');
 
-  const prove = (
-    req: IncomingMessage,
-    credentials: Credentials,
-    accessToken: AccessToken,
-  ): Promise<ProofResult> | undefined => {
-    assertAccessToken(accessToken);
-    return constraint.prove(req, credentials, accessToken);
-  };
-
-  const admit = (
+  const accept = (
     req: IncomingMessage,
     res: ServerResponse,
     { token, scheme }: Credentials,
     accessToken: AccessToken,
-    proven: ProofResult | undefined,
+    proof: ProofResult | undefined,
   ): void => {
-    if (proven?.nonce !== undefined) offerNonce(res, proven.nonce);
+    if (proof?.nonce !== undefined) offerNonce(res, proof.nonce);
     const auth = makeAuth(accessToken, token, scheme);
     setAuthentication(req, { auth, settings });
     (req as unknown as Record<string, unknown>)[property] = auth;
   };
 
-  const verifyAndAdmit = async (req: IncomingMessage, res: ServerResponse, credentials: Credentials): Promise<void> => {
-    const accessToken = await verifier.verify(credentials.token);
-    admit(req, res, credentials, accessToken, await prove(req, credentials, accessToken));
+  const verifyAndAccept = async (
+    req: IncomingMessage,
+    res: ServerResponse,
+    credentials: Credentials,
+    result: AccessToken | PromiseLike<AccessToken>,
+  ): Promise<void> => {
+    const accessToken = await result;
+    accept(req, res, credentials, accessToken, await prove(constraint, req, credentials, accessToken));
+  };
+
+  /** Undefined if the request is accepted synchronously. */
+  const authenticate = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    credentials: Credentials,
+  ): Promise<void> | undefined => {
+    const result = verifier.verify(credentials.token, new RequestContext(req));
+    if (isPromise(result)) return verifyAndAccept(req, res, credentials, result);
+    const proof = prove(constraint, req, credentials, result);
+    if (proof === undefined) {
+      accept(req, res, credentials, result, undefined);
+      return undefined;
+    }
+    return proof.then((proven) => {
+      accept(req, res, credentials, result, proven);
+    });
   };
 
   return function bearerMiddleware(req: IncomingMessage, res: ServerResponse, next: Next): void {
     let scheme: Scheme | undefined;
-    const refused = (error: unknown): void => {
+    const reject = (error: unknown): void => {
+      clearAuthentication(req, settings);
       respondWith(error, res, next, settings, scheme);
     };
-    let admission: Promise<void> | undefined;
+    let pending: Promise<void> | undefined;
     try {
-      const credentials = readCredentials(req, tokenFrom);
-      // RFC 6750 §3.1: an unsupported way to authenticate is answered like none; but it is there, and not optional.
-      if (credentials?.scheme === 'DPoP' && !takesDpop) throw new MissingTokenError();
+      const credentials = credentialsOf(req, tokenFrom);
+      // RFC 6750 §3.1: an unsupported scheme gets the response for no credentials, but `optional` does not accept it.
+      if (credentials?.scheme === 'DPoP' && !supportsDpop) throw new MissingTokenError();
       scheme = credentials?.scheme;
-      if (credentials === undefined) {
-        if (!optional) throw new MissingTokenError();
-        if (authenticationOf(req) === undefined) setAuthentication(req, { auth: undefined, settings });
-      } else {
-        const remembered = verifier.recall?.(credentials.token);
-        if (remembered === undefined) {
-          admission = verifyAndAdmit(req, res, credentials);
-        } else {
-          const proving = prove(req, credentials, remembered);
-          if (proving === undefined) admit(req, res, credentials, remembered, undefined);
-          else
-            admission = proving.then((proven) => {
-              admit(req, res, credentials, remembered, proven);
-            });
-        }
-      }
+      if (credentials !== undefined) pending = authenticate(req, res, credentials);
+      else if (optional) clearAuthentication(req, settings);
+      else throw new MissingTokenError();
     } catch (error) {
-      refused(error);
+      reject(error);
       return;
     }
-    // What is remembered and owes no proof goes on in the same tick.
-    if (admission === undefined) next();
+    if (pending === undefined) next();
     else
       continueAfter(
-        admission,
+        pending,
         () => {
           next();
         },
-        refused,
+        reject,
         next,
       );
   };
 }
 
-// RFC 9449 §8.2: an answer that a cache gave to somebody later would carry a nonce of long ago.
+/** Reads the address only if a verifier needs it: a read of an Express request is expensive. */
+class RequestContext implements VerifierContext {
+  readonly #req: IncomingMessage;
+
+  constructor(req: IncomingMessage) {
+    this.#req = req;
+  }
+
+  get remoteAddress(): string | undefined {
+    // Express's `req.ip` respects `trust proxy`.
+    const ip: unknown = 'ip' in this.#req ? this.#req.ip : undefined;
+    return typeof ip === 'string' ? ip : this.#req.socket.remoteAddress;
+  }
+}
+
+// Another middleware may have authenticated the request before. This one does not confirm it, so no gate may see it.
+function clearAuthentication(req: IncomingMessage, settings: RespondSettings): void {
+  const before = authenticationOf(req);
+  setAuthentication(req, { auth: undefined, settings });
+  for (const property of [settings.property, before?.settings.property]) {
+    if (property !== undefined && Reflect.get(req, property) !== undefined) Reflect.set(req, property, undefined);
+  }
+}
+
+function prove(
+  constraint: SenderConstraint,
+  req: IncomingMessage,
+  credentials: Credentials,
+  accessToken: AccessToken,
+): Promise<ProofResult> | undefined {
+  assertAccessToken(accessToken);
+  return constraint.prove(req, credentials, accessToken);
+}
+
+// RFC 9449 §8.2: a cached response would offer an old nonce.
 function offerNonce(res: ServerResponse, nonce: string): void {
   if (res.headersSent) return;
   res.setHeader('DPoP-Nonce', nonce);
   res.setHeader('Cache-Control', 'no-store');
 }
 
-function readCredentials(req: IncomingMessage, tokenFrom: BearerOptions['tokenFrom']): Credentials | undefined {
+function credentialsOf(req: IncomingMessage, tokenFrom: BearerOptions['tokenFrom']): Credentials | undefined {
   const fromHeader = readAuthorization(req);
-  // Every request that Express hands to a middleware is an Express request.
+  // Every request that Express passes to a middleware is an Express request.
   const elsewhere: unknown = tokenFrom?.(req as Request);
-  if (elsewhere === undefined || elsewhere === null) return fromHeader;
+  if (elsewhere === undefined || elsewhere === null || elsewhere === '') return fromHeader;
   if (fromHeader !== undefined) throw new InvalidRequestError('several_credentials');
   // A repeated query parameter or form field arrives as an array.
   if (Array.isArray(elsewhere)) throw new InvalidRequestError('several_credentials');
   if (elsewhere instanceof Promise) {
     // Nobody waits for it, so its rejection would end the process.
     elsewhere.catch(() => undefined);
-    throw invalid('bearer: tokenFrom', 'a string or nothing, at once', elsewhere);
+    throw invalid('bearer: tokenFrom', 'a function that returns a string or nothing, synchronously', elsewhere);
   }
-  // A number or an object out of a parsed body is what the caller sent.
+  // A number or an object in a parsed body comes from the caller.
   if (typeof elsewhere !== 'string') throw new InvalidRequestError('malformed_credentials');
   return { scheme: 'Bearer', token: assertToken68(elsewhere) };
 }
 
-function assertVerifier(verifier: unknown): asserts verifier is TokenVerifier {
-  if (isPlainObject(verifier) && typeof verifier.verify === 'function') return;
-  throw invalid('bearer: verifier', 'an object with the function verify(token)', verifier);
+function assertVerifier(where: string, verifier: unknown): asserts verifier is TokenVerifier {
+  if (typeof verifier === 'object' && verifier !== null && 'verify' in verifier) {
+    if (typeof verifier.verify === 'function') return;
+  }
+  const fix =
+    typeof verifier === 'function'
+      ? 'Pass a verifier, such as jwtVerifier({ … }). jwtBearer({ … }) is a complete middleware: mount it as it is.'
+      : undefined;
+  throw invalid(`${where}: verifier`, 'an object with the function verify(token)', verifier, fix);
 }
 
-// A verifier of the user's own is believed about the caller, but not about its types.
+// A verifier of the application is trusted about the caller, but its types are checked.
 function assertAccessToken(value: unknown): asserts value is AccessToken {
-  if (isPlainObject(value) && isPlainObject(value.claims) && Array.isArray(value.scopes)) return;
-  throw invalid('bearer: what the verifier gives', 'an AccessToken', value);
+  if (typeof value === 'object' && value !== null && 'claims' in value && 'scopes' in value) {
+    if (typeof value.claims === 'object' && value.claims !== null && Array.isArray(value.scopes)) return;
+  }
+  throw invalid('bearer: result of the verifier', 'an AccessToken', value, 'Build it with createAccessToken(claims).');
 }
 
-function headerAlone(): ConfigurationError {
+function headerOnly(where: string): ConfigurationError {
   return new ConfigurationError({
-    option: 'bearer: tokenFrom',
-    expected: 'none, because the profile fapi2 takes tokens from the Authorization header alone',
+    option: `${where}: tokenFrom`,
+    expected: 'no function, because the profile fapi2 accepts tokens only in the Authorization header',
     got: 'a function',
     fix: 'Remove it.',
   });
 }
 
-function invalid(option: string, expected: string, got: unknown): ConfigurationError {
-  const fix = 'See the type of that name for its shape.';
-  return new ConfigurationError({ option, expected, got: describe(got), fix }, { reason: 'verifier_invalid' });
+function invalid(option: string, expected: string, got: unknown, fix?: string): ConfigurationError {
+  const problem = { option, expected, got: describe(got), fix: fix ?? 'See the type of that name for its shape.' };
+  return new ConfigurationError(problem, { reason: 'verifier_invalid' });
 }

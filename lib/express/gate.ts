@@ -5,16 +5,17 @@ import { invalidOption, type Rule } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { authenticationOf, notAuthenticated } from './auth.js';
 import type { Middleware } from './middleware.js';
-import { respondWith, continueAfter } from './respond.js';
+import { continueAfter, type RespondSettings, respondWith } from './respond.js';
+import { isPromise } from '../util/is-promise.js';
 
-/** Anything but exactly `true`, or a promise of it, is a no. */
+/** Allows the request only with exactly `true`, or a promise of it. */
 export type Predicate<Args extends unknown[]> = (...args: Args) => boolean | PromiseLike<boolean>;
 
-/** What all gates are: a decision about the caller, answered the way the middleware before it answers. */
+/** Every gate: a decision about the caller. It responds as the middleware before it is configured. */
 export function gate(
   name: string,
-  decide: Predicate<[auth: Auth, req: Request]>,
-  refusal: () => ResourceServerError,
+  decide: Predicate<[auth: Auth, req: Request, settings: RespondSettings]>,
+  rejection: () => ResourceServerError,
 ): Middleware {
   return function gateMiddleware(req: IncomingMessage, res, next): void {
     const authentication = authenticationOf(req);
@@ -32,11 +33,11 @@ export function gate(
     }
     const conclude = (decision: unknown): void => {
       if (decision === true) next();
-      else failed(refusal());
+      else failed(rejection());
     };
     let decision: boolean | PromiseLike<boolean>;
     try {
-      decision = decide(auth, req as Request);
+      decision = decide(auth, req as Request, settings);
     } catch (error) {
       failed(error);
       return;
@@ -44,10 +45,6 @@ export function gate(
     if (isPromise(decision)) continueAfter(decision, conclude, failed, next);
     else conclude(decision);
   };
-}
-
-function isPromise(value: unknown): value is PromiseLike<boolean> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
 
 /** Checks one argument of a gate by its rule. */

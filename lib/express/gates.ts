@@ -1,84 +1,122 @@
 import type { Request } from 'express';
 import { InsufficientScopeError } from '../errors.js';
 import type { InsufficientScopeReason } from '../reasons.js';
-import { callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
+import { assertNotRequest, callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
-import { claim } from '../token/claims.js';
+import { rawClaim } from '../token/claims.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 
 /** A value that a claim can be compared with. */
 export type ClaimValue = string | number | boolean | null;
 
-/** What `requireThat` takes. */
+/** Options of `requireThat`. */
 export interface RequireThatOptions {
-  /** Named as `scope=` in the challenge, where more scope would help. @default none */
-  scopes?: readonly string[];
+  /** `scope=` of the challenge, if more scopes would help. @default none */
+  scopes?: readonly string[] | undefined;
 }
 
-// RFC 6749 §3.3.
-const isScope = (value: string): boolean => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value);
-const scopesRule = texts(
-  'at least one scope, each a string without spaces and quotes',
-  'List them as arguments.',
-  isScope,
-);
-const clientsRule = texts('at least one client id', 'List them as arguments.');
+/** Makes a string with a space a compile error: it is several scopes. */
+export type SingleScope<S extends string> = S & (S extends `${string} ${string}` ? never : S);
+
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/; // RFC 6749 §3.3
+
+const scopesRule: Rule<string[]> = {
+  ...texts(
+    'at least one scope, each a string without spaces and quotes',
+    'Pass scopes as separate arguments.',
+    (value) => SCOPE.test(value),
+  ),
+  hint: (value) => {
+    const scopes: unknown[] = Array.isArray(value) ? value : [];
+    if (scopes.some((scope) => Array.isArray(scope)))
+      return 'Pass scopes as separate arguments: requireScopes(...scopes).';
+    return scopes.some((scope) => typeof scope === 'string' && /[ ,]/.test(scope))
+      ? 'Pass one scope per argument.'
+      : undefined;
+  },
+};
+// A comma is allowed in a scope, but 'a,b' is nearly always a list.
+const scopeArgumentsRule: Rule<string[]> = {
+  ...scopesRule,
+  parse: (value, path) => {
+    const scopes = scopesRule.parse(value, path);
+    return scopes?.some((scope) => /^[\w:./-]+,[\w:./-]+/.test(scope)) === true ? undefined : scopes;
+  },
+};
+const clientsRule = texts('at least one client id', 'Pass client ids as separate arguments.');
 const nameRule = text('the name of a claim', 'Pass it as the first argument.');
-const predicateRule = callable<Predicate<[Auth, Request]>>('a function of (auth, req)', 'Return true to let it pass.');
+const predicateRule = callable<Predicate<[Auth, Request]>>(
+  'a function of (auth, req)',
+  'Return true to allow the request.',
+);
 const noArgumentsRule: Rule<unknown[]> = {
   expected: 'no arguments',
-  fix: 'Call it: the gate is what it returns.',
-  parse: (value) => (Array.isArray(value) && value.length === 0 ? value : undefined),
+  fix: 'Call it without arguments.',
+  parse: (value) => (Array.isArray(value) && value.every((item) => item === undefined) ? value : undefined),
 };
 const requireThatRules: Rules<RequireThatOptions> = { scopes: scopesRule };
 
 /**
- * Lets tokens pass that grant all these scopes.
+ * Requires all of these scopes. For an array: `requireScopes(...(scopes as [string, ...string[]]))`.
  *
- * @throws ConfigurationError for no scope, or something that is none (RFC 6749 §3.3).
+ * @throws ConfigurationError without a scope, or for an argument that is not one scope (RFC 6749 §3.3).
  */
-export function requireScopes(...scopes: string[]): Middleware {
-  const needed = parse('requireScopes', scopesRule, scopes);
+export function requireScopes<S extends string, M extends string>(
+  scope: SingleScope<S>,
+  ...more: SingleScope<M>[]
+): Middleware {
+  const needed = parseScopes('requireScopes', [scope, ...more]);
   return scopeGate('requireScopes', 'scope_missing', needed, (auth) =>
     needed.every((scope) => auth.scopes.includes(scope)),
   );
 }
 
 /**
- * Lets tokens pass that grant at least one of these scopes.
+ * Requires at least one of these scopes.
  *
- * @throws ConfigurationError for no scope, or something that is none (RFC 6749 §3.3).
+ * @throws ConfigurationError without a scope, or for an argument that is not one scope (RFC 6749 §3.3).
  */
-export function requireAnyScope(...scopes: string[]): Middleware {
-  const any = parse('requireAnyScope', scopesRule, scopes);
+export function requireAnyScope<S extends string, M extends string>(
+  scope: SingleScope<S>,
+  ...more: SingleScope<M>[]
+): Middleware {
+  const any = parseScopes('requireAnyScope', [scope, ...more]);
   return scopeGate('requireAnyScope', 'scope_missing', any, (auth) => any.some((scope) => auth.scopes.includes(scope)));
 }
 
+function parseScopes(where: string, scopes: readonly unknown[]): string[] {
+  assertNotRequest(where, scopes[0]);
+  return parse(where, scopeArgumentsRule, scopes);
+}
+
 /**
- * Lets tokens pass whose claim is the expected value, or one of an array, or what a predicate says yes to. An array
- * claim passes when it contains the value. A claim that is absent never passes.
+ * Requires a claim with the expected value, with one of an array of values, or that a predicate accepts. An array claim
+ * is accepted if it contains the value. A claim that is absent is never accepted.
  *
- * @throws ConfigurationError for an expected value that is nothing a claim can be compared with.
+ * @throws ConfigurationError for an expected value that a claim cannot be compared with.
  */
 export function requireClaim(
   name: string,
   expected: ClaimValue | readonly ClaimValue[] | Predicate<[value: unknown]>,
 ): Middleware {
+  assertNotRequest('requireClaim', name);
   const claimName = parse('requireClaim', nameRule, name);
   const accepts = parse('requireClaim', expectedRule, expected);
   return scopeGate('requireClaim', 'claim_mismatch', [], (auth) => {
-    const value = claim(auth.claims, claimName);
+    // Unlike elsewhere, `null` is a value here: a gate may expect it.
+    const value = rawClaim(auth.claims, claimName);
     return value !== undefined && accepts(value);
   });
 }
 
 /**
- * Lets these calling clients pass.
+ * Requires one of these clients.
  *
- * @throws ConfigurationError for no client id.
+ * @throws ConfigurationError without a client id.
  */
 export function requireClient(...clientIds: string[]): Middleware {
+  assertNotRequest('requireClient', clientIds[0]);
   const allowed = new Set(parse('requireClient', clientsRule, clientIds));
   return scopeGate(
     'requireClient',
@@ -89,35 +127,38 @@ export function requireClient(...clientIds: string[]): Middleware {
 }
 
 /**
- * Lets tokens pass that a client obtained for itself, with the client-credentials grant (`auth.isMachine`).
+ * Requires evidence that a client obtained the token for itself, with the client-credentials grant (`auth.isMachine`).
  *
- * @throws ConfigurationError for an argument, because `requireMachine` without its parentheses is no middleware.
+ * @throws ConfigurationError for an argument.
  */
-export function requireMachine(...none: []): Middleware {
+export function requireMachine(...none: undefined[]): Middleware {
+  assertNotRequest('requireMachine', none[0]);
   parse('requireMachine', noArgumentsRule, none);
   return scopeGate('requireMachine', 'machine_required', [], (auth) => auth.isMachine);
 }
 
 /**
- * Lets tokens pass that a client obtained on behalf of a person.
+ * Requires evidence that the token was issued on behalf of a person (`auth.isUser`).
  *
- * @throws ConfigurationError for an argument, because `requireUser` without its parentheses is no middleware.
+ * @throws ConfigurationError for an argument.
  */
-export function requireUser(...none: []): Middleware {
+export function requireUser(...none: undefined[]): Middleware {
+  assertNotRequest('requireUser', none[0]);
   parse('requireUser', noArgumentsRule, none);
-  return scopeGate('requireUser', 'user_required', [], (auth) => !auth.isMachine);
+  return scopeGate('requireUser', 'user_required', [], (auth) => auth.isUser);
 }
 
 /**
- * Lets requests pass that a predicate says `true` to. It may be async; where it throws, the request goes to the
+ * Allows requests for which a predicate returns `true`. It may be async; if it throws, the request goes to the
  * application's error handler.
  *
- * @throws ConfigurationError for something that is no function, or an option that is unknown or wrong.
+ * @throws ConfigurationError for a value that is not a function, or an option that is unknown or wrong.
  */
 export function requireThat(
   predicate: Predicate<[auth: Auth, req: Request]>,
   options: RequireThatOptions = {},
 ): Middleware {
+  assertNotRequest('requireThat', predicate);
   const decide = parse('requireThat', predicateRule, predicate);
   const { scopes = [] } = readOptions<RequireThatOptions>('requireThat', options, requireThatRules);
   return scopeGate('requireThat', 'condition_failed', scopes, decide);

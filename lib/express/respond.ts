@@ -2,17 +2,21 @@ import type { ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import { types } from 'node:util';
 import { type ChallengeContext, headersOf, type Scheme } from '../challenge.js';
-import { ConfigurationError, InvalidTokenError, ResourceServerError } from '../errors.js';
+import { ConfigurationError, InvalidTokenError, ResourceServerError, withHeaders } from '../errors.js';
 import type { Next } from './middleware.js';
 
-/** How a middleware answers a refusal. */
+/** What a middleware shares with the gates behind it. */
 export interface RespondSettings extends ChallengeContext {
   readonly errors: 'respond' | 'problem' | 'next';
+  /** Seconds since the epoch. */
+  readonly clock: () => number;
+  /** The property of the request that holds the `Auth`. */
+  readonly property: string;
 }
 
 /**
- * Answers a failure the way the middleware was told to. What has no status of its own is a mistake of the programmer's
- * and goes to the application's error handler, as does everything once an answer has begun.
+ * Responds to a failure as the middleware is configured. An error without a status is a mistake of the programmer and
+ * goes to the application's error handler; so does every error after the response has started.
  */
 export function respondWith(
   error: unknown,
@@ -22,15 +26,13 @@ export function respondWith(
   presented?: Scheme,
 ): void {
   if (!(error instanceof ResourceServerError) || error.status === undefined || res.headersSent) {
-    handOver(error, next);
+    passToErrorHandler(error, next);
     return;
   }
-  const { headers, type, body } = answerTo(error, error.status, settings, presented);
-  // It may be frozen; the answer is the same.
-  Reflect.set(error, 'headers', headers);
+  const { headers, type, body } = responseTo(error, error.status, settings, presented);
   for (const name in headers) res.setHeader(name, headers[name] ?? '');
   if (settings.errors === 'next') {
-    next(error);
+    next(withHeaders(error, headers));
     return;
   }
   res.statusCode = error.status;
@@ -38,54 +40,64 @@ export function respondWith(
   res.end(body);
 }
 
-interface Answer {
+interface PreparedResponse {
   readonly headers: Readonly<Record<string, string>>;
   readonly type: string;
   readonly body: string;
 }
 
-const refusedTokens = new WeakMap<RespondSettings, Map<string, Answer>>();
+const preparedResponses = new WeakMap<RespondSettings, Map<string, PreparedResponse>>();
 
-// An attacker chooses how many bad tokens there are, and for each reason they are answered with the same words: those
-// are put together once.
-function answerTo(error: ResourceServerError, status: number, settings: RespondSettings, presented?: Scheme): Answer {
-  // Not `instanceof`: a subclass may have other words.
+// An attacker chooses how many invalid tokens there are, and the response is the same for each reason: it is prepared
+// once.
+function responseTo(
+  error: ResourceServerError,
+  status: number,
+  settings: RespondSettings,
+  presented?: Scheme,
+): PreparedResponse {
+  // A subclass may have another message.
   const isConstant: boolean = error.constructor === InvalidTokenError;
-  if (!isConstant) return makeAnswer(error, status, settings, presented);
-  let answers = refusedTokens.get(settings);
-  if (answers === undefined) refusedTokens.set(settings, (answers = new Map<string, Answer>()));
+  if (!isConstant) return prepareResponse(error, status, settings, presented);
+  let responses = preparedResponses.get(settings);
+  if (responses === undefined) preparedResponses.set(settings, (responses = new Map<string, PreparedResponse>()));
   const key = presented === 'DPoP' ? `DPoP ${error.reason}` : error.reason;
-  let answer = answers.get(key);
-  if (answer === undefined) answers.set(key, (answer = makeAnswer(error, status, settings, presented)));
-  return answer;
+  let response = responses.get(key);
+  if (response === undefined) responses.set(key, (response = prepareResponse(error, status, settings, presented)));
+  return response;
 }
 
-function makeAnswer(error: ResourceServerError, status: number, settings: RespondSettings, presented?: Scheme): Answer {
+function prepareResponse(
+  error: ResourceServerError,
+  status: number,
+  settings: RespondSettings,
+  presented?: Scheme,
+): PreparedResponse {
   const headers = Object.freeze(headersOf(error, settings, presented));
   return settings.errors === 'problem'
-    ? { headers, type: 'application/problem+json', body: JSON.stringify(problem(error, status)) }
-    : { headers, type: 'application/json', body: JSON.stringify(plain(error)) };
+    ? { headers, type: 'application/problem+json', body: JSON.stringify(problemDetails(error, status)) }
+    : { headers, type: 'application/json', body: JSON.stringify(errorBody(error)) };
 }
 
 /**
- * Hands a failure to the application's error handler. `next(undefined)` and `next('route')` would go on to a handler, so
- * what somebody threw that is no error becomes one.
+ * Passes a failure to the application's error handler. `next(undefined)` and `next('route')` would continue to a handler,
+ * so a thrown value that is not an error becomes one.
  */
-function handOver(thrown: unknown, next: Next): void {
+function passToErrorHandler(thrown: unknown, next: Next): void {
   if (thrown instanceof Error || types.isNativeError(thrown)) {
     next(thrown);
     return;
   }
   const problem = {
     option: 'a verifier or a predicate',
-    expected: 'an Error where it throws',
+    expected: 'to throw an Error',
     got: `a value of type ${typeof thrown}`,
     fix: 'Throw or reject with an Error.',
   };
   next(new ConfigurationError(problem, { reason: 'verifier_invalid', cause: thrown }));
 }
 
-/** Goes on when a promise has settled. A failure of going on, or of answering, is not lost: no request may be left alone. */
+/** Continues when a promise has settled. A failure of `done` or `failed` also reaches the error handler. */
 export function continueAfter<T>(
   promise: PromiseLike<T>,
   done: (value: T) => void,
@@ -96,19 +108,19 @@ export function continueAfter<T>(
     .then(done)
     .catch(failed)
     .catch((error: unknown) => {
-      handOver(error, next);
+      passToErrorHandler(error, next);
     });
 }
 
-function plain(error: ResourceServerError): Record<string, string> {
-  // RFC 6750 §3.1: who presented nothing is told no error code.
+function errorBody(error: ResourceServerError): Record<string, string> {
+  // RFC 6750 §3.1: a client without credentials receives no error code.
   return error.code === undefined
     ? { error_description: error.message }
     : { error: error.code, error_description: error.message };
 }
 
-// RFC 9457 §3.1: "about:blank" says no more than the status does, so the title is the status's.
-function problem(error: ResourceServerError, status: number): Record<string, unknown> {
+// RFC 9457 §3.1: "about:blank" means no more than the status, so the title is the status's.
+function problemDetails(error: ResourceServerError, status: number): Record<string, unknown> {
   const title = STATUS_CODES[status];
   const members = { type: 'about:blank', title, status, detail: error.message };
   return error.code === undefined ? members : { ...members, error: error.code };

@@ -4,9 +4,9 @@ import { isAllowedTarget, parseUrl } from '../util/url.js';
 /** The members of an authorization server's metadata (RFC 8414 §2) that a resource server needs. */
 export interface IssuerMetadata {
   readonly issuer: string;
-  readonly jwks_uri?: string;
+  readonly jwks_uri?: string | undefined;
   /** RFC 7662. */
-  readonly introspection_endpoint?: string;
+  readonly introspection_endpoint?: string | undefined;
 }
 
 export interface FetchedMetadata {

@@ -10,7 +10,7 @@ export interface LoadResult<T> {
   /** How long the server says that it is fresh. Seconds. */
   readonly maxAge: number | undefined;
   /** Seconds since the epoch. @default now */
-  readonly fetchedAt?: number;
+  readonly fetchedAt?: number | undefined;
 }
 
 export interface RefreshingResourceOptions<T> {

@@ -8,25 +8,25 @@ import { modeOr, modeRule, type ProofMode } from './mode.js';
 export interface DpopOptions {
   mode: ProofMode;
   /** The accepted values of `alg` in proofs. @default every `AsymmetricAlgorithm`; with `profile: 'fapi2'` those of FAPI */
-  algorithms?: readonly AsymmetricAlgorithm[];
+  algorithms?: readonly AsymmetricAlgorithm[] | undefined;
   /** How long ago (`iat`) a proof may have been made. Seconds, 1 to 3,600. @default 60 */
-  maxAge?: number;
+  maxAge?: number | undefined;
   /** How far ahead of ours the client's clock may be. Seconds, 0 to 300. @default 5 */
-  clockTolerance?: number;
+  clockTolerance?: number | undefined;
   /** Ask for a nonce of this server's in every proof (RFC 9449 §9). @default false */
-  nonce?: boolean;
+  nonce?: boolean | undefined;
   /** How long a nonce is accepted; a client is given a new one when half of that is over. Seconds, 10 to 3,600. @default 300 */
-  nonceMaxAge?: number;
+  nonceMaxAge?: number | undefined;
   /**
    * What nonces are made with: at least 32 bytes, the same in all processes that serve this API. Only with `nonce`.
    * @default random, of this process alone
    */
-  secret?: string | Uint8Array;
+  secret?: string | Uint8Array | undefined;
   /**
    * Where it is remembered which proofs have been used. While it cannot be had, requests with proofs are answered 503.
    * @default a `memoryStore` of 1,000,000 entries, of this process alone
    */
-  store?: Store;
+  store?: Store | undefined;
 }
 
 const rules: Rules<DpopOptions> = {

@@ -6,7 +6,7 @@ import type { InvalidDpopProofReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { Store } from '../store/store.js';
-import { claim, type Claims } from '../token/claims.js';
+import { rawClaim, type Claims } from '../token/claims.js';
 import { readField } from '../token/header-fields.js';
 import { isSafePublicJwk, type RsaLimits, createKeySelector } from '../token/jwk.js';
 import { type CompactJws, parseSegment, splitJws } from '../token/parse-jwt.js';
@@ -96,12 +96,12 @@ export class DpopProofs {
   }
 
   #checkRequest(claims: Claims, req: IncomingMessage, token: string): void {
-    const htm = claim(claims, 'htm');
+    const htm = rawClaim(claims, 'htm');
     if (htm !== req.method) refuse('proof_method_mismatch', 'htm', req.method, htm);
-    const htu = claim(claims, 'htu');
+    const htu = rawClaim(claims, 'htu');
     const uri = this.#settings.uriOf(req);
     if (!isSameHttpUri(htu, uri)) refuse('proof_uri_mismatch', 'htu', uri, htu);
-    const ath = claim(claims, 'ath');
+    const ath = rawClaim(claims, 'ath');
     if (ath !== hash('sha256', token, 'base64url')) refuse('proof_token_mismatch', 'ath', undefined, ath);
   }
 
@@ -121,7 +121,7 @@ export class DpopProofs {
   #checkNonce(claims: Claims): string | undefined {
     const { nonces, nonceRenewal } = this.#settings;
     if (nonces === undefined) return undefined;
-    const found = claim(claims, 'nonce');
+    const found = rawClaim(claims, 'nonce');
     if (found === undefined) throw new InvalidDpopProofError('proof_nonce_missing', { nonce: nonces.make() });
     const age = typeof found === 'string' ? nonces.ageOf(found) : undefined;
     if (age === undefined) throw new InvalidDpopProofError('proof_nonce_refused', { nonce: nonces.make() });
@@ -180,19 +180,19 @@ function readHeader(segment: string, algorithms: readonly string[]): ProofHeader
 
 function readClaims(jws: CompactJws): Proof {
   const claims = readMalformed(() => parseSegment(jws.payload));
-  const jti = claim(claims, 'jti');
+  const jti = rawClaim(claims, 'jti');
   if (typeof jti !== 'string' || jti === '') refuse('proof_malformed', 'jti', 'a string', jti);
   const iat = readTime(claims, 'iat');
   if (iat === undefined) refuse('proof_malformed', 'iat', 'a finite number');
   for (const name of ['htm', 'htu', 'ath']) {
-    const value = claim(claims, name);
+    const value = rawClaim(claims, name);
     if (typeof value !== 'string') refuse('proof_malformed', name, 'a string', value);
   }
   return { jws, claims, jti, iat };
 }
 
 function readTime(claims: Claims, name: string): number | undefined {
-  const value = claim(claims, name);
+  const value = rawClaim(claims, name);
   if (value === undefined) return undefined;
   if (typeof value !== 'number' || !Number.isFinite(value)) refuse('proof_malformed', name, 'a finite number', value);
   return value;

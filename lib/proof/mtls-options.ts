@@ -13,7 +13,7 @@ export interface ForwardedCertificate {
    * The header field. The proxy must overwrite it in every request, and nobody must reach the API but through the proxy.
    * @default the usual one of the format; nginx has none
    */
-  header?: string;
+  header?: string | undefined;
   /**
    * `'rfc9440'`: `Client-Cert` (RFC 9440). `'nginx'`: PEM, URL-escaped (`$ssl_client_escaped_cert`). `'envoy'`:
    * `X-Forwarded-Client-Cert`, one element with `Cert` or `Hash`. `'aws'`: `X-Amzn-Mtls-Clientcert` and `…-Leaf` of an
@@ -33,7 +33,7 @@ export interface MtlsOptions<Req = IncomingMessage> {
    * Where the client's certificate is found: on the TLS connection, in a header field of a trusted proxy, or by a function
    * of the request. @default 'socket'
    */
-  certificate?: CertificateSource<Req>;
+  certificate?: CertificateSource<Req> | undefined;
 }
 
 const forwarded = group<ForwardedCertificate>({

@@ -16,10 +16,14 @@ import type { MtlsOptions } from './mtls-options.js';
 import { Nonces } from './nonces.js';
 
 export interface SenderConstraintOptions {
+  /** The function that was called, for mistakes in its options. */
+  readonly where: string;
   readonly dpop: ProofMode | DpopOptions | undefined;
   readonly mtls: ProofMode | MtlsOptions | undefined;
   readonly profile: Profile | undefined;
-  /** The URI that the caller used, without query; `undefined` where that cannot be told. */
+  /** The current time in seconds since the epoch. */
+  readonly clock: () => number;
+  /** The URI that the caller used, without query; `undefined` if it cannot be determined. */
   readonly uriOf: (req: IncomingMessage) => string | undefined;
 }
 
@@ -84,16 +88,16 @@ export interface SenderConstraint {
 }
 
 export function makeSenderConstraint(options: SenderConstraintOptions): SenderConstraint {
-  const { profile, uriOf } = options;
+  const { where, profile, uriOf, clock } = options;
   const isBindingRequired = profile === 'fapi2';
   // A profile that takes bound tokens alone would take none without it.
   const usual: ProofMode = isBindingRequired ? 'allowed' : 'off';
   const dpop = typeof options.dpop === 'object' ? options.dpop : { mode: options.dpop ?? usual };
   const mtls = typeof options.mtls === 'object' ? options.mtls : { mode: options.mtls ?? usual };
   const policy: Policy = { dpop: dpop.mode, mtls: mtls.mode, isBindingRequired };
-  if (isBindingRequired && policy.dpop === 'off' && policy.mtls === 'off') throw nothingLeft();
-  const algs = algorithmsOf('bearer: dpop: algorithms', dpop.algorithms, ASYMMETRIC, profile);
-  const proofs = makeProofs(dpop, algs, uriOf);
+  if (isBindingRequired && policy.dpop === 'off' && policy.mtls === 'off') throw nothingLeft(where);
+  const algs = algorithmsOf(`${where}: dpop: algorithms`, dpop.algorithms, ASYMMETRIC, profile);
+  const proofs = makeProofs(dpop, algs, uriOf, clock);
   const checkCertificate = makeCertificateCheck(mtls.certificate ?? 'socket');
 
   const proveAll = async (
@@ -126,24 +130,24 @@ function makeProofs(
   options: DpopOptions,
   algorithms: readonly string[],
   uriOf: (req: IncomingMessage) => string | undefined,
+  clock: () => number,
 ): DpopProofs {
   const { maxAge = 60, clockTolerance = 5, nonce = false, nonceMaxAge = 300, secret } = options;
-  const clock = (): number => Date.now() / 1000;
   return new DpopProofs({
     algorithms,
     maxAge,
     clockTolerance,
     nonces: nonce ? new Nonces({ secret, maxAge: nonceMaxAge, clock }) : undefined,
     nonceRenewal: nonceMaxAge / 2,
-    store: options.store ?? memoryStore({ maxEntries: 1_000_000 }),
+    store: options.store ?? memoryStore({ maxEntries: 1_000_000, clock }),
     uriOf,
     clock,
   });
 }
 
-function nothingLeft(): ConfigurationError {
+function nothingLeft(where: string): ConfigurationError {
   return new ConfigurationError({
-    option: 'bearer: dpop, mtls',
+    option: `${where}: dpop, mtls`,
     expected: 'one of them on, because the profile fapi2 takes bound tokens alone',
     got: 'both off',
     fix: "Leave one out, or set it to 'allowed' or 'required'.",

@@ -1,7 +1,7 @@
 import { clockRule, count, readOptions, type Rules } from '../options.js';
-import { ReplayCache } from './replay-cache.js';
-import { type Clock, systemClock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
+import { systemClock } from '../util/clock.js';
+import { ReplayCache } from './replay-cache.js';
 import type { Store } from './store.js';
 
 /** Options of `memoryStore`. */
@@ -11,8 +11,8 @@ export interface MemoryStoreOptions {
    * A recorded key is never evicted before its time: `add` rejects instead. 1 to 1,000,000. @default 100000
    */
   maxEntries?: number | undefined;
-  /** Seconds since the epoch. @default the system clock */
-  clock?: Clock | undefined;
+  /** The current time in seconds since the epoch. @default the system clock */
+  clock?: (() => number) | undefined;
 }
 
 const rules: Rules<MemoryStoreOptions> = {
@@ -26,29 +26,26 @@ const rules: Rules<MemoryStoreOptions> = {
  * @throws ConfigurationError for an option that is unknown or wrong.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
-  const { maxEntries = 100_000, clock: now = systemClock } = readOptions<MemoryStoreOptions>(
-    'memoryStore',
-    options,
-    rules,
-  );
-  const memory = new BoundedCache<string>({ maxEntries, clock: now });
-  const claims = new ReplayCache({ maxEntries, clock: now });
+  const given = readOptions<MemoryStoreOptions>('memoryStore', options, rules);
+  const { maxEntries = 100_000, clock = systemClock } = given;
+  const values = new BoundedCache<string>({ maxEntries, clock });
+  const recorded = new ReplayCache({ maxEntries, clock });
   return {
     // Stored as JSON, so that callers cannot change each other's values, and values come back as from any other store.
     get: (key) =>
       attempt(() => {
-        const json = memory.get(key) ?? (claims.has(key) ? '1' : undefined);
+        const json = values.get(key) ?? (recorded.has(key) ? '1' : undefined);
         return json === undefined ? undefined : (JSON.parse(json) as unknown);
       }),
     set: (key, value, lifetime) =>
       attempt(() => {
-        memory.set(key, JSON.stringify(value), now() + lifetime);
+        values.set(key, JSON.stringify(value), clock() + lifetime);
       }),
-    add: (key, lifetime) => attempt(() => memory.get(key) === undefined && claims.add(key, now() + lifetime)),
+    add: (key, lifetime) => attempt(() => values.get(key) === undefined && recorded.add(key, clock() + lifetime)),
     delete: (key) =>
       attempt(() => {
-        memory.delete(key);
-        claims.delete(key);
+        values.delete(key);
+        recorded.delete(key);
       }),
   };
 }

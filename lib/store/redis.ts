@@ -9,15 +9,15 @@ export interface RedisClient {
   set(key: string, value: string, options: { PX: number; NX?: true }): Promise<unknown>;
   del(key: string): Promise<unknown>;
   /** `false` while the client is not connected; commands would wait in a queue. */
-  readonly isReady?: boolean;
+  readonly isReady?: boolean | undefined;
 }
 
 /** Options of `redisStore`. */
 export interface RedisStoreOptions {
   /** Prefix of every key. @default 'express-resource-server:' */
-  prefix?: string;
+  prefix?: string | undefined;
   /** Deadline of one command. Seconds, 0.01 to 60. @default 0.5 */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 const rules: Rules<RedisStoreOptions> = {

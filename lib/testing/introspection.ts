@@ -13,9 +13,9 @@ export interface IntrospectionRequest {
 /** How one signed answer (RFC 9701) differs from a good one. */
 export interface SignedAnswerChanges {
   /** Members of the JOSE header to add or replace; `undefined` leaves one out. */
-  header?: Record<string, unknown>;
+  header?: Record<string, unknown> | undefined;
   /** Claims of the answer itself, beside `token_introspection`, to add or replace; `undefined` leaves one out. */
-  claims?: Record<string, unknown>;
+  claims?: Record<string, unknown> | undefined;
 }
 
 /** What the endpoint has to know of the issuer that it belongs to. */

@@ -17,25 +17,25 @@ export type IssuerDocument = 'metadata' | 'jwks' | 'introspection';
 
 export interface TestIssuerOptions {
   /** `aud` of its tokens. @default 'https://api.example.com' */
-  audience?: string;
+  audience?: string | undefined;
   /** How it signs. @default 'ES256' */
-  algorithm?: string;
+  algorithm?: string | undefined;
   /** Path of the issuer below its origin, such as `/tenant`. @default none */
-  path?: string;
+  path?: string | undefined;
   /** The well-known form that is served; the other answers 404. @default both */
-  wellKnown?: 'openid-configuration' | 'oauth-authorization-server';
+  wellKnown?: 'openid-configuration' | 'oauth-authorization-server' | undefined;
   /** What time it is: seconds since the epoch. @default the system clock */
-  clock?: () => number;
+  clock?: (() => number) | undefined;
 }
 
 /** How one token differs from a good one. */
 export interface IssueOptions {
   /** Members of the JOSE header to add or replace; `undefined` leaves one out. */
-  header?: Record<string, unknown>;
+  header?: Record<string, unknown> | undefined;
   /** Sign with this key instead of the issuer's. */
-  key?: SigningKey;
+  key?: SigningKey | undefined;
   /** The payload to sign instead of claims, whatever its bytes. */
-  payload?: Uint8Array;
+  payload?: Uint8Array | undefined;
 }
 
 export interface SigningKey {

@@ -1,18 +1,25 @@
 import type { Scheme } from '../challenge.js';
-import { readAudience, readClientId, readIsMachine, readScopes } from './claims.js';
+import { ConfigurationError } from '../errors.js';
+import { isPromise } from '../util/is-promise.js';
+import { type Actor, type Caller, hasForeignActor, readActor, readCaller } from './caller.js';
+import { firstText, readAudience, readClientId, readScopes, SCOPE_CLAIMS } from './claims.js';
 import { deepFreeze } from '../util/deep-freeze.js';
 import type { JwtHeader } from './parse-jwt.js';
 
-/** What a verifier says of a token. Deeply frozen; remembered and shared; holds no token. */
+/** What a verifier returns. Deeply frozen, shared between requests; it does not contain the token. */
 export interface AccessToken<Claims extends object = Record<string, unknown>> {
   readonly format: 'jwt' | 'opaque';
   readonly issuer: string;
-  /** `sub`. With the client-credentials grant often the client's id, or absent. */
+  /** `sub`, if it is not empty. With the client-credentials grant often the client id, or absent. */
   readonly subject: string | undefined;
-  /** Who is calling. */
+  /** The calling client; `undefined` if the token names none, or two different ones. */
   readonly clientId: string | undefined;
-  /** Obtained with the client-credentials grant: no person stands behind the call. */
+  /** There is evidence that a client obtained the token for itself (client-credentials grant). */
   readonly isMachine: boolean;
+  /** There is evidence that the token was issued on behalf of a person. Both are `false` if the token does not say. */
+  readonly isUser: boolean;
+  /** Who acts for the subject: the outermost actor of `act` (RFC 8693 §4.1). */
+  readonly actor: Actor | undefined;
   readonly scopes: readonly string[];
   readonly audience: readonly string[];
   /** Seconds since the epoch. */
@@ -25,33 +32,52 @@ export interface AccessToken<Claims extends object = Record<string, unknown>> {
   readonly header: Readonly<JwtHeader> | undefined;
 }
 
-/** What this request presented: made per request, frozen. */
+/** What a handler reads: the access token, and how this request presented it. Frozen. */
 export interface Auth<Claims extends object = Record<string, unknown>> extends AccessToken<Claims> {
   /** For calls on behalf of the same caller. */
   readonly token: string;
   readonly scheme: Scheme;
 }
 
-/** Which claims say who is calling and what for. */
+/** Decides from the claims who is calling; anything but `true` counts as `false`. */
+export type CallerRule = (claims: Readonly<Record<string, unknown>>) => boolean;
+
+/** How claims become the members of an `AccessToken`; `undefined` is the default. */
 export interface ClaimMapping {
-  readonly clientIdClaims: readonly string[];
-  readonly scopeClaims: readonly string[];
+  readonly clientIdClaims?: readonly string[] | undefined;
+  readonly scopeClaims?: readonly string[] | undefined;
+  readonly subjectClaims?: readonly string[] | undefined;
+  readonly isMachine?: CallerRule | undefined;
+  readonly isUser?: CallerRule | undefined;
 }
 
-/** Makes the `AccessToken` of claims that have been verified. */
-export function buildAccessToken(
-  verified: { format: 'jwt' | 'opaque'; issuer: string; claims: Record<string, unknown>; header?: JwtHeader },
-  mapping: ClaimMapping,
-): AccessToken {
-  const { claims } = verified;
+/** What a verifier knows of a token that it accepts. */
+export interface VerifiedClaims {
+  readonly format: 'jwt' | 'opaque';
+  readonly issuer: string;
+  readonly claims: Record<string, unknown>;
+  readonly header?: Readonly<JwtHeader> | undefined;
+}
+
+/**
+ * Builds the `AccessToken` from claims that have been verified.
+ *
+ * @throws ConfigurationError if a rule of the application throws or returns a promise.
+ */
+export function buildAccessToken(verified: VerifiedClaims, mapping: ClaimMapping): AccessToken {
+  const { claims, format, issuer } = verified;
   const clientId = readClientId(claims, mapping.clientIdClaims);
+  const actor = readActor(claims);
+  // Frozen before a rule of the application sees them.
+  deepFreeze(claims);
   return deepFreeze({
-    format: verified.format,
-    issuer: verified.issuer,
-    subject: typeof claims.sub === 'string' ? claims.sub : undefined,
+    format,
+    issuer,
+    subject: firstText(claims, mapping.subjectClaims ?? ['sub']),
     clientId,
-    isMachine: readIsMachine(claims, clientId),
-    scopes: readScopes(claims, mapping.scopeClaims),
+    ...decideCaller(verified, clientId, mapping),
+    actor,
+    scopes: readScopes(claims, mapping.scopeClaims ?? SCOPE_CLAIMS),
     audience: readAudience(claims),
     expiresAt: typeof claims.exp === 'number' ? claims.exp : undefined,
     issuedAt: typeof claims.iat === 'number' ? claims.iat : undefined,
@@ -60,7 +86,42 @@ export function buildAccessToken(
   });
 }
 
-/** What a handler reads: the shared `AccessToken` and what this request presented. */
+function decideCaller(
+  { claims, format, issuer }: VerifiedClaims,
+  clientId: string | undefined,
+  mapping: ClaimMapping,
+): Caller {
+  const found = readCaller(claims, { clientId, isIntrospected: format === 'opaque' });
+  const isMachine = applyRule('isMachine', mapping.isMachine, claims) ?? found.isMachine;
+  const isUser = applyRule('isUser', mapping.isUser, claims) ?? found.isUser;
+  if (isMachine && isUser) return { isMachine: false, isUser: false };
+  return { isMachine: isMachine && !hasForeignActor(claims, clientId, issuer), isUser };
+}
+
+/** The result of a rule of the application. Tokens contain what servers write, so a rule must not fail for one. */
+function applyRule(option: string, rule: CallerRule | undefined, claims: Record<string, unknown>): boolean | undefined {
+  if (rule === undefined) return undefined;
+  let result: unknown;
+  try {
+    result = rule(claims);
+  } catch (cause) {
+    throw invalidRule(option, 'an error', cause);
+  }
+  if (isPromise(result)) {
+    // A rejection of it must not end the process.
+    Promise.resolve(result).catch(() => undefined);
+    throw invalidRule(option, 'a promise', undefined);
+  }
+  return result === true;
+}
+
+function invalidRule(option: string, got: string, cause: unknown): ConfigurationError {
+  const expected = 'a function that returns true or false for every token';
+  const fix = 'Check the type of each claim that it reads, and return a boolean.';
+  return new ConfigurationError({ option, expected, got, fix }, { cause });
+}
+
+/** What a handler reads: the shared `AccessToken`, and what this request presented. */
 export function makeAuth(accessToken: AccessToken, token: string, scheme: Scheme): Auth {
   return Object.freeze({
     format: accessToken.format,
@@ -68,6 +129,8 @@ export function makeAuth(accessToken: AccessToken, token: string, scheme: Scheme
     subject: accessToken.subject,
     clientId: accessToken.clientId,
     isMachine: accessToken.isMachine,
+    isUser: accessToken.isUser,
+    actor: accessToken.actor,
     scopes: accessToken.scopes,
     audience: accessToken.audience,
     expiresAt: accessToken.expiresAt,

@@ -9,11 +9,23 @@ export const ASYMMETRIC: readonly AsymmetricAlgorithm[] = [
   ...(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
 ];
 
-/** An array of names among those that are known, in the order of those. */
+function algorithmHint(value: unknown): string | undefined {
+  const names: unknown[] = [value].flat();
+  if (names.some((name) => typeof name === 'string' && name.toLowerCase() === 'none')) {
+    return 'Remove "none": an unsigned token is never accepted.';
+  }
+  if (typeof value === 'string') return `Pass an array: [${JSON.stringify(value)}].`;
+  return names.some((name) => typeof name === 'string' && /^HS\d+$/.test(name))
+    ? 'HS algorithms need the option secret of jwtVerifier or jwtBearer.'
+    : undefined;
+}
+
+/** An array of the known names, in their order. */
 export function algorithmsRule<T extends string>(known: readonly T[], fix: string): Rule<T[]> {
   return {
     expected: `an array of ${known.join(', ')}`,
     fix,
+    hint: algorithmHint,
     parse: (value) => {
       const names = texts('', '').parse(value, '');
       const chosen = known.filter((algorithm) => names?.includes(algorithm));

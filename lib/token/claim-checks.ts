@@ -20,8 +20,11 @@ export function checkIssuer(claims: Claims, issuer: string): void {
 /** `aud` must hold one of these (RFC 7519 §4.1.3); `false` accepts any, and none. */
 export function checkAudience(claims: Claims, accepted: readonly string[] | false): void {
   if (accepted === false) return;
-  const isForUs = readAudience(claims).some((each) => accepted.includes(each));
-  if (!isForUs) rejectToken('audience_mismatch', 'aud', accepted, claim(claims, 'aud'));
+  const audience = claim(claims, 'aud');
+  if (audience === undefined) rejectToken('audience_missing', 'aud', accepted, undefined);
+  if (!readAudience(claims).some((each) => accepted.includes(each))) {
+    rejectToken('audience_mismatch', 'aud', accepted, audience);
+  }
 }
 
 /** `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6), those that are there. */
@@ -51,7 +54,7 @@ export function validUntil(claims: Claims, { clockTolerance, maxTokenAge }: Time
 /** Claims that must be there, whatever their value. */
 export function checkRequired(claims: Claims, names: readonly string[]): void {
   for (const name of names) {
-    if (!Object.hasOwn(claims, name)) rejectToken('claim_missing', name, 'any value', undefined);
+    if (claim(claims, name) === undefined) rejectToken('claim_missing', name, 'any value', undefined);
   }
 }
 

@@ -1,16 +1,26 @@
-/** Reads single claims the way authorization servers really write them. What is of another type is absent. */
+/** Reads single claims as authorization servers write them. A value of another type counts as absent. */
 
-/** Where the calling client's id is looked for, first match wins: RFC 9068, OpenID Connect, Okta, Entra ID. */
-export const CLIENT_ID_CLAIMS: readonly string[] = ['client_id', 'azp', 'cid', 'appid'];
-
-/** Where scopes are looked for, all of them together: RFC 8693 §4.2, Okta and Entra ID. */
+/** The claims that may hold the scopes: RFC 8693 §4.2, Okta and Entra ID. */
 export const SCOPE_CLAIMS: readonly string[] = ['scope', 'scp'];
+
+/** The claims that may hold the client id: RFC 9068 and OpenID Connect; then Okta and Entra ID. */
+const CLIENT_ID = ['client_id', 'azp'];
+const OTHER_CLIENT_ID = ['cid', 'appid'];
+export const CLIENT_ID_CLAIMS: readonly string[] = [...CLIENT_ID, ...OTHER_CLIENT_ID];
 
 /** JWT payload or introspection response, in wire spelling. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** An own member of the claims. `constructor` and the like are no claims unless a token holds them. */
+/**
+ * An own member of the claims; `null` counts as absent. `constructor` and the like are not claims, unless the token has
+ * them.
+ */
 export function claim(claims: Claims, name: string): unknown {
+  return rawClaim(claims, name) ?? undefined;
+}
+
+/** The same, but `null` is a value: for what a client has written, such as a DPoP proof. */
+export function rawClaim(claims: Claims, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
@@ -20,11 +30,23 @@ export function readAudience(claims: Claims): string[] {
   return typeof value === 'string' ? [value] : strings(value);
 }
 
+/**
+ * The id of the calling client. With a list of claims, the first that is a non-empty string. Without one, `client_id` and
+ * `azp` must agree: Keycloak and others write both, and a token with two different clients says nothing certain.
+ */
+export function readClientId(claims: Claims, names: readonly string[] | undefined): string | undefined {
+  if (names !== undefined) return firstText(claims, names);
+  const present = CLIENT_ID.map((name) => claim(claims, name)).filter((value) => value !== undefined && value !== '');
+  if (present.length === 0) return firstText(claims, OTHER_CLIENT_ID);
+  const [first] = present;
+  return typeof first === 'string' && present.every((value) => value === first) ? first : undefined;
+}
+
 /** The first of the named claims that is a non-empty string. */
-export function readClientId(claims: Claims, names: readonly string[]): string | undefined {
+export function firstText(claims: Claims, names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = claim(claims, name);
-    if (typeof value === 'string' && value !== '') return value;
+    if (isText(value)) return value;
   }
   return undefined;
 }
@@ -41,20 +63,9 @@ export function readScopes(claims: Claims, names: readonly string[]): string[] {
   return [...found];
 }
 
-/**
- * Whether the token was obtained with the client-credentials grant. There is no standard claim for it: RFC 9068 §2.2
- * makes `sub` the client's id then, and some servers have a way of their own to say so.
- */
-export function readIsMachine(claims: Claims, clientId: string | undefined): boolean {
-  const subject = claim(claims, 'sub');
-  // RFC 7662 §2.2: `username` names the person who authorized the token.
-  if (subject === undefined) return claim(claims, 'username') === undefined;
-  if (subject === clientId) return true;
-  if (claim(claims, 'gty') === 'client-credentials' || claim(claims, 'idtyp') === 'app') return true;
-  if (clientId === undefined) return false;
-  // Compared whole and not by prefix: a person may choose a user name that begins or ends like that.
-  if (subject === `${clientId}@clients`) return true;
-  return claim(claims, 'preferred_username') === `service-account-${clientId.toLowerCase()}`;
+/** A non-empty string: an empty one names nobody. */
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 function strings(value: unknown): string[] {

@@ -1,5 +1,5 @@
 import type { Scheme } from '../challenge.js';
-import { InvalidRequestError } from '../errors.js';
+import { InvalidRequestError, MissingTokenError } from '../errors.js';
 import { type FieldSource, readField } from './header-fields.js';
 
 /** What this request presented. */
@@ -12,6 +12,8 @@ export interface Credentials {
 const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/;
 // The name may not go on (RFC 9110 §5.6.2); whatever else follows it is a credential of ours, if a malformed one.
 const CREDENTIALS = /^(bearer|dpop)(?![\w!#$%&'*+.^`|~-])(?: +(.*)|.*)$/is;
+// `eyJ` is how the base64url of `{"` begins.
+const BARE_JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
 const SECOND_CREDENTIAL = /,[ \t]*(?:bearer|dpop)[ \t]/i;
 
 /**
@@ -26,6 +28,7 @@ export function readAuthorization(request: FieldSource): Credentials | undefined
   const match = CREDENTIALS.exec(field.value);
   if (match === null) {
     if (SECOND_CREDENTIAL.test(field.value)) throw new InvalidRequestError('several_credentials');
+    if (BARE_JWT.test(field.value)) throw new MissingTokenError({ reason: 'scheme_missing' });
     return undefined;
   }
   const scheme = match[1]?.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer';

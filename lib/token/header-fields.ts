@@ -2,7 +2,7 @@
 export interface FieldSource {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** Name, value, name, value …, as received: the only place where a repeated field is still seen. */
-  readonly rawHeaders?: readonly string[];
+  readonly rawHeaders?: readonly string[] | undefined;
 }
 
 /** The value of a field that was sent once, `undefined` where it was not sent, `'several'` where it was sent again. */

@@ -1,6 +1,7 @@
 import type { ClaimMapping } from './access-token.js';
+import { checkIsAccessToken } from './access-token-only.js';
 import type { Claims } from './claims.js';
-import { readConfirmation, requireBinding } from './confirmation.js';
+import { checkDpopBinding, readConfirmation, requireBinding } from './confirmation.js';
 import type { JwtHeader } from './parse-jwt.js';
 import type { Profile } from './profile.js';
 import { rejectToken } from './reject-token.js';
@@ -8,6 +9,8 @@ import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes, ty
 
 /** What a JWT must be to be accepted here. */
 export interface JwtRules extends ClaimMapping, TimeRules {
+  readonly allowIdTokens: boolean;
+  readonly clientIdClaims: readonly string[] | undefined;
   readonly issuer: string;
   readonly audience: readonly string[] | false;
   readonly algorithms: ReadonlySet<string>;
@@ -19,8 +22,6 @@ const STRICT_TYPE = 'application/at+jwt';
 const ANY_TYPE: readonly unknown[] = [STRICT_TYPE, 'application/jwt', undefined];
 /** RFC 9068 §2.2. */
 const STRICT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'];
-/** OpenID Connect Core 1.0 §3.1.3.6 and §3.3.2.11: only an ID token carries the hash of something issued beside it. */
-const ID_TOKEN_CLAIMS = ['at_hash', 'c_hash', 's_hash'];
 
 /** The header, before any key is looked for (RFC 8725 §3.1 and §3.11, RFC 9068 §4). */
 export function checkHeader(header: JwtHeader, rules: JwtRules): void {
@@ -34,15 +35,14 @@ export function checkHeader(header: JwtHeader, rules: JwtRules): void {
 /** The claims, cheap ones first. They are looked at before the signature and believed only after it. */
 export function checkClaims(claims: Claims, rules: JwtRules, now: number): void {
   checkIssuer(claims, rules.issuer);
-  for (const name of ID_TOKEN_CLAIMS) {
-    if (Object.hasOwn(claims, name)) rejectToken('id_token', name, undefined, claims[name]);
-  }
+  checkIsAccessToken(claims, rules);
   checkAudience(claims, rules.audience);
   checkTimes(claims, rules, now);
   checkRequired(claims, ['exp', ...(rules.maxTokenAge === undefined ? [] : ['iat'])]);
   if (rules.profile !== undefined) checkRequired(claims, STRICT_CLAIMS);
   checkRequired(claims, rules.requiredClaims);
   checkStrings(claims);
+  checkDpopBinding(claims);
   if (rules.profile === 'fapi2') requireBinding(readConfirmation(claims));
 }
 

@@ -5,8 +5,8 @@ import { isPlainObject } from '../util/is-plain-object.js';
 /** The JOSE header of a JWS (RFC 7515 §4), as parsed: nothing in it is to be believed. */
 export interface JwtHeader {
   readonly alg: string;
-  readonly kid?: string;
-  readonly typ?: string;
+  readonly kid?: string | undefined;
+  readonly typ?: string | undefined;
   readonly [parameter: string]: unknown;
 }
 
@@ -21,6 +21,8 @@ export interface ParsedJwt {
 }
 
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
+/** The last characters that a segment may have, by its length modulo 4; all of them for 0, none for 1. */
+const LAST_CHARACTERS: readonly (string | undefined)[] = ['', undefined, 'AQgw', 'AEIMQUYcgkosw048'];
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The segments of a compact JWS, as received. */
@@ -54,7 +56,8 @@ export function splitJws(token: string, maxTokenBytes: number): CompactJws {
   if (token.length > maxTokenBytes) throw new InvalidTokenError('too_large');
   const first = token.indexOf('.');
   const second = token.indexOf('.', first + 1);
-  if (first < 1 || second < 0) throw new InvalidTokenError('malformed');
+  // RFC 7519 §3: three segments. Other tokens are probably opaque, or a JWE.
+  if (first < 0 || second < 0 || token.includes('.', second + 1)) throw new InvalidTokenError('not_a_jwt');
   const signature = token.slice(second + 1);
   if (signature === '' || !isBase64url(signature)) throw new InvalidTokenError('malformed');
   return {
@@ -87,6 +90,11 @@ export function parseSegment(segment: string): Record<string, unknown> {
   return value;
 }
 
-function isBase64url(segment: string): boolean {
-  return segment.length % 4 !== 1 && BASE64URL.test(segment);
+/**
+ * Whether a segment is base64url without padding, in its only canonical spelling: the bits of the last character that no
+ * byte uses are zero (RFC 4648 §3.5). Otherwise one token has several spellings.
+ */
+export function isBase64url(segment: string): boolean {
+  const ends = LAST_CHARACTERS[segment.length % 4];
+  return ends !== undefined && BASE64URL.test(segment) && (ends === '' || ends.includes(segment.at(-1) ?? ' '));
 }

@@ -11,9 +11,9 @@ interface Algorithm {
   /** OpenSSL's name of the hash; none where the algorithm has its own. */
   readonly hash: string | undefined;
   /** OpenSSL's name of the curve. */
-  readonly curve?: string;
+  readonly curve?: string | undefined;
   /** Exact length of a signature where the algorithm fixes it. Bytes. */
-  readonly signatureBytes?: number;
+  readonly signatureBytes?: number | undefined;
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 

@@ -1,23 +1,24 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { ConfigurationError } from '../errors.js';
+import { ConfigurationError, type FailedCheck, InvalidTokenError } from '../errors.js';
 import { BoundedCache } from '../util/bounded-cache.js';
+import { SingleFlight } from '../util/single-flight.js';
+import { isPromise } from '../util/is-promise.js';
 import type { AccessToken } from '../token/access-token.js';
 import { introspectionVerifier } from './introspection.js';
 import type { IntrospectionVerifierOptions } from './introspection-options.js';
 import { jwtVerifier } from './jwt.js';
 import type { JwtVerifierOptions } from './jwt-options.js';
-import type { TokenVerifier } from './token-verifier.js';
-import { isPlainObject } from '../util/is-plain-object.js';
-import { SingleFlight } from '../util/single-flight.js';
+import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
+import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
-/** A verifier, or the options of one, for exactly the issuer that was asked for. */
-export type ResolvedIssuer = TokenVerifier | JwtVerifierOptions | IntrospectionVerifierOptions;
+/** A verifier, an entry with limits, or the options of a verifier, for exactly the requested issuer. */
+export type ResolvedIssuer = TokenVerifier | TrustedIssuer | JwtVerifierOptions | IntrospectionVerifierOptions;
 
 /**
- * Finds the tenant that an issuer stands for, or nothing where the issuer is not trusted. `iss` is what an unverified
- * token says: look it up, fetch nothing from it. Verifiers made of options are closed when they are evicted; one that the
- * resolver has made is its own to close.
+ * Finds the tenant of an issuer; returns nothing if the issuer is not trusted. `iss` comes from an unverified token: look
+ * it up, fetch nothing from it. Verifiers that are created from options are closed when they are evicted; a verifier that
+ * the resolver created must be closed by the application.
  */
 export type IssuerResolver = (
   iss: string,
@@ -25,11 +26,15 @@ export type IssuerResolver = (
 
 /** Where the verifiers of several issuers come from. */
 export interface IssuerRegistry {
-  /** The verifier of an issuer, at once; `undefined` where there is none, or it has to be looked up. */
-  known(iss: string): TokenVerifier | undefined;
-  /** Verifies with the verifier of an issuer; `undefined` where there is none. */
-  verify(iss: string, token: string): Promise<AccessToken | undefined>;
-  /** Those that take tokens which name no issuer. */
+  /** Verifies with the verifier of an issuer; `undefined` if there is none. A cached result is returned synchronously. */
+  verify(
+    iss: string,
+    token: string,
+    context?: VerifierContext,
+  ): AccessToken | undefined | Promise<AccessToken | undefined>;
+  /** The error for a JWT of an issuer without a verifier. */
+  unknownIssuer(iss: string): InvalidTokenError;
+  /** The verifiers of tokens that name no issuer. */
   readonly opaque: readonly TokenVerifier[];
   all(): readonly TokenVerifier[];
 }
@@ -47,20 +52,20 @@ interface DynamicIssuer {
   readonly resolved: ResolvedIssuer;
   /** Seconds since the epoch. */
   readonly resolvedAt: number;
-  /** When one of its tokens was good, counted in tokens; 0 where none was yet. */
-  lastGood: number;
-  /** Verifications under way. */
+  /** When its last token was accepted, counted in accepted tokens; 0 if none was. */
+  lastAccepted: number;
+  /** Verifications in progress. */
   running: number;
   isDropped: boolean;
 }
 
-/** How many issuers that nobody knows are remembered, and for how long (seconds): callers make them up. */
+/** Issuers that the resolver does not know are cached for a short time (seconds), because callers can make them up. */
 const MAX_UNKNOWN = 1_000;
 const UNKNOWN_MAX_AGE = 10;
 
 /**
- * Verifiers that are made when the first token of their issuer comes by. `iss` is unverified when they are looked for, so
- * only a token that was good says that one is in use: forged ones push out nobody who is.
+ * Verifiers that are created with the first token of their issuer. `iss` is not verified at that time, so only an
+ * accepted token counts as use.
  */
 export class DynamicIssuers implements IssuerRegistry {
   readonly opaque: readonly TokenVerifier[] = [];
@@ -69,7 +74,7 @@ export class DynamicIssuers implements IssuerRegistry {
   readonly #tenants = new Map<string, DynamicIssuer>();
   readonly #unknown: BoundedCache<true>;
   readonly #resolving = new SingleFlight<DynamicIssuer | undefined>();
-  #goodTokens = 0;
+  #acceptedTokens = 0;
 
   constructor(resolve: IssuerResolver, options: DynamicIssuersOptions) {
     this.#resolve = resolve;
@@ -81,17 +86,29 @@ export class DynamicIssuers implements IssuerRegistry {
     return [...this.#tenants.values()].map(({ verifier }) => verifier);
   }
 
-  known(iss: string): TokenVerifier | undefined {
-    return this.#known(iss)?.verifier;
+  verify(iss: string, token: string, context?: VerifierContext): ReturnType<IssuerRegistry['verify']> {
+    const tenant = iss === '' ? undefined : this.#known(iss);
+    if (tenant === undefined) return iss === '' ? undefined : this.#findAndVerify(iss, token, context);
+    const result = tenant.verifier.verify(token, context);
+    if (isPromise(result)) return this.#finish(tenant, result);
+    tenant.lastAccepted = ++this.#acceptedTokens;
+    return result;
   }
 
-  async verify(iss: string, token: string): Promise<AccessToken | undefined> {
-    const tenant = this.#known(iss) ?? (await this.#find(iss));
-    if (tenant === undefined) return undefined;
+  unknownIssuer(iss: string): InvalidTokenError {
+    return issuerMismatch('an issuer that the resolver knows', iss);
+  }
+
+  async #findAndVerify(iss: string, token: string, context?: VerifierContext): Promise<AccessToken | undefined> {
+    const tenant = await this.#find(iss);
+    return tenant === undefined ? undefined : this.#finish(tenant, tenant.verifier.verify(token, context));
+  }
+
+  async #finish(tenant: DynamicIssuer, result: AccessToken | PromiseLike<AccessToken>): Promise<AccessToken> {
     tenant.running++;
     try {
-      const accessToken = await tenant.verifier.verify(token);
-      tenant.lastGood = ++this.#goodTokens;
+      const accessToken = await result;
+      tenant.lastAccepted = ++this.#acceptedTokens;
       return accessToken;
     } finally {
       tenant.running--;
@@ -114,7 +131,7 @@ export class DynamicIssuers implements IssuerRegistry {
   }
 
   async #lookUp(iss: string): Promise<DynamicIssuer | undefined> {
-    // A database that finds nothing likes to say null.
+    // Databases return null for a row that does not exist.
     const resolved = (await this.#resolve(iss)) ?? undefined;
     const before = this.#tenants.get(iss);
     const isSame = before !== undefined && isSameIssuer(before.resolved, resolved);
@@ -123,7 +140,7 @@ export class DynamicIssuers implements IssuerRegistry {
     const resolvedAt = this.#options.clock();
     const tenant: DynamicIssuer = isSame
       ? Object.assign(before, { resolvedAt })
-      : { verifier: makeVerifier(iss, resolved), resolved, resolvedAt, lastGood: 0, running: 0, isDropped: false };
+      : { verifier: makeVerifier(iss, resolved), resolved, resolvedAt, lastAccepted: 0, running: 0, isDropped: false };
     this.#makeRoom(iss);
     this.#tenants.set(iss, tenant);
     return tenant;
@@ -131,7 +148,7 @@ export class DynamicIssuers implements IssuerRegistry {
 
   #makeRoom(iss: string): void {
     if (this.#tenants.has(iss) || this.#tenants.size < this.#options.maxIssuers) return;
-    const [oldest] = [...this.#tenants].sort(([, one], [, other]) => one.lastGood - other.lastGood);
+    const [oldest] = [...this.#tenants].sort(([, one], [, other]) => one.lastAccepted - other.lastAccepted);
     if (oldest !== undefined) this.#drop(...oldest);
   }
 
@@ -141,39 +158,48 @@ export class DynamicIssuers implements IssuerRegistry {
     this.#closeUnused(tenant);
   }
 
-  // What the resolver has made itself is its own to close: it may give it again.
+  // A verifier that the resolver created may be returned by it again.
   #closeUnused({ isDropped, running, resolved, verifier }: DynamicIssuer): void {
-    if (!isDropped || running > 0 || isVerifier(resolved)) return;
-    // No request waits for that, and none fails by it: it is about another tenant.
+    if (!isDropped || running > 0 || isVerifier(resolved) || isLimitedIssuer(resolved)) return;
+    // No request waits for this, and none fails because of it: it concerns another tenant.
     closeLater(verifier).catch(() => undefined);
   }
 }
 
-// Async, so that a `close` that throws instead of rejecting is no special case.
+// Async, so that a `close` that throws is handled like one that rejects.
 async function closeLater(verifier: TokenVerifier): Promise<void> {
   await verifier.close?.();
 }
 
-/** Options are the same where they say the same; of verifiers, one cannot see what they do. */
+/** Options with equal content are the same issuer; verifiers cannot be compared by content. */
 function isSameIssuer(before: ResolvedIssuer, now: unknown): boolean {
-  return isVerifier(before) || isVerifier(now) ? before === now : isDeepStrictEqual(before, now);
+  if (isVerifier(before) || isVerifier(now)) return before === now;
+  if (isLimitedIssuer(before) && isLimitedIssuer(now) && before.verifier !== now.verifier) return false;
+  return isDeepStrictEqual(before, now);
 }
 
 function makeVerifier(iss: string, resolved: ResolvedIssuer): TokenVerifier {
   const verifier = isVerifier(resolved) ? resolved : makeFrom(resolved);
   if (verifier.issuer === iss) return verifier;
-  throw problem('what is resolved to be for the issuer that was asked for', 'another issuer', 'Give it that issuer.');
+  throw problem(
+    'the resolver to return the issuer it was called with',
+    'another issuer',
+    'Return options of that issuer.',
+  );
 }
 
-function makeFrom(options: JwtVerifierOptions | IntrospectionVerifierOptions): TokenVerifier {
-  // What is no object of options is told so by `jwtVerifier`.
+function makeFrom(options: TrustedIssuer | JwtVerifierOptions | IntrospectionVerifierOptions): TokenVerifier {
+  if (isLimitedIssuer(options)) return limitIssuer(options);
+  // `jwtVerifier` reports a value that is not an object.
   if (typeof options !== 'object') return jwtVerifier(options);
   const isForIntrospection = 'introspectionEndpoint' in options || 'clientId' in options;
   return isForIntrospection ? introspectionVerifier(options) : jwtVerifier(options as JwtVerifierOptions);
 }
 
-export function isVerifier(value: unknown): value is TokenVerifier {
-  return isPlainObject(value) && typeof value.verify === 'function';
+/** The failed check of a JWT whose issuer has no verifier. */
+export function issuerMismatch(expected: unknown, found: string): InvalidTokenError {
+  const cause: FailedCheck = { checked: 'iss', expected, found };
+  return new InvalidTokenError('issuer_mismatch', { cause });
 }
 
 export function problem(expected: string, got: string, fix: string): ConfigurationError {

@@ -1,15 +1,13 @@
-import { ClientAuthenticator } from '../issuer/client-authentication.js';
+import { systemClock } from '../util/clock.js';
 import {
   type ClientAuthentication,
   clientAuthenticationRule,
   type ClientSecret,
   clientSecretRule,
 } from '../issuer/client-authentication-options.js';
-import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
-import type { IssuerMetadata } from '../issuer/metadata.js';
-import { MetadataSource } from '../issuer/metadata-source.js';
-import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import type { MetadataSource } from '../issuer/metadata-source.js';
+import type { RemoteKeySet } from '../issuer/remote-key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
@@ -27,26 +25,27 @@ import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
 import type { ClaimMapping } from '../token/access-token.js';
-import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
-import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
+import type { IntrospectionClient } from '../issuer/introspection-client.js';
+import { connectToServer } from './introspection-connection.js';
 import { type CacheOptions, cacheRules } from './token-cache.js';
 import {
   audienceRule,
   checkFapiTransport,
   checkIssuerUrl,
-  globalFetch,
+  DEFAULT_CLOCK_TOLERANCE,
+  DEFAULT_MAX_TOKEN_BYTES,
   issuerRule,
+  readClaimMapping,
   type SharedVerifierOptions,
   sharedRules,
-  systemClock,
 } from './shared-options.js';
 
 /** How results of the authorization server are remembered. */
 export interface IntrospectionCacheOptions extends CacheOptions {
   /** How long a positive result is remembered at most; never past `exp`. Seconds, 1 to 86,400. @default 60 */
-  maxAge?: number;
+  maxAge?: number | undefined;
   /** How long a negative result is remembered. Seconds, 0 (never) to 3,600. @default 10 */
-  negativeMaxAge?: number;
+  negativeMaxAge?: number | undefined;
 }
 
 /** What `introspectionVerifier` takes. */
@@ -55,44 +54,44 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
    * Whose tokens these are. The endpoint is found by its metadata unless `introspectionEndpoint` is given; an `iss` in the
    * answer must be exactly this.
    */
-  issuer?: string;
+  issuer?: string | undefined;
   /** Where the authorization server is asked (RFC 7662 §2), instead of discovery. */
-  introspectionEndpoint?: string;
+  introspectionEndpoint?: string | undefined;
   /** The API's own id at the authorization server. Required unless it authenticates with `{ bearerToken }`. */
-  clientId?: string;
+  clientId?: string | undefined;
   /**
    * The API's own secret. A function is asked again when the server refuses our credentials, so that a secret can be
    * rotated without a restart; it is asked at most every 5 seconds for that reason.
    */
-  clientSecret?: ClientSecret;
+  clientSecret?: ClientSecret | undefined;
   /**
    * How the API authenticates: with `'client_secret_basic'` or `'client_secret_post'` (RFC 6749 §2.3.1),
    * `'tls_client_auth'` (RFC 8705 §2, the certificate is `fetch`'s), `{ privateKey, algorithm }` (`private_key_jwt`, RFC
    * 7523 §2.2) or `{ bearerToken }` (RFC 7662 §2.1). @default 'client_secret_basic'
    */
-  clientAuthentication?: ClientAuthentication;
+  clientAuthentication?: ClientAuthentication | undefined;
   /** This API's own identifiers: `aud` of the answer must hold at least one. `false` accepts any, and none. */
   audience: string | readonly string[] | false;
   /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
-  signedResponse?: boolean;
+  signedResponse?: boolean | undefined;
   /**
    * `'fapi2'`: tokens must be bound to a key (`cnf`); signed answers, and assertions of this API, are in the algorithms of
    * the FAPI 2.0 Security Profile §5.4.1. @default none
    */
-  profile?: 'fapi2';
+  profile?: 'fapi2' | undefined;
   /** Deadline for one exchange, body included. Seconds, 0.1 to 60. @default 5 */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Cap on one answer. Bytes, 1,024 to 16,777,216. @default 1048576 */
-  maxBytes?: number;
+  maxBytes?: number | undefined;
   /**
    * How long a known-good result still stands, once `cache.maxAge` is over, while the server cannot be asked; never past
    * `exp`. Seconds, 0 (never) to 86,400. @default 0
    */
-  maxStale?: number;
+  maxStale?: number | undefined;
   /** Where results are shared between processes. @default none: each process remembers its own */
-  store?: Store;
+  store?: Store | undefined;
   /** How results are remembered; `false` asks at every request. */
-  cache?: IntrospectionCacheOptions | false;
+  cache?: IntrospectionCacheOptions | false | undefined;
 }
 
 const cacheGroup = group<IntrospectionCacheOptions>({
@@ -128,7 +127,6 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly issuer: string | undefined;
   /** What stands for the issuer where neither options nor answer name it. */
   readonly server: string;
-  readonly isSigned: boolean;
   readonly profile: Profile | undefined;
   readonly audience: readonly string[] | false;
   readonly introspectionClient: IntrospectionClient;
@@ -139,14 +137,19 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** What the answers depend on beside the token. */
   readonly scope: readonly string[];
   readonly timeout: number;
+  /** Seconds. */
+  readonly clockTolerance: number;
+  readonly maxTokenBytes: number;
+  readonly requiredClaims: readonly string[];
+  readonly allowIdTokens: boolean;
+  readonly clientIdClaims: readonly string[] | undefined;
   readonly maxStale: number;
   readonly store: Store | undefined;
-  readonly cache: Required<IntrospectionCacheOptions> | false;
+  readonly cache: { readonly maxEntries: number; readonly maxAge: number; readonly negativeMaxAge: number } | false;
   readonly clock: () => number;
 }
 
-export function readIntrospectionOptions(given: IntrospectionVerifierOptions): IntrospectionSettings {
-  const where = 'introspectionVerifier';
+export function readIntrospectionOptions(given: IntrospectionVerifierOptions, where: string): IntrospectionSettings {
   const options = readOptions<Partial<IntrospectionVerifierOptions>>(where, given, introspectionVerifierRules);
   const { issuer, audience, introspectionEndpoint, clientId, timeout = 5, clock = systemClock, cache = {} } = options;
   if (audience === undefined) throw invalidOption(`${where}: audience`, audienceRule, undefined);
@@ -154,39 +157,35 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions): I
   checkCredentials(where, options);
   checkMemory(where, options);
   if (options.profile === 'fapi2') checkFapi(where, options);
-  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
-  const metadata = makeMetadata(options, http, clock);
-  const keys = makeKeys(options, metadata, http, clock);
-  const endpoint = async (): Promise<string> => introspectionEndpoint ?? endpointIn(await metadata?.get());
-  const isDiscovered = introspectionEndpoint === undefined && metadata !== undefined;
-  const rediscover = isDiscovered ? async (): Promise<string> => endpointIn(await metadata.reload()) : undefined;
-  const clientAuthenticator = new ClientAuthenticator({
-    clientId,
-    clientSecret: options.clientSecret,
-    clientAuthentication: options.clientAuthentication ?? 'client_secret_basic',
-    audience: issuer,
-    timeout,
-    clock,
-  });
-  const signed = options.signedResponse === true ? signedRules(options, keys) : undefined;
+  const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock);
   return {
     issuer,
     server: introspectionEndpoint ?? '',
-    isSigned: signed !== undefined,
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
-    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, http, signed, clock }),
+    introspectionClient,
     metadata,
     keys,
-    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', [...(signed?.algorithms ?? [])].join(' ')],
+    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', algorithms.join(' ')],
     timeout,
+    clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
+    maxTokenBytes: options.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES,
     maxStale: options.maxStale ?? 0,
     store: options.store,
-    cache: cache === false ? false : { maxEntries: 10_000, maxAge: 60, negativeMaxAge: 10, ...cache },
+    cache: cache === false ? false : readCache(cache),
     clock,
-    clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
-    scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
+    requiredClaims: options.requiredClaims ?? [],
+    allowIdTokens: options.allowIdTokens ?? false,
+    ...readClaimMapping(options),
   };
+}
+
+function readCache({ maxEntries = 10_000, maxAge = 60, negativeMaxAge = 10 }: IntrospectionCacheOptions): {
+  maxEntries: number;
+  maxAge: number;
+  negativeMaxAge: number;
+} {
+  return { maxEntries, maxAge, negativeMaxAge };
 }
 
 function checkFapi(where: string, options: Partial<IntrospectionVerifierOptions>): void {
@@ -245,43 +244,4 @@ function checkCredentials(where: string, options: Partial<IntrospectionVerifierO
       fix: 'Remove it, or choose another clientAuthentication.',
     });
   }
-}
-
-const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
-
-function makeMetadata(
-  options: Partial<IntrospectionVerifierOptions>,
-  http: HttpOptions,
-  clock: () => number,
-): MetadataSource | undefined {
-  const { issuer, introspectionEndpoint, signedResponse = false, allowInsecureHttp = false } = options;
-  if (issuer === undefined || (introspectionEndpoint !== undefined && !signedResponse)) return undefined;
-  return new MetadataSource({ issuer, allowInsecureHttp, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
-}
-
-function makeKeys(
-  options: Partial<IntrospectionVerifierOptions>,
-  metadata: MetadataSource | undefined,
-  http: HttpOptions,
-  clock: () => number,
-): RemoteKeySet | undefined {
-  const { issuer, signedResponse = false, allowInsecureHttp = false } = options;
-  if (issuer === undefined || !signedResponse) return undefined;
-  const where = { issuer, jwksUri: undefined, metadata, allowInsecureHttp };
-  return new RemoteKeySet({ ...where, http, clock, cooldown: 30, snapshot: undefined, ...DOCUMENTS });
-}
-
-function endpointIn(metadata: IssuerMetadata | undefined): string {
-  const found = metadata?.introspection_endpoint;
-  if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be asked');
-  return found;
-}
-
-function signedRules(
-  { issuer, clientId, profile }: Partial<IntrospectionVerifierOptions>,
-  keys: RemoteKeySet | undefined,
-): SignedResponseRules | undefined {
-  if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
-  const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);
-  return { issuer, clientId, keys, algorithms: new Set(algorithms) };
 }

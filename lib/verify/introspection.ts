@@ -1,8 +1,10 @@
 import { InvalidTokenError } from '../errors.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
-import { readConfirmation, requireBinding } from '../token/confirmation.js';
-import { checkAudience, checkIssuer, checkStrings, checkTimes } from '../token/claim-checks.js';
+import { checkDpopBinding, readConfirmation, requireBinding } from '../token/confirmation.js';
+import { checkIsAccessToken } from '../token/access-token-only.js';
+import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes } from '../token/claim-checks.js';
+import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
 import type { IntrospectionResult, IntrospectionSource } from '../issuer/introspection-client.js';
 import {
   type IntrospectionSettings,
@@ -22,10 +24,6 @@ export interface IntrospectionVerifier extends Required<TokenVerifier> {
   invalidate(token: string): Promise<void>;
 }
 
-/** Longer tokens are refused unasked. */
-const MAX_TOKEN_BYTES = 16_384;
-/** The server has judged the times by its own clock; ours may differ by that. Seconds. */
-const TIMES = { clockTolerance: 5, maxTokenAge: undefined };
 /** How long a process goes by its own memory where results are shared, so that a `forget` elsewhere is heard. Seconds. */
 const FRONT_MAX_AGE = 5;
 
@@ -39,21 +37,31 @@ const FRONT_MAX_AGE = 5;
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
 export function introspectionVerifier(options: IntrospectionVerifierOptions): IntrospectionVerifier {
-  const settings = readIntrospectionOptions(options);
+  return createIntrospectionVerifier(options, 'introspectionVerifier');
+}
+
+/** The same for another function of the package; mistakes in the options name that function. */
+export function createIntrospectionVerifier(
+  options: IntrospectionVerifierOptions,
+  where: string,
+): IntrospectionVerifier {
+  const settings = readIntrospectionOptions(options, where);
   const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
   const verifyToken = async (token: string): Promise<ReceivedResult> => {
     if (typeof token !== 'string' || token === '') throw new InvalidTokenError('malformed');
-    if (token.length > MAX_TOKEN_BYTES) throw new InvalidTokenError('too_large');
+    if (token.length > settings.maxTokenBytes) throw new InvalidTokenError('too_large');
+    checkIntrospectedJwt(token);
     const info = await source.introspect(token);
     return { accessToken: checkResponse(info, settings), introspectedAt: info.introspectedAt, receivedAt: clock() };
   };
   const verifier: IntrospectionVerifier = {
     issuer: settings.issuer,
+    profile: settings.profile,
+    clock,
     acceptsOpaqueTokens: true,
     verify: async (token) => (await verifyToken(token)).accessToken,
-    recall: () => undefined,
     invalidate: async (token) => shared?.invalidate(token),
     ready: () => introspectionClient.ready(),
     health: () => ({
@@ -74,7 +82,7 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
     const isOver = now >= (accessToken.expiresAt ?? Number.POSITIVE_INFINITY);
     return !isOver && now < introspectedAt + sinceIntrospected && now < receivedAt + sinceReceived;
   };
-  const remembering = createTokenCache<ReceivedResult>(verifyToken, {
+  const tokenCache = createTokenCache<ReceivedResult>(verifyToken, {
     maxEntries: cache.maxEntries,
     maxAge: cache.maxAge + maxStale,
     negativeMaxAge: store === undefined ? cache.negativeMaxAge : Math.min(FRONT_MAX_AGE, cache.negativeMaxAge),
@@ -84,14 +92,13 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
   });
   return {
     ...verifier,
-    verify: remembering.verify,
-    recall: remembering.recall,
+    verify: tokenCache.verify,
     invalidate: async (token) => {
-      remembering.invalidate(token);
+      tokenCache.invalidate(token);
       await verifier.invalidate(token);
     },
     close: () => {
-      remembering.clear();
+      tokenCache.clear();
       return verifier.close();
     },
   };
@@ -124,13 +131,17 @@ function checkResponse({ response }: IntrospectionResult, settings: Introspectio
   if (!response.active) throw new InvalidTokenError('inactive');
   const issuer = claim(response, 'iss');
   if (settings.issuer !== undefined && issuer !== undefined) checkIssuer(response, settings.issuer);
+  // RFC 7662 §2.1: the hint is only a hint. Some servers answer `active: true` for a refresh token.
+  checkIsAccessToken(response, settings);
   checkAudience(response, settings.audience);
-  checkTimes(response, TIMES, settings.clock());
+  checkTimes(response, { clockTolerance: settings.clockTolerance, maxTokenAge: undefined }, settings.clock());
+  checkRequired(response, settings.requiredClaims);
   checkStrings(response);
+  checkDpopBinding(response);
   if (settings.profile === 'fapi2') requireBinding(readConfirmation(response));
-  const named = typeof issuer === 'string' ? issuer : undefined;
+  // Without a configured issuer, the response must not choose one: it could name another server that is trusted.
   return buildAccessToken(
-    { format: 'opaque', issuer: settings.issuer ?? named ?? settings.server, claims: { ...response } },
+    { format: 'opaque', issuer: settings.issuer ?? settings.server, claims: { ...response } },
     settings,
   );
 }

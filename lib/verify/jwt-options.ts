@@ -1,3 +1,4 @@
+import { systemClock } from '../util/clock.js';
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { JSONWebKeySet } from 'jose';
 import { ConfigurationError } from '../errors.js';
@@ -17,11 +18,9 @@ import {
   seconds,
   secretRule,
   text,
-  texts,
 } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
-import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
 import type { JwtRules } from '../token/jwt-checks.js';
 import { type CacheOptions, cacheRule } from './token-cache.js';
@@ -29,12 +28,14 @@ import {
   audienceRule,
   checkFapiTransport,
   checkIssuerUrl,
+  DEFAULT_CLOCK_TOLERANCE,
+  DEFAULT_MAX_TOKEN_BYTES,
   globalFetch,
   issuerRule,
+  readClaimMapping,
   SECURE_FIX,
   type SharedVerifierOptions,
   sharedRules,
-  systemClock,
 } from './shared-options.js';
 
 /** A MAC algorithm of RFC 7518 §3.2; only with `secret`. */
@@ -50,39 +51,33 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
   /** This API's own identifiers: `aud` must hold at least one. `false` accepts tokens meant for any API. */
   audience: string | readonly string[] | false;
   /** Where the issuer's JWKS is, instead of discovery. */
-  jwksUri?: string;
+  jwksUri?: string | undefined;
   /** The issuer's public keys themselves, instead of discovery. */
-  jwks?: JSONWebKeySet;
+  jwks?: JSONWebKeySet | undefined;
   /** A secret shared with the issuer, instead of keys: at least as many bytes as the hash, 32 for HS256. */
-  secret?: string | Uint8Array;
+  secret?: string | Uint8Array | undefined;
   /**
    * The accepted values of `alg`. By default every `AsymmetricAlgorithm`; with `secret` those of HS256, HS384, HS512
    * that the secret is long enough for.
    */
-  algorithms?: readonly (AsymmetricAlgorithm | SymmetricAlgorithm)[];
+  algorithms?: readonly (AsymmetricAlgorithm | SymmetricAlgorithm)[] | undefined;
   /**
    * `'rfc9068'`: the type `at+jwt` and all claims of RFC 9068 §2.2 are required. `'fapi2'`: that, and `cnf`, and the
    * algorithms of the FAPI 2.0 Security Profile §5.4.1.
    */
-  profile?: Profile;
-  /** How far clocks may differ, for `exp`, `nbf`, `iat`. Seconds, 0 to 300. @default 5 */
-  clockTolerance?: number;
+  profile?: Profile | undefined;
   /** How long after `iat` a token is accepted, whatever its `exp`; makes `iat` required. Seconds, 1 to 31,536,000. */
-  maxTokenAge?: number;
-  /** Claims that must be there, whatever their value. */
-  requiredClaims?: readonly string[];
-  /** Longer tokens are refused unread. Bytes, 256 to 1,048,576. @default 16384 */
-  maxTokenBytes?: number;
+  maxTokenAge?: number | undefined;
   /** How the issuer's keys are kept. */
-  keys?: KeyOptions;
+  keys?: KeyOptions | undefined;
   /**
    * Where the issuer's last good documents are saved and read at start, so that a process that boots during an outage
    * works. Public keys only; checked like fetched ones; older than `keys.maxStale` is ignored. Whoever can write to this
    * store decides which keys are believed. @default none
    */
-  keySnapshot?: Store;
+  keySnapshot?: Store | undefined;
   /** How verified tokens are remembered; `false` verifies every request anew. */
-  cache?: CacheOptions | false;
+  cache?: CacheOptions | false | undefined;
 }
 
 /** RFC 7518 §3.2: a key of the same size as the hash output or larger. */
@@ -117,10 +112,7 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
     'Name the algorithms that the issuer signs with, or leave it out.',
   ),
   profile: oneOf(['rfc9068', 'fapi2'], 'Leave it out to accept access tokens in any JWT form.'),
-  clockTolerance: seconds(0, 300, 'Leave it out for 5.'),
   maxTokenAge: seconds(1, 31_536_000, 'Leave it out to go by exp alone.'),
-  requiredClaims: texts('an array of claim names', 'Leave it out to require none beyond iss, aud and exp.'),
-  maxTokenBytes: count('bytes', 256, 1_048_576, 'Leave it out for 16384.'),
   keys: group(keyRules),
   keySnapshot: storeRule,
   cache: cacheRule,
@@ -135,8 +127,7 @@ export interface JwtSettings {
   readonly cache: CacheOptions | false;
 }
 
-export function readJwtVerifierOptions(given: JwtVerifierOptions): JwtSettings {
-  const where = 'jwtVerifier';
+export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string): JwtSettings {
   const options = readOptions<Partial<JwtVerifierOptions>>(where, given, jwtVerifierRules);
   const { issuer, audience } = options;
   if (issuer === undefined) throw invalidOption(`${where}: issuer`, jwtVerifierRules.issuer, undefined);
@@ -150,13 +141,13 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions): JwtSettings {
     audience: audience === false ? false : [audience].flat(),
     algorithms: readAlgorithms(where, complete),
     profile: options.profile,
-    clockTolerance: options.clockTolerance ?? 5,
+    clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenAge: options.maxTokenAge,
     requiredClaims: options.requiredClaims ?? [],
-    clientIdClaims: options.clientIdClaims ?? CLIENT_ID_CLAIMS,
-    scopeClaims: options.scopeClaims ?? SCOPE_CLAIMS,
+    allowIdTokens: options.allowIdTokens ?? false,
+    ...readClaimMapping(options),
   };
-  const { maxTokenBytes = 16_384, cache = {} } = options;
+  const { maxTokenBytes = DEFAULT_MAX_TOKEN_BYTES, cache = {} } = options;
   return { rules, keys: makeKeys(complete, clock), maxTokenBytes, clock, cache };
 }
 

@@ -26,13 +26,19 @@ export interface JwtVerifier extends Required<TokenVerifier> {
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
 export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
-  const settings = readJwtVerifierOptions(options);
+  return createJwtVerifier(options, 'jwtVerifier');
+}
+
+/** The same for another function of the package; mistakes in the options name that function. */
+export function createJwtVerifier(options: JwtVerifierOptions, where: string): JwtVerifier {
+  const settings = readJwtVerifierOptions(options, where);
   const { rules, keys, clock, cache } = settings;
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
+    profile: rules.profile,
+    clock,
     acceptsOpaqueTokens: false,
     verify: async (token) => (await verifyToken(token, settings)).accessToken,
-    recall: () => undefined,
     invalidate: () => undefined,
     ready: () => keys.ready(),
     health: () => keys.health(),
@@ -41,7 +47,7 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
     },
   };
   if (cache === false) return verifier;
-  const { verify, recall, invalidate, clear } = createTokenCache<JwtVerificationResult>(
+  const { verify, invalidate, clear } = createTokenCache<JwtVerificationResult>(
     (token) => verifyToken(token, settings),
     {
       ...cache,
@@ -53,7 +59,7 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
     clear();
     keys.close();
   };
-  return { ...verifier, verify, recall, invalidate, close };
+  return { ...verifier, verify, invalidate, close };
 }
 
 /** A result and what it rests on, so that it stands exactly as long as verifying again would come to the same. */

@@ -1,50 +1,128 @@
 import { ConfigurationError } from '../errors.js';
 import type { Fetch } from '../issuer/http.js';
 import { isSecureUrl, parseUrl } from '../util/url.js';
-import { callable, clockRule, flag, invalidOption, type Rule, type Rules, text, texts } from '../options.js';
+import {
+  callable,
+  clockRule,
+  count,
+  flag,
+  invalidOption,
+  type Rule,
+  type Rules,
+  seconds,
+  text,
+  texts,
+} from '../options.js';
+import type { CallerRule, ClaimMapping } from '../token/access-token.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 
-/** What verifiers of all kinds take. */
+/** Options of all verifiers. */
 export interface SharedVerifierOptions {
-  /** Where the calling client's id is looked for, first match wins. @default ['client_id', 'azp', 'cid', 'appid'] */
-  clientIdClaims?: readonly string[];
-  /** Where scopes are looked for, all of them together. @default ['scope', 'scp'] */
-  scopeClaims?: readonly string[];
+  /**
+   * The claims that may hold the client id; the first that is present counts. @default `client_id` and `azp`, which must
+   * not differ; without both, `cid`, then `appid`
+   */
+  clientIdClaims?: readonly string[] | undefined;
+  /** The claims that may hold scopes; the union counts. @default ['scope', 'scp'] */
+  scopeClaims?: readonly string[] | undefined;
+  /** The claims that may hold the subject; the first that is present counts. @default ['sub'] */
+  subjectClaims?: readonly string[] | undefined;
+  /**
+   * Decides from the claims whether a client obtained the token for itself, for servers that do not mark it. A token with
+   * an actor other than its own client is never a machine's. @default the evidence in the token
+   */
+  isMachine?: CallerRule | undefined;
+  /** Decides from the claims whether the token was issued on behalf of a person. @default the evidence in the token */
+  isUser?: CallerRule | undefined;
+  /**
+   * Also accept ID tokens, for Dex, Google Cloud Run and others that use them in place of access tokens. An ID token tells
+   * who signed in, not what the client may do. @default false
+   */
+  allowIdTokens?: boolean | undefined;
+  /** Claims that a token must have, whatever their value. @default none */
+  requiredClaims?: readonly string[] | undefined;
+  /** Accepted difference of clocks for `exp`, `nbf` and `iat`. Seconds, 0 to 300. @default 5 */
+  clockTolerance?: number | undefined;
+  /** Longer tokens are rejected before anything is parsed. Bytes, 256 to 1,048,576. @default 16384 */
+  maxTokenBytes?: number | undefined;
   /** Replaces the global `fetch`, for proxies and custom certificate authorities. */
-  fetch?: Fetch;
-  /** Accept `http:` addresses of the issuer outside loopback. Keys that come that way can be anybody's. @default false */
-  allowInsecureHttp?: boolean;
-  /** What time it is: seconds since the epoch, fractions allowed. @default the system clock */
-  clock?: () => number;
+  fetch?: Fetch | undefined;
+  /** Accept `http:` addresses of the issuer outside loopback. Anybody on the network can replace such keys. @default false */
+  allowInsecureHttp?: boolean | undefined;
+  /** The current time in seconds since the epoch, fractions allowed. @default the system clock */
+  clock?: (() => number) | undefined;
 }
+
+/** The options about claims, as the code that reads claims takes them. */
+export function readClaimMapping(options: SharedVerifierOptions): ClaimMapping & {
+  clientIdClaims: readonly string[] | undefined;
+} {
+  const { clientIdClaims, scopeClaims, subjectClaims, isMachine, isUser } = options;
+  return { clientIdClaims, scopeClaims, subjectClaims, isMachine, isUser };
+}
+
+export const DEFAULT_CLOCK_TOLERANCE = 5;
+export const DEFAULT_MAX_TOKEN_BYTES = 16_384;
 
 export const sharedRules: Rules<SharedVerifierOptions> = {
   clientIdClaims: texts('an array of claim names', `Leave it out for ${CLIENT_ID_CLAIMS.join(', ')}.`),
   scopeClaims: texts('an array of claim names', `Leave it out for ${SCOPE_CLAIMS.join(' and ')}.`),
+  subjectClaims: texts('an array of claim names', 'Leave it out for sub.'),
+  isMachine: callable(
+    'a function of the claims that returns true or false',
+    'Leave it out for the evidence in the token.',
+  ),
+  isUser: callable(
+    'a function of the claims that returns true or false',
+    'Leave it out for the evidence in the token.',
+  ),
+  allowIdTokens: flag('Leave it out to accept only access tokens.'),
+  requiredClaims: texts('an array of claim names', 'Leave it out to require none.'),
+  clockTolerance: seconds(0, 300, `Leave it out for ${DEFAULT_CLOCK_TOLERANCE}.`),
+  maxTokenBytes: count('bytes', 256, 1_048_576, `Leave it out for ${DEFAULT_MAX_TOKEN_BYTES}.`),
   fetch: callable('a function like the global fetch', 'Leave it out for the global fetch.'),
-  allowInsecureHttp: flag('Set it to true only where the network between here and the issuer is trusted.'),
+  allowInsecureHttp: flag('Set it to true only if the network between this API and the issuer is trusted.'),
   clock: clockRule,
 };
 
-export { systemClock } from '../util/clock.js';
-
-/** The global `fetch`, looked up at each call so that instrumentation that replaces it is heeded. */
+/** The global `fetch`, read at each call, because instrumentation may replace it. */
 export const globalFetch: Fetch = (url, init) => fetch(url, init);
 
-export const issuerRule = text(
-  'the issuer as its tokens spell it in "iss"',
-  'Pass a string such as "https://auth.example.com".',
-);
+export const issuerRule: Rule<string> = {
+  ...text(
+    'the issuer exactly as in the claim "iss" of its tokens',
+    'Pass a string such as "https://auth.example.com".',
+    (value) => issuerHint(value) === undefined,
+  ),
+  hint: issuerHint,
+};
+
+/** The fix for an issuer that no token can have. */
+function issuerHint(issuer: unknown): string | undefined {
+  if (typeof issuer !== 'string') return undefined;
+  if (issuer !== issuer.trim())
+    return 'Remove the white space around it: files that hold secrets often end in a line break.';
+  if (/^["'].*["']$/.test(issuer)) return 'Remove the quotes around it.';
+  const wellKnown = issuer.indexOf('/.well-known/');
+  if (wellKnown !== -1) return 'Pass the issuer, without /.well-known/….';
+  if (/[{}]/.test(issuer)) return 'Replace the part in braces with the value for your tenant.';
+  if (/^https?:\/\/(undefined|null)?([/:]|$)/.test(issuer)) return 'A setting that the URL is built from is missing.';
+  return undefined;
+}
 
 export const audienceRule: Rule<string | readonly string[] | false> = {
   expected: 'a non-empty string, an array of them, or false',
-  fix: 'Pass the identifier of this API as its issuer knows it, or audience: false to accept tokens meant for any API.',
+  fix: 'Pass the identifier of this API at its issuer, or audience: false to accept tokens for any API.',
+  hint: (value) => ([value].flat().some(hasSpaceAround) ? 'Remove the white space around it.' : undefined),
   parse: (value) => {
     if (value === false) return false;
-    if (typeof value === 'string') return value === '' ? undefined : [value];
-    return texts('', '').parse(value, '');
+    return texts('', '', (each) => !hasSpaceAround(each)).parse(typeof value === 'string' ? [value] : value, '');
   },
 };
+
+export function hasSpaceAround(value: unknown): boolean {
+  return typeof value === 'string' && value !== value.trim();
+}
 
 /** FAPI 2.0 Security Profile §5.2: TLS between all parties. */
 export function checkFapiTransport(where: string, { allowInsecureHttp }: SharedVerifierOptions): void {
@@ -53,22 +131,24 @@ export function checkFapiTransport(where: string, { allowInsecureHttp }: SharedV
     option: `${where}: allowInsecureHttp`,
     expected: 'nothing, because the profile is fapi2',
     got: 'true',
-    fix: 'Use https:, or do without the profile.',
+    fix: 'Use https:, or remove the profile.',
   });
 }
 
-export const SECURE_FIX = 'Use https:, or set allowInsecureHttp: true where the network in between is trusted.';
+export const SECURE_FIX = 'Use https:, or set allowInsecureHttp: true if the network in between is trusted.';
 
-/** An issuer whose documents nobody fetches may be any string, but one that is an `http:` URL is held to the same rule. */
+/** An issuer whose documents are never fetched may be any string. */
 export function checkIssuerUrl(
   where: string,
   issuer: string,
   isFetchedFrom: boolean,
   allowInsecureHttp: boolean,
 ): void {
-  if ((isFetchedFrom || issuer.startsWith('http:')) && !isIssuerUrl(issuer, allowInsecureHttp)) {
+  if (isFetchedFrom && !isIssuerUrl(issuer, allowInsecureHttp)) {
     const expected = 'an https: URL without user, query and fragment (http: on loopback)';
-    throw invalidOption(`${where}: issuer`, { expected, fix: SECURE_FIX }, issuer);
+    const isBareHost = /^[\w-]+(\.[\w-]+)+(:\d+)?(\/|$)/.test(issuer);
+    const fix = isBareHost ? `Did you mean https://${issuer}?` : SECURE_FIX;
+    throw invalidOption(`${where}: issuer`, { expected, fix }, issuer);
   }
 }
 

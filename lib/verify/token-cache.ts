@@ -4,15 +4,15 @@ import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { AccessToken } from '../token/access-token.js';
-import type { TokenVerifier } from './token-verifier.js';
 import { SingleFlight } from '../util/single-flight.js';
+import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
-/** How results are remembered. */
+/** How results are cached. */
 export interface CacheOptions {
-  /** How many tokens are remembered at most. 1 to 1,000,000. @default 10000 */
-  maxEntries?: number;
-  /** How long a token is remembered at most. Seconds, 1 to 86,400. @default as long as the token is valid */
-  maxAge?: number;
+  /** Maximum number of cached tokens. 1 to 1,000,000. @default 10000 */
+  maxEntries?: number | undefined;
+  /** How long a result is cached at most. Seconds, 1 to 86,400. @default as long as the token is valid */
+  maxAge?: number | undefined;
 }
 
 export const cacheRules: Rules<CacheOptions> = {
@@ -24,11 +24,11 @@ const cacheGroup = group(cacheRules);
 
 export const cacheRule: Rule<CacheOptions | false> = {
   expected: `false, or ${cacheGroup.expected}`,
-  fix: 'Leave it out to remember up to 10000 verified tokens, or turn it off with false.',
+  fix: 'Leave it out to cache up to 10000 verified tokens, or turn the cache off with false.',
   parse: (value, path) => (value === false ? false : cacheGroup.parse(value, path)),
 };
 
-/** What is remembered: the `AccessToken`, and with it whatever tells how long it stands. */
+/** A cached value: the `AccessToken`, and what decides how long it may be used. */
 export interface VerificationResult {
   readonly accessToken: AccessToken;
 }
@@ -37,52 +37,55 @@ export interface TokenCacheOptions<V extends VerificationResult> extends CacheOp
   /** Seconds since the epoch. */
   readonly clock: () => number;
   /**
-   * Whether a result still stands at this moment. It is asked at every hit, so it must be what verification itself would
-   * say of times and keys.
+   * Whether a result may be used now. It runs at every hit, so it must check times and keys as verification itself does.
    */
   readonly isFresh: (result: V) => boolean;
-  /** Whether a result that no longer holds still stands while the upstream cannot be had. By default none does. */
-  readonly isUsableWhileStale?: (result: V) => boolean;
-  /** How long a refusal is remembered, in a memory of its own. Seconds; 0 for not at all. @default 0 */
-  readonly negativeMaxAge?: number;
+  /** Whether a result that is no longer fresh may be used while the upstream is unavailable. @default never */
+  readonly isUsableWhileStale?: ((result: V) => boolean) | undefined;
+  /** How long a rejection is cached. Seconds; 0 turns it off. @default 0 */
+  readonly negativeMaxAge?: number | undefined;
 }
 
-/** What `remember` puts in front of a verifier. */
-export interface TokenCache extends Required<Pick<TokenVerifier, 'verify' | 'recall'>> {
+/** What `createTokenCache` returns. */
+export interface TokenCache extends Pick<TokenVerifier, 'verify'> {
   readonly invalidate: (token: string) => void;
   readonly clear: () => void;
 }
 
 /**
- * Wraps the verification of tokens so that each is verified once. The memories are keyed by the token's SHA-256.
- * Refusals, where they are remembered at all, have a memory of their own, so that garbage cannot push out good results.
- * Concurrent verifications of one token are one.
+ * Verifies each token once and caches the result under the SHA-256 of the token. Rejections have a cache of their own, so
+ * that made-up tokens cannot evict good results. Concurrent verifications of one token run once.
  */
 export function createTokenCache<V extends VerificationResult>(
-  verifyToken: (token: string) => Promise<V>,
+  verifyToken: (token: string, context?: VerifierContext) => Promise<V>,
   options: TokenCacheOptions<V>,
 ): TokenCache {
   const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock, isFresh } = options;
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
   const accepted = new BoundedCache<V>({ maxEntries, clock });
-  const refused = negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, clock }) : undefined;
+  const rejected = negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, clock }) : undefined;
   const running = new SingleFlight<AccessToken>();
 
-  const recallKey = (key: string): AccessToken | undefined => {
+  const freshResult = (key: string): AccessToken | undefined => {
     const result = accepted.get(key);
     return result !== undefined && isFresh(result) ? result.accessToken : undefined;
   };
 
-  // Not current is what was forgotten meanwhile: then this result is already out of date.
-  const verifyNow = async (key: string, token: string, isCurrent: () => boolean): Promise<AccessToken> => {
+  // A verification that was invalidated while it ran is out of date and must not be cached.
+  const verifyNow = async (
+    key: string,
+    token: string,
+    context: VerifierContext | undefined,
+    isCurrent: () => boolean,
+  ): Promise<AccessToken> => {
     try {
-      const result = await verifyToken(token);
+      const result = await verifyToken(token, context);
       if (isCurrent()) accepted.set(key, result, clock() + maxAge);
       return result.accessToken;
     } catch (error) {
       if (error instanceof InvalidTokenError && isCurrent()) {
         accepted.delete(key);
-        refused?.set(key, error.reason, clock() + negativeMaxAge);
+        rejected?.set(key, error.reason, clock() + negativeMaxAge);
       }
       const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
       if (known === undefined || !isUsableWhileStale(known)) throw error;
@@ -91,36 +94,35 @@ export function createTokenCache<V extends VerificationResult>(
   };
 
   return {
-    recall: (token) => recallKey(digest(token)),
-    verify: async (token) => {
+    verify: (token, context) => {
       const key = digest(token);
-      const known = recallKey(key);
+      const known = freshResult(key);
       if (known !== undefined) return known;
-      const reason = refused?.get(key);
-      if (reason !== undefined) throw new InvalidTokenError(reason);
+      const reason = rejected?.get(key);
+      if (reason !== undefined) return Promise.reject(new InvalidTokenError(reason));
       const isJoining = running.isRunning(key);
-      const verification = running.run(key, (isCurrent) => verifyNow(key, token, isCurrent));
+      const verification = running.run(key, (isCurrent) => verifyNow(key, token, context, isCurrent));
       return isJoining ? verification.catch(joined) : verification;
     },
     invalidate: (token) => {
       const key = digest(token);
       running.abandon(key);
       accepted.delete(key);
-      refused?.delete(key);
+      rejected?.delete(key);
     },
     clear: () => {
       accepted.clear();
-      refused?.clear();
+      rejected?.clear();
     },
   };
 }
 
-// An error is written to by the middleware that answers with it, so no two requests share one.
+// The middleware writes the headers of its response to the error, so no two requests share one.
 function joined(error: unknown): never {
   throw error instanceof InvalidTokenError ? new InvalidTokenError(error.reason, { cause: error.cause }) : error;
 }
 
-// What is no string has no digest of a string's, and is then refused by the verifier.
+// A value that is not a string has no digest; the verifier rejects it.
 function digest(token: string): string {
   return typeof token === 'string' ? hash('sha256', token, 'base64') : '';
 }

@@ -1,33 +1,43 @@
 import type { KeysHealth } from '../issuer/key-set.js';
 import type { AccessToken } from '../token/access-token.js';
+import type { Profile } from '../token/profile.js';
 
-/** The state of what a verifier rests on. */
+/** The state of the documents that a verifier needs. */
 export interface VerifierHealth extends Partial<KeysHealth> {
-  /** By issuer, where there are several. */
-  readonly issuers?: Readonly<Record<string, VerifierHealth>>;
+  /** By issuer, if there are several. */
+  readonly issuers?: Readonly<Record<string, VerifierHealth>> | undefined;
+}
+
+/** What a verifier may know about the request. */
+export interface VerifierContext {
+  /** The address of the caller; makes waiting for the authorization server fair. It decides nothing else. */
+  readonly remoteAddress?: string | undefined;
 }
 
 /**
- * Says what a token is worth. A user's own verifier is one function, `verify`; all else is optional. A cache, a choice
- * of issuer, an audit log *are* verifiers or *wrap* one.
+ * Verifies tokens. An own verifier is one function, `verify`; everything else is optional. A cache, a choice of issuer or
+ * an audit log *is* a verifier or *wraps* one: there is no second way to a result.
  */
 export interface TokenVerifier {
   /**
-   * Verifies one token. Rejects with an `InvalidTokenError` where the token is refused, an `UpstreamError` where that
-   * cannot be told at the moment; anything else counts as the programmer's mistake.
+   * Verifies one token. Returns a cached result synchronously; everything else is a promise. It rejects with an
+   * `InvalidTokenError` for a token that is not accepted and with an `UpstreamError` if the result cannot be determined
+   * now; any other error is a mistake of the programmer.
    */
-  verify(token: string): Promise<AccessToken>;
-  /** Whose tokens these are: the `iss` they carry. */
+  verify(token: string, context?: VerifierContext): AccessToken | Promise<AccessToken>;
+  /** The value of `iss` in the tokens. */
   readonly issuer?: string | undefined;
-  /** Whether it also takes tokens that are no JWT. @default false where it has an `issuer` */
-  readonly acceptsOpaqueTokens?: boolean;
-  /** The remembered `AccessToken`, at once and without a promise, or `undefined`. */
-  recall?(token: string): AccessToken | undefined;
-  /** Warms up at boot. Rejects with an `UpstreamError` where what is needed cannot be had. */
+  /** The profile that the tokens meet; `bearer` applies its rules to requests as well. */
+  readonly profile?: Profile | undefined;
+  /** The current time in seconds since the epoch; `bearer` and the gates behind it use it too. @default the system clock */
+  readonly clock?: (() => number) | undefined;
+  /** Whether it also accepts tokens that are not JWTs. @default false if it has an `issuer` */
+  readonly acceptsOpaqueTokens?: boolean | undefined;
+  /** Warms up at startup. Rejects with an `UpstreamError` if a document that it needs is unavailable. */
   ready?(): Promise<void>;
   /** Age and freshness of keys, for a readiness probe. */
   health?(): VerifierHealth;
-  /** Drops what is remembered of one token. */
+  /** Removes the cached results of one token. */
   invalidate?(token: string): void | Promise<void>;
   /** Ends timers and open exchanges. */
   close?(): void | Promise<void>;

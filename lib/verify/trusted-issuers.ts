@@ -1,20 +1,40 @@
+import { systemClock } from '../util/clock.js';
+import { hash } from 'node:crypto';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import { count, describe, readOptions, type Rules, seconds } from '../options.js';
 import type { AccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import { parseJwt } from '../token/parse-jwt.js';
-import { sharedRules, systemClock } from './shared-options.js';
-import { type IssuerRegistry, isVerifier, type IssuerResolver, problem, DynamicIssuers } from './dynamic-issuers.js';
-import type { TokenVerifier, VerifierHealth } from './token-verifier.js';
+import { BoundedCache } from '../util/bounded-cache.js';
+import { isPromise } from '../util/is-promise.js';
+import {
+  DynamicIssuers,
+  issuerMismatch,
+  type IssuerRegistry,
+  type IssuerResolver,
+  problem,
+} from './dynamic-issuers.js';
+import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
+import { sharedRules } from './shared-options.js';
+import type { TokenVerifier, VerifierContext, VerifierHealth } from './token-verifier.js';
 
-/** What `trustedIssuers` takes beside a resolver. */
+/** Options of `trustedIssuers`; the first two are for a resolver. */
 export interface TrustedIssuersOptions {
-  /** How many verifiers are kept; the one whose last good token is oldest goes for a new one. 1 to 10,000. @default 100 */
-  maxIssuers?: number;
-  /** How long what the resolver said is believed. Seconds, 1 to 86,400. @default 300 */
-  maxAge?: number;
-  /** What time it is: seconds since the epoch. @default the system clock */
-  clock?: () => number;
+  /** Maximum number of verifiers. A new one replaces the one whose last valid token is oldest. 1 to 10,000. @default 100 */
+  maxIssuers?: number | undefined;
+  /** How long a result of the resolver is used. Seconds, 1 to 86,400. @default 300 */
+  maxAge?: number | undefined;
+  /** The current time in seconds since the epoch. @default the clock of the first verifier, or the system clock */
+  clock?: (() => number) | undefined;
+}
+
+/** What `trustedIssuers` returns. */
+export interface TrustedIssuersVerifier extends TokenVerifier {
+  readonly acceptsOpaqueTokens: boolean;
+  ready(): Promise<void>;
+  health(): VerifierHealth;
+  invalidate(token: string): Promise<void>;
+  close(): Promise<void>;
 }
 
 const rules: Rules<TrustedIssuersOptions> = {
@@ -23,46 +43,75 @@ const rules: Rules<TrustedIssuersOptions> = {
   clock: sharedRules.clock,
 };
 
-/** Longer tokens are not looked into. */
+/** Longer tokens are not parsed. */
 const MAX_TOKEN_BYTES = 1_048_576;
 
+/** A JWT goes to the verifier of its issuer, another token to the verifier that accepted it. */
+type Route = string | TokenVerifier;
+
+/** The routes of accepted tokens are cached, so that a token whose result is cached is not parsed. */
+const MAX_ROUTES = 10_000;
+const ROUTE_MAX_AGE = 3_600;
+
 /**
- * One verifier out of many. JWTs go by their `iss`, which is not verified then, to the verifier that is configured for
- * exactly this issuer; tokens that are no JWT go to those that take opaque ones, in the order given, until one says yes.
- * A JWT of any other issuer is refused without an outgoing request.
+ * Combines verifiers. A JWT goes to the verifier that is configured for exactly its `iss`, which is not verified yet; if
+ * a JWT verifier and an introspection verifier share an issuer, to the JWT verifier. Other tokens go to the verifiers that
+ * accept opaque tokens, in the given order, until one accepts the token. A JWT of any other issuer is rejected without an
+ * outgoing request.
  *
- * @throws ConfigurationError for no verifiers, two for one issuer, or an option that is unknown or wrong.
+ * @throws ConfigurationError for no verifiers, two of the same kind for one issuer, or an option that is unknown or wrong.
  */
 export function trustedIssuers(
-  verifiers: readonly TokenVerifier[] | IssuerResolver,
+  verifiers: readonly (TokenVerifier | TrustedIssuer)[] | IssuerResolver,
   options: TrustedIssuersOptions = {},
-): Required<Omit<TokenVerifier, 'issuer'>> {
-  const {
-    maxIssuers = 100,
-    maxAge = 300,
-    clock = systemClock,
-  } = readOptions<TrustedIssuersOptions>('trustedIssuers', options, rules);
+): TrustedIssuersVerifier {
+  const given = readOptions<TrustedIssuersOptions>('trustedIssuers', options, rules);
+  const { maxIssuers = 100, maxAge = 300 } = given;
+  const list = typeof verifiers === 'function' ? [] : readVerifiers(verifiers);
+  const clock = given.clock ?? list[0]?.clock ?? systemClock;
   const registry =
-    typeof verifiers === 'function' ? new DynamicIssuers(verifiers, { maxIssuers, maxAge, clock }) : listOf(verifiers);
-  const recallFrom = (candidates: readonly TokenVerifier[], token: string): AccessToken | undefined => {
-    for (const verifier of candidates) {
-      const remembered = verifier.recall?.(token);
-      if (remembered !== undefined) return remembered;
-    }
-    return undefined;
+    typeof verifiers === 'function'
+      ? new DynamicIssuers(verifiers, { maxIssuers, maxAge, clock })
+      : new StaticIssuers(list);
+  const routes = new BoundedCache<Route>({ maxEntries: MAX_ROUTES, clock });
+
+  const findRoute = async (token: string, key: string, context?: VerifierContext): Promise<AccessToken> => {
+    const saveRoute = (route: Route): void => {
+      routes.set(key, route, clock() + ROUTE_MAX_AGE);
+    };
+    const iss = issuerOf(token);
+    if (iss === undefined) return verifyOpaque(registry.opaque, token, saveRoute, context);
+    const accessToken = await registry.verify(iss, token, context);
+    if (accessToken === undefined) throw registry.unknownIssuer(iss);
+    saveRoute(iss);
+    return accessToken;
   };
+  // A route may be out of date: the issuer may have been removed, another server may accept the opaque token now.
+  const follow = async (
+    route: Route,
+    result: PromiseLike<AccessToken | undefined> | undefined,
+    retry: () => Promise<AccessToken>,
+  ): Promise<AccessToken> => {
+    try {
+      return (await result) ?? (await retry());
+    } catch (error) {
+      if (typeof route === 'string' || registry.opaque.length === 1 || !isRejection(error)) throw error;
+      return retry();
+    }
+  };
+
   return {
+    // A rule of a profile about requests applies only if it is the rule of all issuers.
+    profile: list.every(({ profile }) => profile === list[0]?.profile) ? list[0]?.profile : undefined,
+    clock,
     acceptsOpaqueTokens: registry.opaque.length > 0,
-    verify: async (token) => {
-      const iss = issuerOf(token);
-      if (iss === undefined) return verifyOpaque(registry.opaque, token);
-      const accessToken = iss === '' ? undefined : await registry.verify(iss, token);
-      if (accessToken === undefined) throw new InvalidTokenError('issuer_mismatch');
-      return accessToken;
-    },
-    recall: (token) => {
-      const iss = issuerOf(token);
-      return iss === undefined ? recallFrom(registry.opaque, token) : registry.known(iss)?.recall?.(token);
+    verify: (token, context) => {
+      const key = typeof token === 'string' ? hash('sha256', token, 'base64') : '';
+      const route = routes.get(key);
+      const retry = (): Promise<AccessToken> => findRoute(token, key, context);
+      if (route === undefined) return retry();
+      const result = typeof route === 'string' ? registry.verify(route, token, context) : route.verify(token, context);
+      return result === undefined || isPromise(result) ? follow(route, result, retry) : result;
     },
     ready: async () => {
       await Promise.all(registry.all().map(async (verifier) => verifier.ready?.()));
@@ -77,7 +126,7 @@ export function trustedIssuers(
   };
 }
 
-/** `iss` of what has the form of a JWT, '' where it names none; `undefined` of anything else. */
+/** `iss` of a token that has the form of a JWT, '' if it has none; `undefined` for other tokens. */
 function issuerOf(token: string): string | undefined {
   if (typeof token !== 'string') return undefined;
   try {
@@ -89,50 +138,86 @@ function issuerOf(token: string): string | undefined {
   }
 }
 
-async function verifyOpaque(verifiers: readonly TokenVerifier[], token: string): Promise<AccessToken> {
-  let refusal: unknown = new InvalidTokenError('malformed');
+async function verifyOpaque(
+  verifiers: readonly TokenVerifier[],
+  token: string,
+  saveRoute: (verifier: TokenVerifier) => void,
+  context?: VerifierContext,
+): Promise<AccessToken> {
+  let failure: unknown = new InvalidTokenError('not_a_jwt');
   for (const verifier of verifiers) {
     try {
-      return await verifier.verify(token);
+      const accessToken = await verifier.verify(token, context);
+      saveRoute(verifier);
+      return accessToken;
     } catch (error) {
-      const isRefusal = error instanceof InvalidTokenError || error instanceof UpstreamError;
-      if (!isRefusal) throw error;
-      // Where one of them could not be asked, nobody knows that the token is bad.
-      if (!(refusal instanceof UpstreamError)) refusal = error;
+      if (!isRejection(error)) throw error;
+      // If one server was unavailable, the token may be valid there.
+      if (!(failure instanceof UpstreamError)) failure = error;
     }
   }
-  throw refusal;
+  throw failure;
+}
+
+function isRejection(error: unknown): boolean {
+  return error instanceof InvalidTokenError || error instanceof UpstreamError;
 }
 
 function healthOf(verifiers: readonly TokenVerifier[]): Record<string, VerifierHealth> {
-  return Object.fromEntries(
-    verifiers.map((verifier, i) => [verifier.issuer ?? `verifier ${i}`, verifier.health?.() ?? {}]),
-  );
+  const health: Record<string, VerifierHealth> = {};
+  for (const [i, verifier] of verifiers.entries()) {
+    const name = verifier.issuer ?? `verifier ${i}`;
+    health[name in health ? `${name} (verifier ${i})` : name] = verifier.health?.() ?? {};
+  }
+  return health;
 }
 
-function listOf(verifiers: unknown): IssuerRegistry {
+function readVerifiers(verifiers: unknown): TokenVerifier[] {
   const list: unknown[] = Array.isArray(verifiers) ? verifiers : [];
-  const checked = list.filter(isVerifier);
-  if (checked.length === 0 || checked.length < list.length || !Array.isArray(verifiers)) {
-    throw problem(
-      'a non-empty array of verifiers, or a function of iss',
-      describe(verifiers),
-      'Pass jwtVerifier(...).',
-    );
-  }
-  const byIssuer = new Map<string, TokenVerifier>();
-  for (const verifier of checked) {
-    if (verifier.issuer === undefined) continue;
-    if (byIssuer.has(verifier.issuer)) {
-      const got = `two for ${describe(verifier.issuer)}`;
-      throw problem('one verifier for each issuer', got, 'Keep one; its audience may be an array.');
+  const checked = list.map((entry) => (isLimitedIssuer(entry) ? limitIssuer(entry) : entry)).filter(isVerifier);
+  if (checked.length > 0 && checked.length === list.length) return checked;
+  throw problem('a non-empty array of verifiers, or a function of iss', describe(verifiers), 'Pass jwtVerifier(...).');
+}
+
+/** The verifiers of a list. */
+class StaticIssuers implements IssuerRegistry {
+  readonly opaque: readonly TokenVerifier[];
+  readonly #verifiers: readonly TokenVerifier[];
+  readonly #forJwts = new Map<string, TokenVerifier>();
+
+  constructor(verifiers: readonly TokenVerifier[]) {
+    this.#verifiers = verifiers;
+    this.opaque = verifiers.filter(acceptsOpaqueTokens);
+    const jwtOnly = verifiers.filter((verifier) => !acceptsOpaqueTokens(verifier));
+    for (const group of [this.opaque, jwtOnly]) {
+      const issuers = new Set<string>();
+      for (const verifier of group) {
+        const { issuer } = verifier;
+        if (issuer === undefined) continue;
+        if (issuers.has(issuer)) {
+          const found = `two for ${describe(issuer)}`;
+          throw problem('one verifier of each kind for each issuer', found, 'Keep one; its audience may be an array.');
+        }
+        issuers.add(issuer);
+        // The second group replaces the first: a JWT verifier needs no request.
+        this.#forJwts.set(issuer, verifier);
+      }
     }
-    byIssuer.set(verifier.issuer, verifier);
   }
-  return {
-    known: (iss) => byIssuer.get(iss),
-    verify: async (iss, token) => byIssuer.get(iss)?.verify(token),
-    opaque: checked.filter((verifier) => verifier.acceptsOpaqueTokens ?? verifier.issuer === undefined),
-    all: () => checked,
-  };
+
+  verify(iss: string, token: string, context?: VerifierContext): ReturnType<IssuerRegistry['verify']> {
+    return this.#forJwts.get(iss)?.verify(token, context);
+  }
+
+  unknownIssuer(iss: string): InvalidTokenError {
+    return issuerMismatch([...this.#forJwts.keys()], iss);
+  }
+
+  all(): readonly TokenVerifier[] {
+    return this.#verifiers;
+  }
+}
+
+function acceptsOpaqueTokens(verifier: TokenVerifier): boolean {
+  return verifier.acceptsOpaqueTokens ?? verifier.issuer === undefined;
 }

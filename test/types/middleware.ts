@@ -11,6 +11,7 @@ import {
   jwtBearer,
   jwtVerifier,
   requireAnyScope,
+  requireAuthentication,
   requireClaim,
   requireClient,
   requireMachine,
@@ -131,7 +132,21 @@ requireClaim('tenant', { id: 1 });
 requireThat((auth) => auth.clientId);
 // @ts-expect-error: a predicate that gives a promise says yes or no with it
 requireThat((auth) => Promise.resolve(auth.clientId));
-// @ts-expect-error: a gate is made by a call
+// @ts-expect-error: at least one scope
+requireScopes();
+// @ts-expect-error: one scope per argument
+requireScopes('orders:read orders:write');
+// @ts-expect-error: requireScopes must be called
 app.get('/', requireScopes);
+// @ts-expect-error: requireMachine must be called
+app.use(requireMachine);
+// @ts-expect-error: requireUser must be called
+app.use(requireUser);
+// @ts-expect-error: jwtBearer must be called
+app.use(jwtBearer);
+// @ts-expect-error: introspectionBearer must be called
+app.use(introspectionBearer);
+// @ts-expect-error: requireAuthentication must be called
+app.use(requireAuthentication);
 // @ts-expect-error: who is calling is asked of a request
 getAuth(app);
