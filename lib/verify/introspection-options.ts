@@ -1,15 +1,13 @@
 import { systemClock } from '../util/clock.js';
-import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import {
   type ClientAuthentication,
   clientAuthenticationRule,
   type ClientSecret,
   clientSecretRule,
 } from '../issuer/client-authentication-options.js';
-import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
-import { MetadataSource } from '../issuer/metadata-source.js';
-import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import type { MetadataSource } from '../issuer/metadata-source.js';
+import type { RemoteKeySet } from '../issuer/remote-key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
@@ -28,7 +26,8 @@ import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
 import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
-import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
+import type { IntrospectionClient } from '../issuer/introspection-client.js';
+import { connectToServer } from './introspection-connection.js';
 import { type CacheOptions, cacheRules } from './token-cache.js';
 import {
   audienceRule,
@@ -36,7 +35,6 @@ import {
   checkIssuerUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
-  globalFetch,
   issuerRule,
   readClaimMapping,
   type SharedVerifierOptions,
@@ -130,7 +128,6 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly issuer: string | undefined;
   /** What stands for the issuer where neither options nor answer name it. */
   readonly server: string;
-  readonly isSigned: boolean;
   readonly profile: Profile | undefined;
   readonly audience: readonly Audience[] | false;
   readonly introspectionClient: IntrospectionClient;
@@ -161,29 +158,16 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   checkCredentials(where, options);
   checkMemory(where, options);
   if (options.profile === 'fapi2') checkFapi(where, options);
-  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
-  const metadata = makeMetadata(options, http, clock);
-  const keys = makeKeys(options, metadata, http, clock);
-  const endpoint = (): Promise<string> => findEndpoint(introspectionEndpoint, metadata);
-  const clientAuthenticator = new ClientAuthenticator({
-    clientId,
-    clientSecret: options.clientSecret,
-    clientAuthentication: options.clientAuthentication ?? 'client_secret_basic',
-    audience: issuer,
-    timeout,
-    clock,
-  });
-  const signed = options.signedResponse === true ? signedRules(options, keys) : undefined;
+  const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock);
   return {
     issuer,
     server: introspectionEndpoint ?? '',
-    isSigned: signed !== undefined,
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
-    introspectionClient: new IntrospectionClient({ endpoint, clientAuthenticator, http, signed, clock }),
+    introspectionClient,
     metadata,
     keys,
-    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', [...(signed?.algorithms ?? [])].join(' ')],
+    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', algorithms.join(' ')],
     timeout,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenBytes: options.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES,
@@ -261,43 +245,4 @@ function checkCredentials(where: string, options: Partial<IntrospectionVerifierO
       fix: 'Remove it, or choose another clientAuthentication.',
     });
   }
-}
-
-const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
-
-function makeMetadata(
-  options: Partial<IntrospectionVerifierOptions>,
-  http: HttpOptions,
-  clock: () => number,
-): MetadataSource | undefined {
-  const { issuer, introspectionEndpoint, signedResponse = false, allowInsecureHttp = false } = options;
-  if (issuer === undefined || (introspectionEndpoint !== undefined && !signedResponse)) return undefined;
-  return new MetadataSource({ issuer, allowInsecureHttp, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
-}
-
-function makeKeys(
-  options: Partial<IntrospectionVerifierOptions>,
-  metadata: MetadataSource | undefined,
-  http: HttpOptions,
-  clock: () => number,
-): RemoteKeySet | undefined {
-  const { issuer, signedResponse = false, allowInsecureHttp = false } = options;
-  if (issuer === undefined || !signedResponse) return undefined;
-  const where = { issuer, jwksUri: undefined, metadata, allowInsecureHttp };
-  return new RemoteKeySet({ ...where, http, clock, cooldown: 30, snapshot: undefined, ...DOCUMENTS });
-}
-
-async function findEndpoint(configured: string | undefined, metadata: MetadataSource | undefined): Promise<string> {
-  const found = configured ?? (await metadata?.get())?.introspection_endpoint;
-  if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be asked');
-  return found;
-}
-
-function signedRules(
-  { issuer, clientId, profile }: Partial<IntrospectionVerifierOptions>,
-  keys: RemoteKeySet | undefined,
-): SignedResponseRules | undefined {
-  if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
-  const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);
-  return { issuer, clientId, keys, algorithms: new Set(algorithms) };
 }
