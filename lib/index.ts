@@ -45,6 +45,9 @@ export {
   type SingleScope,
 } from './express/gates.js';
 export { type IssuerClient, requireClient, requireIssuer } from './express/client-gates.js';
+export { protectedResourceMetadata, type ProtectedResourceMetadata } from './express/metadata.js';
+export type { MetadataSignature, ProtectedResourceMetadataOptions } from './express/metadata-options.js';
+export type { ScopeNames, ScopeTable } from './express/scope-hierarchy.js';
 export { requireAuthentication, type RequireAuthenticationOptions } from './express/step-up.js';
 export type { Middleware, Next } from './express/middleware.js';
 export type { ClientAuthentication, ClientSecret } from './issuer/client-authentication-options.js';
@@ -57,6 +60,7 @@ export type { ProofMode } from './proof/mode.js';
 export type { CertificateSource, ClientCertificate, ForwardedCertificate, MtlsOptions } from './proof/mtls-options.js';
 export type { ExplainedCheck, Explanation } from './token/checks.js';
 export type { AccessToken, Auth, CallerRule } from './token/access-token.js';
+export type { Audience } from './token/audience.js';
 export type { Actor } from './token/caller.js';
 export type { AsymmetricAlgorithm } from './token/algorithms.js';
 export type { JwtHeader } from './token/parse-jwt.js';

@@ -16,7 +16,8 @@ import { createJwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier, VerifierContext } from '../verify/token-verifier.js';
 import { authenticationOf, setAuthentication } from './auth.js';
-import { type BearerOptions, bearerRules } from './bearer-options.js';
+import { describeBearer, issuersOf } from './bearer-description.js';
+import { type BearerOptions, bearerRules, readChallengeOptions } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
 import { requestUri } from './request-uri.js';
 import { continueAfter, respondWith, type RespondSettings } from './respond.js';
@@ -94,7 +95,8 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     uriOf: (req) => requestUri(req, baseUrl),
   });
   const { schemes, algs } = constraint;
-  const settings: RespondSettings = { errors, realm: options.realm, schemes, algs, clock, property };
+  const challenge = { schemes, algs, ...readChallengeOptions(options) };
+  const settings: RespondSettings = { errors, clock, property, ...challenge };
   const supportsDpop = schemes.includes('DPoP');
 
   const accept = (
@@ -138,7 +140,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     });
   };
 
-  return function bearerMiddleware(req: IncomingMessage, res: ServerResponse, next: Next): void {
+  const bearerMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next): void => {
     let scheme: Scheme | undefined;
     const reject = (error: unknown): void => {
       clearAuthentication(req, settings);
@@ -168,6 +170,13 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
         next,
       );
   };
+  return describeBearer(bearerMiddleware, {
+    authorizationServers: () => issuersOf(verifier),
+    dpopAlgorithms: algs,
+    isDpopRequired: !schemes.includes('Bearer'),
+    supportsMtls: constraint.supportsMtls,
+    scopeNames: options.scopeNames ?? {},
+  });
 }
 
 /** Reads the address only if a verifier needs it: a read of an Express request is expensive. */

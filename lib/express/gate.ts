@@ -15,7 +15,7 @@ export type Predicate<Args extends unknown[]> = (...args: Args) => boolean | Pro
 export function gate(
   name: string,
   decide: Predicate<[auth: Auth, req: Request, settings: RespondSettings]>,
-  rejection: () => ResourceServerError,
+  rejection: (settings: RespondSettings) => ResourceServerError,
 ): Middleware {
   return function gateMiddleware(req: IncomingMessage, res, next): void {
     const authentication = authenticationOf(req);
@@ -33,7 +33,7 @@ export function gate(
     }
     const conclude = (decision: unknown): void => {
       if (decision === true) next();
-      else failed(rejection());
+      else failed(rejection(settings));
     };
     let decision: boolean | PromiseLike<boolean>;
     try {

@@ -6,6 +6,7 @@ import type { Auth } from '../token/access-token.js';
 import { rawClaim } from '../token/claims.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
+import { isScope } from './scopes.js';
 
 /** A value that a claim can be compared with. */
 export type ClaimValue = string | number | boolean | null;
@@ -19,13 +20,11 @@ export interface RequireThatOptions {
 /** Makes a string with a space a compile error: it is several scopes. */
 export type SingleScope<S extends string> = S & (S extends `${string} ${string}` ? never : S);
 
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/; // RFC 6749 §3.3
-
 const scopesRule: Rule<string[]> = {
   ...texts(
     'at least one scope, each a string without spaces and quotes',
     'Pass scopes as separate arguments.',
-    (value) => SCOPE.test(value),
+    isScope,
   ),
   hint: (value) => {
     const scopes: unknown[] = Array.isArray(value) ? value : [];
@@ -57,7 +56,7 @@ const noArgumentsRule: Rule<unknown[]> = {
 const requireThatRules: Rules<RequireThatOptions> = { scopes: scopesRule };
 
 /**
- * Requires all of these scopes. For an array: `requireScopes(...(scopes as [string, ...string[]]))`.
+ * Requires all of these scopes; a scope that includes another by `scopeHierarchy` of the middleware is sufficient for it. For an array: `requireScopes(...(scopes as [string, ...string[]]))`.
  *
  * @throws ConfigurationError without a scope, or for an argument that is not one scope (RFC 6749 §3.3).
  */
@@ -66,13 +65,17 @@ export function requireScopes<S extends string, M extends string>(
   ...more: SingleScope<M>[]
 ): Middleware {
   const needed = parseScopes('requireScopes', [scope, ...more]);
-  return scopeGate('requireScopes', 'scope_missing', needed, (auth) =>
-    needed.every((scope) => auth.scopes.includes(scope)),
+  return gate(
+    'requireScopes',
+    ({ scopes }, _req, { scopeHierarchy }) =>
+      needed.every((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
+    ({ scopeHierarchy }) =>
+      new InsufficientScopeError('scope_missing', scopeHierarchy?.narrowestOfAll(needed) ?? needed),
   );
 }
 
 /**
- * Requires at least one of these scopes.
+ * Requires at least one of these scopes, or one that includes it by `scopeHierarchy` of the middleware.
  *
  * @throws ConfigurationError without a scope, or for an argument that is not one scope (RFC 6749 §3.3).
  */
@@ -81,7 +84,12 @@ export function requireAnyScope<S extends string, M extends string>(
   ...more: SingleScope<M>[]
 ): Middleware {
   const any = parseScopes('requireAnyScope', [scope, ...more]);
-  return scopeGate('requireAnyScope', 'scope_missing', any, (auth) => any.some((scope) => auth.scopes.includes(scope)));
+  return gate(
+    'requireAnyScope',
+    ({ scopes }, _req, { scopeHierarchy }) =>
+      any.some((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
+    ({ scopeHierarchy }) => new InsufficientScopeError('scope_missing', scopeHierarchy?.narrowestOfAny(any) ?? any),
+  );
 }
 
 function parseScopes(where: string, scopes: readonly unknown[]): string[] {

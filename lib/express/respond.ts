@@ -4,6 +4,7 @@ import { types } from 'node:util';
 import { type ChallengeContext, headersOf, type Scheme } from '../challenge.js';
 import { ConfigurationError, InvalidTokenError, ResourceServerError, withHeaders } from '../errors.js';
 import type { Next } from './middleware.js';
+import type { ScopeHierarchy } from './scope-hierarchy.js';
 
 /** What a middleware shares with the gates behind it. */
 export interface RespondSettings extends ChallengeContext {
@@ -12,6 +13,8 @@ export interface RespondSettings extends ChallengeContext {
   readonly clock: () => number;
   /** The property of the request that holds the `Auth`. */
   readonly property: string;
+  /** Which scopes include which others; without it, each includes only itself. */
+  readonly scopeHierarchy?: ScopeHierarchy | undefined;
 }
 
 /**

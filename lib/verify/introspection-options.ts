@@ -15,6 +15,7 @@ import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, te
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
+import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
 import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
 import { type IntrospectionCacheOptions, introspectionCacheRule, readCache } from './introspection-cache-options.js';
@@ -54,7 +55,7 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
    */
   clientAuthentication?: ClientAuthentication | undefined;
   /** This API's own identifiers: `aud` of the answer must hold at least one. `false` accepts any, and none. */
-  audience: string | readonly string[] | false;
+  audience: Audience | readonly Audience[] | false;
   /**
    * Accept tokens with all printable ASCII characters (VSCHAR, RFC 6749 §A.12), not only those of RFC 6750 §2.1: the tokens
    * of Salesforce contain `!`. @default false
@@ -110,7 +111,7 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly allowsAnyTokenCharacters: boolean;
   readonly isSigned: boolean;
   readonly profile: Profile | undefined;
-  readonly audience: readonly string[] | false;
+  readonly audience: readonly Audience[] | false;
   readonly introspectionClient: IntrospectionClient;
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;
