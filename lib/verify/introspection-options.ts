@@ -9,26 +9,15 @@ import { ConfigurationError } from '../errors.js';
 import type { MetadataSource } from '../issuer/metadata-source.js';
 import type { RemoteKeySet } from '../issuer/remote-key-set.js';
 import { isSecureUrl } from '../util/url.js';
-import {
-  count,
-  flag,
-  group,
-  invalidOption,
-  oneOf,
-  readOptions,
-  type Rule,
-  type Rules,
-  seconds,
-  text,
-} from '../options.js';
+import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, text } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
 import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
 import type { IntrospectionClient } from '../issuer/introspection-client.js';
+import { type IntrospectionCacheOptions, introspectionCacheRule, readCache } from './introspection-cache-options.js';
 import { connectToServer } from './introspection-connection.js';
-import { type CacheOptions, cacheRules } from './token-cache.js';
 import {
   audienceRule,
   checkFapiTransport,
@@ -40,14 +29,6 @@ import {
   type SharedVerifierOptions,
   sharedRules,
 } from './shared-options.js';
-
-/** How results of the authorization server are remembered. */
-export interface IntrospectionCacheOptions extends CacheOptions {
-  /** How long a positive result is remembered at most; never past `exp`. Seconds, 1 to 86,400. @default 60 */
-  maxAge?: number | undefined;
-  /** How long a negative result is remembered. Seconds, 0 (never) to 3,600. @default 10 */
-  negativeMaxAge?: number | undefined;
-}
 
 /** What `introspectionVerifier` takes. */
 export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
@@ -73,6 +54,11 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
   clientAuthentication?: ClientAuthentication | undefined;
   /** This API's own identifiers: `aud` of the answer must hold at least one. `false` accepts any, and none. */
   audience: Audience | readonly Audience[] | false;
+  /**
+   * Accept tokens with all printable ASCII characters (VSCHAR, RFC 6749 §A.12), not only those of RFC 6750 §2.1: the tokens
+   * of Salesforce contain `!`. @default false
+   */
+  allowAnyTokenCharacters?: boolean | undefined;
   /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
   signedResponse?: boolean | undefined;
   /**
@@ -95,11 +81,6 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
   cache?: IntrospectionCacheOptions | false | undefined;
 }
 
-const cacheGroup = group<IntrospectionCacheOptions>({
-  ...cacheRules,
-  negativeMaxAge: seconds(0, 3_600, 'Leave it out for 10; 0 turns it off.'),
-});
-
 export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
@@ -110,17 +91,14 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   clientSecret: clientSecretRule,
   clientAuthentication: clientAuthenticationRule,
   audience: audienceRule,
+  allowAnyTokenCharacters: flag('Set it to true if the server issues tokens with characters such as "!".'),
   signedResponse: flag('Set it to true where the authorization server signs its answers for this API.'),
   profile: oneOf(['fapi2'], 'Leave it out to accept bearer tokens too.'),
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
   maxStale: seconds(0, 86_400, 'Leave it out for 0.'),
   store: storeRule,
-  cache: {
-    expected: `false, or ${cacheGroup.expected}`,
-    fix: 'Leave it out to remember results for 60 seconds, or turn it off with false.',
-    parse: (value, path) => (value === false ? false : cacheGroup.parse(value, path)),
-  } satisfies Rule<IntrospectionCacheOptions | false>,
+  cache: introspectionCacheRule,
 };
 
 /** The options, checked and complete. */
@@ -128,6 +106,7 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly issuer: string | undefined;
   /** What stands for the issuer where neither options nor answer name it. */
   readonly server: string;
+  readonly allowsAnyTokenCharacters: boolean;
   readonly profile: Profile | undefined;
   readonly audience: readonly Audience[] | false;
   readonly introspectionClient: IntrospectionClient;
@@ -162,6 +141,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   return {
     issuer,
     server: introspectionEndpoint ?? '',
+    allowsAnyTokenCharacters: options.allowAnyTokenCharacters ?? false,
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
     introspectionClient,
@@ -179,14 +159,6 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
     allowIdTokens: options.allowIdTokens ?? false,
     ...readClaimMapping(options),
   };
-}
-
-function readCache({ maxEntries = 10_000, maxAge = 60, negativeMaxAge = 10 }: IntrospectionCacheOptions): {
-  maxEntries: number;
-  maxAge: number;
-  negativeMaxAge: number;
-} {
-  return { maxEntries, maxAge, negativeMaxAge };
 }
 
 function checkFapi(where: string, options: Partial<IntrospectionVerifierOptions>): void {
