@@ -3,7 +3,7 @@ import { checkIsAccessToken } from './access-token-only.js';
 import type { Claims } from './claims.js';
 import { checkDpopBinding, readConfirmation, requireBinding } from './confirmation.js';
 import type { JwtHeader } from './parse-jwt.js';
-import type { Profile } from './profile.js';
+import { type Profile, rulesOf } from './profile.js';
 import { rejectToken } from './reject-token.js';
 import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes, type TimeRules } from './claim-checks.js';
 
@@ -20,14 +20,12 @@ export interface JwtRules extends ClaimMapping, TimeRules {
 
 const STRICT_TYPE = 'application/at+jwt';
 const ANY_TYPE: readonly unknown[] = [STRICT_TYPE, 'application/jwt', undefined];
-/** RFC 9068 §2.2. */
-const STRICT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'];
 
 /** The header, before any key is looked for (RFC 8725 §3.1 and §3.11, RFC 9068 §4). */
 export function checkHeader(header: JwtHeader, rules: JwtRules): void {
   if (!rules.algorithms.has(header.alg)) rejectToken('algorithm_refused', 'alg', [...rules.algorithms], header.alg);
   const type = mediaType(header.typ);
-  const accepted = rules.profile === undefined ? ANY_TYPE : [STRICT_TYPE];
+  const accepted = rulesOf(rules.profile).requiresAtJwt ? [STRICT_TYPE] : ANY_TYPE;
   if (!accepted.includes(type)) rejectToken('type_refused', 'typ', accepted, header.typ);
   checkCritical(header);
 }
@@ -39,11 +37,12 @@ export function checkClaims(claims: Claims, rules: JwtRules, now: number): void 
   checkAudience(claims, rules.audience);
   checkTimes(claims, rules, now);
   checkRequired(claims, ['exp', ...(rules.maxTokenAge === undefined ? [] : ['iat'])]);
-  if (rules.profile !== undefined) checkRequired(claims, STRICT_CLAIMS);
+  const { requiredClaims, requiresBinding } = rulesOf(rules.profile);
+  checkRequired(claims, requiredClaims);
   checkRequired(claims, rules.requiredClaims);
   checkStrings(claims);
   checkDpopBinding(claims);
-  if (rules.profile === 'fapi2') requireBinding(readConfirmation(claims));
+  if (requiresBinding) requireBinding(readConfirmation(claims));
 }
 
 // RFC 7515 §4.1.9: a media type, compared without regard to case, whose "application/" may be left out.

@@ -25,13 +25,12 @@ import {
 } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
-import { algorithmsOf, type Profile } from '../token/profile.js';
+import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';
 import type { ClaimMapping } from '../token/access-token.js';
 import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
 import { type CacheOptions, cacheRules } from './token-cache.js';
 import {
   audienceRule,
-  checkFapiTransport,
   checkIssuerUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
@@ -159,7 +158,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   checkAddresses(where, options);
   checkCredentials(where, options);
   checkMemory(where, options);
-  if (options.profile === 'fapi2') checkFapi(where, options);
+  checkProfile(where, options);
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
   const metadata = makeMetadata(options, http, clock);
   const keys = makeKeys(options, metadata, http, clock);
@@ -204,11 +203,12 @@ function readCache({ maxEntries = 10_000, maxAge = 60, negativeMaxAge = 10 }: In
   return { maxEntries, maxAge, negativeMaxAge };
 }
 
-function checkFapi(where: string, options: Partial<IntrospectionVerifierOptions>): void {
-  checkFapiTransport(where, options);
-  const { clientAuthentication: method } = options;
+function checkProfile(where: string, options: Partial<IntrospectionVerifierOptions>): void {
+  const { profile, allowInsecureHttp, clientAuthentication: method } = options;
+  // `audience: false` is allowed: the authorization server knows which API introspects.
+  checkProfileOptions(where, profile, { allowInsecureHttp });
   if (typeof method !== 'object' || !('algorithm' in method)) return;
-  algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, 'fapi2');
+  algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, profile);
 }
 
 function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerifierOptions>): void {

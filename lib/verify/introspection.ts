@@ -3,6 +3,7 @@ import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import { checkDpopBinding, readConfirmation, requireBinding } from '../token/confirmation.js';
 import { checkIsAccessToken } from '../token/access-token-only.js';
+import { rulesOf } from '../token/profile.js';
 import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes } from '../token/claim-checks.js';
 import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
 import type { IntrospectionResult, IntrospectionSource } from '../issuer/introspection-client.js';
@@ -138,7 +139,7 @@ function checkResponse({ response }: IntrospectionResult, settings: Introspectio
   checkRequired(response, settings.requiredClaims);
   checkStrings(response);
   checkDpopBinding(response);
-  if (settings.profile === 'fapi2') requireBinding(readConfirmation(response));
+  if (rulesOf(settings.profile).requiresBinding) requireBinding(readConfirmation(response));
   // Without a configured issuer, the response must not choose one: it could name another server that is trusted.
   return buildAccessToken(
     { format: 'opaque', issuer: settings.issuer ?? settings.server, claims: { ...response } },
