@@ -203,9 +203,9 @@ function readCache({ maxEntries = 10_000, maxAge = 60, negativeMaxAge = 10 }: In
   return { maxEntries, maxAge, negativeMaxAge };
 }
 
+// `audience: false` is allowed here: the authorization server knows which API introspects.
 function checkProfile(where: string, options: Partial<IntrospectionVerifierOptions>): void {
   const { profile, allowInsecureHttp, clientAuthentication: method } = options;
-  // `audience: false` is allowed: the authorization server knows which API introspects.
   checkProfileOptions(where, profile, { allowInsecureHttp });
   if (typeof method !== 'object' || !('algorithm' in method)) return;
   algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, profile);
