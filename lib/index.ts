@@ -55,6 +55,7 @@ export type { CertificateFormat } from './proof/certificate-formats.js';
 export type { DpopOptions } from './proof/dpop-options.js';
 export type { ProofMode } from './proof/mode.js';
 export type { CertificateSource, ClientCertificate, ForwardedCertificate, MtlsOptions } from './proof/mtls-options.js';
+export type { ExplainedCheck, Explanation } from './token/checks.js';
 export type { AccessToken, Auth, CallerRule } from './token/access-token.js';
 export type { Actor } from './token/caller.js';
 export type { AsymmetricAlgorithm } from './token/algorithms.js';

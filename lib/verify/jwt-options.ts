@@ -215,7 +215,11 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     return new StaticKeySet(() => Promise.resolve([key]));
   }
   const set = jwks === undefined ? undefined : Jwks.of(jwks);
-  if (set !== undefined) return new StaticKeySet((alg, kid) => set.find(alg, kid));
+  if (set !== undefined)
+    return new StaticKeySet(
+      (alg, kid) => set.find(alg, kid),
+      set.keys.map(({ kid }) => kid),
+    );
   const http: HttpOptions = {
     fetch: options.fetch ?? globalFetch,
     timeout: keys.timeout ?? 5,

@@ -41,7 +41,10 @@ export interface SharedVerifierOptions {
   allowIdTokens?: boolean | undefined;
   /** Claims that a token must have, whatever their value. @default none */
   requiredClaims?: readonly string[] | undefined;
-  /** Accepted difference of clocks for `exp`, `nbf` and `iat`. Seconds, 0 to 300. @default 5 */
+  /**
+   * Accepted difference of clocks for `exp`, `nbf` and `maxTokenAge`. `iat` may be 60 seconds in the future, or this long
+   * if it is more. Seconds, 0 to 300. @default 10
+   */
   clockTolerance?: number | undefined;
   /** Longer tokens are rejected before anything is parsed. Bytes, 256 to 1,048,576. @default 16384 */
   maxTokenBytes?: number | undefined;
@@ -61,7 +64,7 @@ export function readClaimMapping(options: SharedVerifierOptions): ClaimMapping &
   return { clientIdClaims, scopeClaims, subjectClaims, isMachine, isUser };
 }
 
-export const DEFAULT_CLOCK_TOLERANCE = 5;
+export const DEFAULT_CLOCK_TOLERANCE = 10;
 export const DEFAULT_MAX_TOKEN_BYTES = 16_384;
 
 export const sharedRules: Rules<SharedVerifierOptions> = {
