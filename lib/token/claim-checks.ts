@@ -1,3 +1,4 @@
+import { type Audience, isAccepted } from './audience.js';
 import { claim, type Claims, readAudience } from './claims.js';
 import { rejectToken } from './reject-token.js';
 
@@ -24,11 +25,11 @@ export function checkIssuer(claims: Claims, issuer: string): void {
 }
 
 /** `aud` must contain one of these (RFC 7519 §4.1.3); `false` accepts any `aud`, and none. */
-export function checkAudience(claims: Claims, accepted: readonly string[] | false): void {
+export function checkAudience(claims: Claims, accepted: readonly Audience[] | false): void {
   if (accepted === false) return;
   const audience = claim(claims, 'aud');
   if (audience === undefined) rejectToken('audience_missing', 'aud', accepted, undefined);
-  if (!readAudience(claims).some((each) => accepted.includes(each))) {
+  if (!readAudience(claims).some((each) => isAccepted(each, accepted))) {
     rejectToken('audience_mismatch', 'aud', accepted, audience);
   }
 }

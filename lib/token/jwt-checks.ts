@@ -1,3 +1,4 @@
+import type { Audience } from './audience.js';
 import type { ClaimMapping } from './access-token.js';
 import { checkIsAccessToken } from './access-token-only.js';
 import type { Check } from './checks.js';
@@ -22,7 +23,7 @@ export interface JwtRules extends ClaimMapping, TimeRules {
   readonly allowIdTokens: boolean;
   readonly clientIdClaims: readonly string[] | undefined;
   readonly issuer: string;
-  readonly audience: readonly string[] | false;
+  readonly audience: readonly Audience[] | false;
   readonly algorithms: ReadonlySet<string>;
   readonly profile: Profile | undefined;
   readonly requiredClaims: readonly string[];
