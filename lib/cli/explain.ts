@@ -210,8 +210,10 @@ function jsonOf({ accepted, checks }: Explanation, { header, claims }: TokenCont
 
 function textOf(explanation: Explanation, { header, claims }: TokenContent, paint: Paint): string {
   const parts = [renderChecks(explanation.checks, paint)];
-  if (header !== undefined) parts.push(`${paint('bold', 'Header (not verified by itself)')}\n${toJson(header)}\n`);
-  if (claims !== undefined) parts.push(`${paint('bold', 'Claims')}\n${toJson(claims)}\n`, timesOf(claims));
+  const isVerified = explanation.checks.some(({ name, state }) => name === 'signature' && state === 'passed');
+  const title = (name: string): string => paint('bold', isVerified ? name : `${name} (not verified)`);
+  if (header !== undefined) parts.push(`${title('Header')}\n${toJson(header)}\n`);
+  if (claims !== undefined) parts.push(`${title('Claims')}\n${toJson(claims)}\n`, timesOf(claims));
   parts.push(`${resultOf(explanation, paint)}\n`);
   return parts.filter((part) => part !== '').join('\n');
 }

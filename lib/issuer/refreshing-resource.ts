@@ -55,6 +55,11 @@ const MIN_FRESH = 60;
 const MAX_FRESH = 86_400;
 const DEFAULT_FRESH = 600;
 
+/** How long a document is fresh: its `max-age` within limits. Seconds. */
+export function freshFor(maxAge = DEFAULT_FRESH): number {
+  return Math.min(MAX_FRESH, Math.max(MIN_FRESH, maxAge));
+}
+
 /**
  * A document of the issuer's, kept alive: fetched once however many ask, refreshed in the background before it grows
  * old, served on while it cannot be refreshed, asked for less and less often while that fails.
@@ -155,9 +160,9 @@ export class RefreshingResource<T> {
     if (restored !== undefined) this.#keep(restored);
   }
 
-  #keep({ value, maxAge = DEFAULT_FRESH, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
+  #keep({ value, maxAge, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
     const { clock, maxStale, refreshInterval } = this.#options;
-    const freshUntil = fetchedAt + (refreshInterval ?? Math.min(MAX_FRESH, Math.max(MIN_FRESH, maxAge)));
+    const freshUntil = fetchedAt + (refreshInterval ?? freshFor(maxAge));
     this.#memory.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
     const left = Math.max(0, freshUntil - clock());
     // Ahead of time, so that no request waits; at no fixed time, so that a fleet does not arrive together.
