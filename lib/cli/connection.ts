@@ -115,17 +115,16 @@ function tlsFix(code: string): string {
     : 'Node does not accept the certificate of the server. Check the certificate and the clock of this machine.';
 }
 
-/** The names in the chain of certificates, the one of the server first. */
+/** The names in the chain of certificates, the one of the server first. The last certificate is its own issuer. */
 function chainOf(certificate: DetailedPeerCertificate): string[] {
-  const names: string[] = [];
-  const seen = new Set<string>();
-  let current: DetailedPeerCertificate | undefined = certificate;
-  while (current?.fingerprint256 !== undefined && !seen.has(current.fingerprint256)) {
-    seen.add(current.fingerprint256);
-    names.push([current.subject.CN].flat()[0] ?? 'a certificate without a name');
+  const chain = new Map<string, string>();
+  // Node leaves out the issuer of a certificate whose issuer was not sent.
+  let current: Partial<DetailedPeerCertificate> | undefined = certificate;
+  while (current?.fingerprint256 !== undefined && !chain.has(current.fingerprint256)) {
+    chain.set(current.fingerprint256, [current.subject?.CN].flat()[0] ?? 'a certificate without a name');
     current = current.issuerCertificate;
   }
-  return names;
+  return [...chain.values()];
 }
 
 function timeoutError(timeout: number): Error {

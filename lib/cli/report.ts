@@ -42,12 +42,13 @@ const STYLES: Readonly<Record<ReportedCheck['state'], Style>> = {
 };
 const STATE_WIDTH = 'not reached'.length;
 const INDENT = ' '.repeat(STATE_WIDTH + 2);
+const MAX_NAME_WIDTH = 30;
 const MAX_LENGTH = 1_000;
 
 /** A table of checks: one line for each that passed, and what to change below each other one. */
 export function renderChecks(checks: readonly ReportedCheck[], paint: Paint): string {
   const names = checks.map(({ name }) => render(name).slice(1, -1));
-  const width = Math.max(0, ...names.map((name) => name.length));
+  const width = Math.min(MAX_NAME_WIDTH, Math.max(0, ...names.map((name) => name.length)));
   const lines = checks.flatMap((check, i) => linesOf(check, (names[i] ?? '').padEnd(width), paint));
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
