@@ -55,6 +55,11 @@ const MIN_FRESH = 60;
 const MAX_FRESH = 86_400;
 const DEFAULT_FRESH = 600;
 
+/** How long a document is fresh: its `max-age` within limits. Seconds. */
+export function freshFor(maxAge = DEFAULT_FRESH): number {
+  return Math.min(MAX_FRESH, Math.max(MIN_FRESH, maxAge));
+}
+
 /**
  * A cached document of the issuer. Concurrent requests cause one fetch. It is refreshed in the background before it stops
  * being fresh, stays in use while a refresh fails, and failed fetches back off.
@@ -164,9 +169,9 @@ export class RefreshingResource<T> {
     if (restored !== undefined) this.#store(restored);
   }
 
-  #store({ value, maxAge = DEFAULT_FRESH, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
+  #store({ value, maxAge, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
     const { clock, maxStale, refreshInterval } = this.#options;
-    const freshUntil = fetchedAt + (refreshInterval ?? Math.min(MAX_FRESH, Math.max(MIN_FRESH, maxAge)));
+    const freshUntil = fetchedAt + (refreshInterval ?? freshFor(maxAge));
     this.#cache.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
     const left = Math.max(0, freshUntil - clock());
     // Early, so that no request waits. At a random time, so that the processes of a fleet do not call together.
