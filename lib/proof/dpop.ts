@@ -221,8 +221,8 @@ function refuse(reason: InvalidDpopProofReason, checked: string, expected?: unkn
   throw new InvalidDpopProofError(reason, { cause });
 }
 
-// A request may pass several middlewares, or one twice; its proof is used once all the same.
-const CLAIMED = Symbol('claimed proofs');
+// A request may pass several middlewares, or one twice, also of two copies of the package: its proof is used once.
+const CLAIMED = Symbol.for('express-resource-server.claimed-proofs.v1');
 
 type Claiming = IncomingMessage & { [CLAIMED]?: readonly { readonly store: Store; readonly name: string }[] };
 
