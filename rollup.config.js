@@ -2,18 +2,20 @@
  * Bundles lib into dist: ES modules and CommonJS, each with its declarations. All entries of one format are bundled in one
  * pass, so that they share the code that they have in common: a second copy of it would be a second state.
  *
- * jose is ESM only, so the CommonJS files contain the parts of it that are used. The ES modules contain them too: one file
- * loads faster than forty.
+ * jose is ESM only, so the CommonJS files contain the parts of it that are used. The ES modules contain them too, and both
+ * contain node-cache: one file loads faster than forty.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
+import commonjs from '@rollup/plugin-commonjs';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import { dts } from 'rollup-plugin-dts';
 import ts from 'typescript';
 
-const { dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { dependencies = {}, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const packages = [...Object.keys(dependencies), ...Object.keys(peerDependencies)];
-const isExternal = (id) => id.startsWith('node:') || packages.some((name) => id === name || id.startsWith(`${name}/`));
+const isExternal = (id) => isBuiltin(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
 const ENTRIES = {
   index: 'lib/index.ts',
@@ -37,8 +39,8 @@ const output = (format, extension) => ({
   format,
   entryFileNames: `[name]${extension}`,
   chunkFileNames: ({ name }) => `${name.replace(/\.d$/, '')}${extension}`,
-  // node-cache exports a class as `module.exports`.
   interop: 'default',
+  paths: (id) => (isBuiltin(id) && !id.startsWith('node:') ? `node:${id}` : id),
   exports: 'named',
   generatedCode: 'es2015',
 });
@@ -58,7 +60,7 @@ function licences(fileName) {
     name: 'licences',
     generateBundle(_, bundle) {
       const modules = Object.values(bundle).flatMap(({ modules }) => Object.keys(modules ?? {}));
-      const folders = modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? []);
+      const folders = modules.flatMap((id) => /^\0?(.*\/node_modules\/(?:@[^/]+\/)?[^/?]+)/.exec(id)?.[1] ?? []);
       const texts = [...new Set(folders)].sort().map((folder) => {
         const { name, version } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
         const file = ['LICENSE.md', 'LICENSE', 'LICENSE.txt'].find((each) => existsSync(`${folder}/${each}`));
@@ -97,7 +99,13 @@ export default [
   {
     ...common,
     input: Object.fromEntries(entries),
-    plugins: [typescript, nodeResolve(), licences('THIRD-PARTY-LICENSES.txt'), onlyKnownImports],
+    plugins: [
+      typescript,
+      nodeResolve({ preferBuiltins: true }),
+      commonjs(),
+      licences('THIRD-PARTY-LICENSES.txt'),
+      onlyKnownImports,
+    ],
     output: [output('es', '.js'), output('cjs', '.cjs')],
   },
   {

@@ -19,7 +19,7 @@ const CONFINED: Readonly<Record<string, RegExp>> = {
   '@redis/client': /^store\/redis\.ts$/,
 };
 /** Packages whose code the build includes. Users do not install them, so no declaration may import them. */
-const BUNDLED = ['jose'];
+const BUNDLED = ['jose', 'node-cache'];
 const MOST_LINES = 300;
 
 interface Target {
@@ -30,7 +30,6 @@ interface Target {
 interface PackageJson {
   readonly exports: Readonly<Record<string, string | Readonly<Record<'import' | 'require', Target>>>>;
   readonly typesVersions: unknown;
-  readonly dependencies: Readonly<Record<string, string>>;
   readonly peerDependencies: Readonly<Record<string, string>>;
 }
 
@@ -87,8 +86,8 @@ function mayImportPackage(from: string, specifier: string): boolean {
     .join('/');
   const place = CONFINED[name];
   if (place !== undefined && !place.test(from)) return false;
-  const { dependencies, peerDependencies } = packageJson;
-  return BUNDLED.includes(name) || name in dependencies || name in peerDependencies;
+  const { peerDependencies } = packageJson;
+  return BUNDLED.includes(name) || name in peerDependencies;
 }
 
 function readsEnvironment(file: string, source: string): boolean {
