@@ -75,6 +75,7 @@ export type { AccessToken, Auth, CallerRule } from './token/access-token.js';
 export type { Audience } from './token/audience.js';
 export type { Actor } from './token/caller.js';
 export type { AsymmetricAlgorithm } from './token/algorithms.js';
+export type { Jwk, JwkSet, WebCryptoKey } from './token/jwk-types.js';
 export type { JwtHeader } from './token/parse-jwt.js';
 export type { Profile } from './token/profile.js';
 export { memoryStore, type MemoryStoreOptions } from './store/memory-store.js';
