@@ -20,12 +20,15 @@ import {
   InvalidDpopProofError,
   InvalidRequestError,
   InvalidTokenError,
+  jwtBearer,
   MissingTokenError,
   type Reason,
+  requireScopes,
   type ResourceServerError,
   UpstreamError,
 } from '../lib/index.js';
 import { type Instrumentation, instrument, type InstrumentOptions } from '../lib/opentelemetry/index.js';
+import { get, serve, startIssuer } from './helpers.js';
 
 const ISSUER = 'https://auth.example.com';
 const OTHER = 'https://other.example.com';
@@ -93,7 +96,7 @@ async function valuesOf(name: string): Promise<[Record<string, unknown>, number]
 }
 
 const rejectionOf = async (): Promise<Record<string, unknown> | undefined> =>
-  (await valuesOf('express_resource_server.requests'))[0]?.[0];
+  (await valuesOf('express_resource_server.requests.rejected'))[0]?.[0];
 
 describe('requests', () => {
   it('are counted if they are accepted, by issuer', async () => {
@@ -101,7 +104,7 @@ describe('requests', () => {
     accept('client-1');
     accept('client-2');
     accept('client-1', OTHER);
-    expect(await valuesOf('express_resource_server.requests')).toEqual([
+    expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([
       [{ 'express_resource_server.issuer': ISSUER }, 2],
       [{ 'express_resource_server.issuer': OTHER }, 1],
     ]);
@@ -112,7 +115,7 @@ describe('requests', () => {
     reject(new InvalidTokenError('expired'));
     reject(new InvalidTokenError('expired'));
     reject(new MissingTokenError(), { issuer: undefined });
-    expect(await valuesOf('express_resource_server.requests')).toEqual([
+    expect(await valuesOf('express_resource_server.requests.rejected')).toEqual([
       [
         {
           'express_resource_server.issuer': ISSUER,
@@ -155,7 +158,7 @@ describe('requests', () => {
     start({ clientId: true });
     accept('client-1');
     accept(undefined);
-    expect(await valuesOf('express_resource_server.requests')).toEqual([
+    expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([
       [{ 'express_resource_server.issuer': ISSUER, 'express_resource_server.client.id': 'client-1' }, 1],
       [{ 'express_resource_server.issuer': ISSUER }, 1],
     ]);
@@ -173,7 +176,7 @@ describe('the sets of attribute values are bounded:', () => {
     start();
     for (let i = 0; i < 1_000; i++) accept('client-1', `https://${i}.example.com`);
     accept('client-1', 'https://0.example.com');
-    const values = await valuesOf('express_resource_server.requests');
+    const values = await valuesOf('express_resource_server.requests.accepted');
     expect(values).toHaveLength(201);
     expect(values[0]?.[1]).toBe(2);
     expect(values.at(-1)).toEqual([{ 'express_resource_server.issuer': '_OTHER' }, 800]);
@@ -182,7 +185,7 @@ describe('the sets of attribute values are bounded:', () => {
   it('there are at most 1,000 clients, and the others are _OTHER', async () => {
     start({ clientId: true });
     for (let i = 0; i < 1_500; i++) accept(`client-${i}`);
-    const values = await valuesOf('express_resource_server.requests');
+    const values = await valuesOf('express_resource_server.requests.accepted');
     expect(values).toHaveLength(1_001);
     expect(values.at(-1)?.[0]).toMatchObject({ 'express_resource_server.client.id': '_OTHER' });
   });
@@ -324,6 +327,33 @@ describe('spans', () => {
   });
 });
 
+describe('a real API', () => {
+  it('has metrics of the requests that it accepts and rejects, gates included', async () => {
+    const issuer = await startIssuer();
+    const options = { issuer: issuer.url, audience: issuer.audience };
+    const app = serve(jwtBearer(options), requireScopes('orders:read'));
+    start({ clientId: true });
+    await get(app, await issuer.issue({ scope: 'orders:read' }));
+    await get(app, await issuer.issue({ exp: 1 }));
+    await get(app, await issuer.issue());
+    await get(app);
+    const from = { 'express_resource_server.issuer': issuer.url };
+    const rejected = (reason: string, kind: string): [Record<string, unknown>, number] => [
+      { ...from, 'error.type': reason, 'express_resource_server.rejection.class': kind },
+      1,
+    ];
+    expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([
+      // A gate rejected the second one.
+      [{ ...from, 'express_resource_server.client.id': 'client-1' }, 2],
+    ]);
+    expect(await valuesOf('express_resource_server.requests.rejected')).toEqual([
+      rejected('expired', 'expired'),
+      rejected('scope_missing', 'insufficient_rights'),
+      rejected('token_missing', 'no_credentials'),
+    ]);
+  });
+});
+
 describe('instrument', () => {
   it('uses the global providers by default', async () => {
     metrics.setGlobalMeterProvider(meterProvider);
@@ -337,7 +367,7 @@ describe('instrument', () => {
   it('ends with close', async () => {
     start().close();
     accept('client-1');
-    expect(await valuesOf('express_resource_server.requests')).toEqual([]);
+    expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([]);
     expect(channel('express-resource-server.request.accepted').hasSubscribers).toBe(false);
   });
 
@@ -365,6 +395,7 @@ describe('instrument', () => {
   it('names every metric, its unit and its purpose', async () => {
     start();
     accept('client-1');
+    reject(new InvalidTokenError('expired'));
     publish('cache.hit', { issuer: ISSUER });
     publish('keys.refreshed', { issuer: ISSUER, document: 'keys' });
     publish('keys.stale_used', { issuer: ISSUER });
@@ -376,7 +407,8 @@ describe('instrument', () => {
       description !== '',
     ]);
     expect(found).toEqual([
-      ['express_resource_server.requests', '{request}', true],
+      ['express_resource_server.requests.accepted', '{request}', true],
+      ['express_resource_server.requests.rejected', '{request}', true],
       ['express_resource_server.cache.lookups', '{lookup}', true],
       ['express_resource_server.document.fetches', '{fetch}', true],
       ['express_resource_server.stale_keys.uses', '{token}', true],
@@ -388,7 +420,11 @@ describe('instrument', () => {
   it.each<[string, unknown, RegExp]>([
     ['an unknown option', { clientid: true }, /Did you mean clientId\?/],
     ['a provider that is none', { meterProvider: {} }, /instrument: meterProvider: expected/],
-    ['a tracer provider that is none', { tracerProvider: { getMeter: () => undefined } }, /instrument: tracerProvider: expected/],
+    [
+      'a tracer provider that is none',
+      { tracerProvider: { getMeter: () => undefined } },
+      /instrument: tracerProvider: expected/,
+    ],
     ['a client id', { clientId: 'client-1' }, /instrument: clientId: expected true or false/],
   ])('rejects %s', (_, options, message) => {
     expect(() => start(options as InstrumentOptions)).toThrow(ConfigurationError);
@@ -399,7 +435,9 @@ describe('instrument', () => {
     start();
     const reasons: Reason[] = ['option_invalid', 'not_authenticated', 'verifier_invalid', 'proof_replayed', 'rejected'];
     for (const reason of reasons) reject(new InvalidTokenError(reason as 'rejected'));
-    const types = (await valuesOf('express_resource_server.requests')).map(([attributes]) => attributes['error.type']);
+    const types = (await valuesOf('express_resource_server.requests.rejected')).map(
+      ([attributes]) => attributes['error.type'],
+    );
     expect(types).toEqual(reasons);
   });
 });

@@ -7,7 +7,7 @@ import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type ProofResult, type SenderConstraint } from '../proof/policy.js';
 import { type AccessToken, makeAuth } from '../token/access-token.js';
-import { assertToken68, type Credentials, readAuthorization } from '../token/credentials.js';
+import { assertToken, type Credentials, readAuthorization } from '../token/credentials.js';
 import { systemClock } from '../util/clock.js';
 import { isPromise } from '../util/is-promise.js';
 import { createIntrospectionVerifier } from '../verify/introspection.js';
@@ -154,7 +154,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     };
     let pending: Promise<void> | undefined;
     try {
-      const credentials = credentialsOf(req, tokenFrom);
+      const credentials = credentialsOf(req, tokenFrom, verifier.allowsAnyTokenCharacters === true);
       // RFC 6750 §3.1: an unsupported scheme gets the response for no credentials, but `optional` does not accept it.
       if (credentials?.scheme === 'DPoP' && !supportsDpop) {
         const cause: FailedCheck = { checked: 'scheme', expected: schemes, found: 'DPoP' };
@@ -235,8 +235,12 @@ function offerNonce(res: ServerResponse, nonce: string): void {
   res.setHeader('Cache-Control', 'no-store');
 }
 
-function credentialsOf(req: IncomingMessage, tokenFrom: BearerOptions['tokenFrom']): Credentials | undefined {
-  const fromHeader = readAuthorization(req);
+function credentialsOf(
+  req: IncomingMessage,
+  tokenFrom: BearerOptions['tokenFrom'],
+  allowsAnyCharacters: boolean,
+): Credentials | undefined {
+  const fromHeader = readAuthorization(req, allowsAnyCharacters);
   // Every request that Express passes to a middleware is an Express request.
   const elsewhere: unknown = tokenFrom?.(req as Request);
   if (elsewhere === undefined || elsewhere === null || elsewhere === '') return fromHeader;
@@ -250,7 +254,7 @@ function credentialsOf(req: IncomingMessage, tokenFrom: BearerOptions['tokenFrom
   }
   // A number or an object in a parsed body comes from the caller.
   if (typeof elsewhere !== 'string') throw new InvalidRequestError('malformed_credentials');
-  return { scheme: 'Bearer', token: assertToken68(elsewhere) };
+  return { scheme: 'Bearer', token: assertToken(elsewhere, allowsAnyCharacters) };
 }
 
 function assertVerifier(where: string, verifier: unknown): asserts verifier is TokenVerifier {

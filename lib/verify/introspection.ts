@@ -71,6 +71,7 @@ export function createIntrospectionVerifier(
     profile: settings.profile,
     clock,
     acceptsOpaqueTokens: true,
+    allowsAnyTokenCharacters: settings.allowsAnyTokenCharacters,
     verify: async (token) => (await verifyToken(token)).accessToken,
     explain: (token) => explainToken(token, settings),
     invalidate: async (token) => shared?.invalidate(token),

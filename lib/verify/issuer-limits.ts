@@ -69,6 +69,7 @@ export function limitIssuer(entry: TrustedIssuer): TokenVerifier {
     profile: verifier.profile,
     clock: verifier.clock,
     acceptsOpaqueTokens: verifier.acceptsOpaqueTokens,
+    allowsAnyTokenCharacters: verifier.allowsAnyTokenCharacters,
     verify: (token, context) => {
       const result = verifier.verify(token, context);
       return isPromise(result) || !isAllowed(result) ? limitAsync(result, limit) : limit(result);

@@ -51,6 +51,7 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
     profile: rules.profile,
     clock,
     acceptsOpaqueTokens: false,
+    allowsAnyTokenCharacters: false,
     verify: async (token) => (await verifyToken(token, settings)).accessToken,
     explain: (token) => explainToken(token, settings),
     invalidate: () => undefined,

@@ -118,6 +118,7 @@ export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierO
     profile: verifier.profile,
     clock,
     acceptsOpaqueTokens: verifier.acceptsOpaqueTokens ?? verifier.issuer === undefined,
+    allowsAnyTokenCharacters: verifier.allowsAnyTokenCharacters,
     verify: cache.verify,
     explain: (token) => explainWith(verifier, token),
     ready: async () => verifier.ready?.(),

@@ -34,6 +34,8 @@ export interface TokenVerifier {
   readonly clock?: (() => number) | undefined;
   /** Whether it also accepts tokens that are not JWTs. @default false if it has an `issuer` */
   readonly acceptsOpaqueTokens?: boolean | undefined;
+  /** Whether tokens may have characters outside the grammar of RFC 6750 §2.1. @default false */
+  readonly allowsAnyTokenCharacters?: boolean | undefined;
   /** Warms up at startup. Rejects with an `UpstreamError` if a document that it needs is unavailable. */
   ready?(): Promise<void>;
   /** Age and freshness of keys, for a readiness probe. */

@@ -108,6 +108,7 @@ export function trustedIssuers(
     profile: list.every(({ profile }) => profile === list[0]?.profile) ? list[0]?.profile : undefined,
     clock,
     acceptsOpaqueTokens: registry.opaque.length > 0,
+    allowsAnyTokenCharacters: registry.opaque.some((verifier) => verifier.allowsAnyTokenCharacters === true),
     verify: (token, context) => {
       const key = typeof token === 'string' ? hash('sha256', token, 'base64') : '';
       const route = routes.get(key);
