@@ -1,4 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { context, diag, type DiagLogger, metrics, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
@@ -11,7 +13,7 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import type { DiagnosticMessages } from '../lib/diagnostics.js';
+import type { DiagnosticMessages, DiagnosticName } from '../lib/diagnostics.js';
 import {
   ConfigurationError,
   HttpError,
@@ -22,13 +24,14 @@ import {
   InvalidTokenError,
   jwtBearer,
   MissingTokenError,
-  type Reason,
   requireScopes,
   type ResourceServerError,
   UpstreamError,
 } from '../lib/index.js';
 import { type Instrumentation, instrument, type InstrumentOptions } from '../lib/opentelemetry/index.js';
+import { SENTENCES } from '../lib/reasons.js';
 import { get, serve, startIssuer } from './helpers.js';
+import { ROOT } from './types/check.js';
 
 const ISSUER = 'https://auth.example.com';
 const OTHER = 'https://other.example.com';
@@ -74,6 +77,17 @@ function reject(error: ResourceServerError, from: { issuer: string | undefined }
 
 function accept(clientId: string | undefined, issuer = ISSUER): void {
   publish('request.accepted', { request: {}, issuer, clientId, format: 'jwt', scheme: 'Bearer' });
+}
+
+/** Causes a measurement of every metric. */
+function publishAll(): void {
+  accept('client-1');
+  reject(new InvalidTokenError('expired'));
+  publish('cache.hit', { issuer: ISSUER });
+  publish('keys.refreshed', { issuer: ISSUER, document: 'keys' });
+  publish('keys.stale_used', { issuer: ISSUER });
+  publish('dpop.replay', { request: {} });
+  publish('introspection', { issuer: ISSUER, duration: 0.1, outcome: 'active', error: undefined });
 }
 
 async function collect(): Promise<MetricData[]> {
@@ -138,7 +152,6 @@ describe('requests', () => {
     ['upstream', new UpstreamError('keys_unavailable', 1)],
     ['no_credentials', new MissingTokenError()],
     ['invalid_request', new InvalidRequestError('several_credentials')],
-    ['configuration', new ConfigurationError({ option: 'o', expected: 'e', got: 'g', fix: 'f' })],
   ])('have the class %s for %s', async (expected, error) => {
     start();
     reject(error);
@@ -354,6 +367,34 @@ describe('a real API', () => {
   });
 });
 
+describe('docs/monitoring.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/monitoring.md'), 'utf8');
+  const firstCells = [...page.matchAll(/^\| `([\w.-]+)`/gm)].map(([, name = '']) => name);
+
+  it('lists every metric', async () => {
+    start();
+    publishAll();
+    const names = (await collect()).map(({ descriptor }) => descriptor.name);
+    expect(firstCells.filter((name) => name.startsWith('express_resource_server.')).sort()).toEqual(names.sort());
+  });
+
+  it('lists every channel', () => {
+    const names: Record<DiagnosticName, true> = {
+      'request.accepted': true,
+      'request.rejected': true,
+      'cache.hit': true,
+      'cache.miss': true,
+      'keys.refreshed': true,
+      'keys.refresh_failed': true,
+      'keys.stale_used': true,
+      introspection: true,
+      'dpop.replay': true,
+    };
+    const channels = firstCells.filter((name) => name.startsWith('express-resource-server.'));
+    expect(channels).toEqual(Object.keys(names).map((name) => `express-resource-server.${name}`));
+  });
+});
+
 describe('instrument', () => {
   it('uses the global providers by default', async () => {
     metrics.setGlobalMeterProvider(meterProvider);
@@ -394,13 +435,7 @@ describe('instrument', () => {
 
   it('names every metric, its unit and its purpose', async () => {
     start();
-    accept('client-1');
-    reject(new InvalidTokenError('expired'));
-    publish('cache.hit', { issuer: ISSUER });
-    publish('keys.refreshed', { issuer: ISSUER, document: 'keys' });
-    publish('keys.stale_used', { issuer: ISSUER });
-    publish('dpop.replay', { request: {} });
-    publish('introspection', { issuer: ISSUER, duration: 0.1, outcome: 'active', error: undefined });
+    publishAll();
     const found = (await collect()).map(({ descriptor: { name, unit, description } }) => [
       name,
       unit,
@@ -433,11 +468,9 @@ describe('instrument', () => {
 
   it('knows every reason', async () => {
     start();
-    const reasons: Reason[] = ['option_invalid', 'not_authenticated', 'verifier_invalid', 'proof_replayed', 'rejected'];
+    const reasons = Object.keys(SENTENCES);
     for (const reason of reasons) reject(new InvalidTokenError(reason as 'rejected'));
-    const types = (await valuesOf('express_resource_server.requests.rejected')).map(
-      ([attributes]) => attributes['error.type'],
-    );
-    expect(types).toEqual(reasons);
+    const values = await valuesOf('express_resource_server.requests.rejected');
+    expect(values.map(([attributes]) => attributes['error.type'])).toEqual(reasons);
   });
 });
