@@ -8,6 +8,7 @@ import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type ProofResult, type SenderConstraint } from '../proof/policy.js';
 import { type AccessToken, makeAuth } from '../token/access-token.js';
 import { assertToken, type Credentials, readAuthorization } from '../token/credentials.js';
+import { checkProfileOptions } from '../token/profile.js';
 import { systemClock } from '../util/clock.js';
 import { isPromise } from '../util/is-promise.js';
 import { createIntrospectionVerifier } from '../verify/introspection.js';
@@ -85,7 +86,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
   const { optional = false, property = 'auth', errors = 'respond', tokenFrom, baseUrl } = options;
   const profile = options.profile ?? verifier.profile;
   const clock = verifier.clock ?? systemClock;
-  if (profile === 'fapi2' && tokenFrom !== undefined) throw headerOnly(where);
+  checkProfileOptions(where, profile, { tokenFrom });
   const constraint = makeSenderConstraint({
     where,
     dpop: options.dpop,
@@ -274,15 +275,6 @@ function assertAccessToken(value: unknown): asserts value is AccessToken {
     if (typeof value.claims === 'object' && value.claims !== null && Array.isArray(value.scopes)) return;
   }
   throw invalid('bearer: result of the verifier', 'an AccessToken', value, 'Build it with createAccessToken(claims).');
-}
-
-function headerOnly(where: string): ConfigurationError {
-  return new ConfigurationError({
-    option: `${where}: tokenFrom`,
-    expected: 'no function, because the profile fapi2 accepts tokens only in the Authorization header',
-    got: 'a function',
-    fix: 'Remove it.',
-  });
 }
 
 function invalid(option: string, expected: string, got: unknown, fix?: string): ConfigurationError {

@@ -12,7 +12,7 @@ import { isSecureUrl } from '../util/url.js';
 import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, text } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
-import { algorithmsOf, type Profile } from '../token/profile.js';
+import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';
 import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
 import type { IntrospectionClient } from '../issuer/introspection-client.js';
@@ -20,7 +20,6 @@ import { type IntrospectionCacheOptions, introspectionCacheRule, readCache } fro
 import { connectToServer } from './introspection-connection.js';
 import {
   audienceRule,
-  checkFapiTransport,
   checkIssuerUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
@@ -136,7 +135,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   checkAddresses(where, options);
   checkCredentials(where, options);
   checkMemory(where, options);
-  if (options.profile === 'fapi2') checkFapi(where, options);
+  checkProfile(where, options);
   const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock);
   return {
     issuer,
@@ -161,11 +160,12 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   };
 }
 
-function checkFapi(where: string, options: Partial<IntrospectionVerifierOptions>): void {
-  checkFapiTransport(where, options);
-  const { clientAuthentication: method } = options;
+// `audience: false` is allowed here: the authorization server knows which API introspects.
+function checkProfile(where: string, options: Partial<IntrospectionVerifierOptions>): void {
+  const { profile, allowInsecureHttp, clientAuthentication: method } = options;
+  checkProfileOptions(where, profile, { allowInsecureHttp });
   if (typeof method !== 'object' || !('algorithm' in method)) return;
-  algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, 'fapi2');
+  algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, profile);
 }
 
 function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerifierOptions>): void {
