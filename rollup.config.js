@@ -26,6 +26,8 @@ const ENTRIES = {
   cli: 'lib/cli/main.ts',
 };
 const entries = Object.entries(ENTRIES).filter(([, file]) => existsSync(file));
+// No project imports the command.
+const importable = entries.filter(([name]) => name !== 'cli');
 
 const compilerOptions = {
   target: ts.ScriptTarget.ES2022,
@@ -95,24 +97,21 @@ const common = {
   },
 };
 
+const plugins = [
+  typescript,
+  nodeResolve({ preferBuiltins: true }),
+  commonjs(),
+  licences('THIRD-PARTY-LICENSES.txt'),
+  onlyKnownImports,
+];
+
 export default [
-  {
-    ...common,
-    input: Object.fromEntries(entries),
-    plugins: [
-      typescript,
-      nodeResolve({ preferBuiltins: true }),
-      commonjs(),
-      licences('THIRD-PARTY-LICENSES.txt'),
-      onlyKnownImports,
-    ],
-    output: [output('es', '.js'), output('cjs', '.cjs')],
-  },
+  { ...common, input: Object.fromEntries(entries), plugins, output: output('es', '.js') },
+  { ...common, input: Object.fromEntries(importable), plugins, output: output('cjs', '.cjs') },
   {
     ...common,
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('lib/'),
-    // No project imports the command.
-    input: Object.fromEntries(entries.filter(([name]) => name !== 'cli')),
+    input: Object.fromEntries(importable),
     plugins: [dts({ tsconfig: 'tsconfig.build.json' }), onlyKnownImports],
     output: [output('es', '.d.ts'), output('es', '.d.cts')],
   },
