@@ -16,9 +16,14 @@ export interface RsaLimits {
 export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
   if (!isPlainObject(jwk)) return false;
   // A private or symmetric key in a public document is known to everybody.
-  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name))) return false;
+  if (hasPrivateMember(jwk)) return false;
   if (jwk.kty === 'RSA') return isSafeRsa(jwk, limits);
   return jwk.kty === 'EC' || jwk.kty === 'OKP';
+}
+
+/** Whether an object has a member of a private or symmetric key. */
+export function hasPrivateMember(jwk: Readonly<Record<string, unknown>>): boolean {
+  return PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name));
 }
 
 /**
