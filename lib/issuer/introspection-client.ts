@@ -4,6 +4,7 @@ import { Backoff } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
 import { type Answer, fetchAnswer, HttpError, type HttpOptions, parseObject } from './http.js';
 import type { KeySource } from './key-set.js';
+import { type Audience, isAccepted } from '../token/audience.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { checkTimes } from '../token/claim-checks.js';
@@ -25,8 +26,8 @@ export interface IntrospectionResult {
 export interface SignedResponseRules {
   readonly keys: KeySource;
   readonly issuer: string;
-  /** Who the answer is for: our client id. */
-  readonly clientId: string;
+  /** Our client id and our audiences: `aud` must contain one of them. */
+  readonly recipients: readonly Audience[];
   readonly algorithms: ReadonlySet<string>;
 }
 
@@ -42,7 +43,7 @@ export interface IntrospectionClientOptions {
 
 const SIGNED_TYPE = 'application/token-introspection+jwt';
 /** How old a signed answer may be, and how far clocks may differ. Seconds. */
-const SIGNED_TIMES = { clockTolerance: 5, maxTokenAge: 300 };
+const SIGNED_TIMES = { clockTolerance: 10, maxTokenAge: 300 };
 
 /** How many questions are under way at once, and how many wait: what a flood of made-up tokens may cost the server. */
 const MAX_CONCURRENT = 100;
@@ -176,7 +177,7 @@ export class IntrospectionClient implements IntrospectionSource {
       header.crit === undefined &&
       claim(claims, 'iss') === signed.issuer &&
       typeof claim(claims, 'iat') === 'number' &&
-      readAudience(claims).includes(signed.clientId);
+      readAudience(claims).some((each) => isAccepted(each, signed.recipients));
     if (!isOurs)
       throw new HttpError('invalid', 'the signed answer is not of this issuer, for us, or of the right form');
     try {

@@ -61,7 +61,7 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
    * of Salesforce contain `!`. @default false
    */
   allowAnyTokenCharacters?: boolean | undefined;
-  /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
+  /** Ask for signed responses (RFC 9701) and accept no others; needs `issuer`. Their `aud`: `clientId` or one of `audience`. @default false */
   signedResponse?: boolean | undefined;
   /**
    * `'fapi2'`: tokens must be bound to a key (`cnf`); signed answers, and assertions of this API, are in the algorithms of
@@ -266,10 +266,11 @@ async function findEndpoint(configured: string | undefined, metadata: MetadataSo
 }
 
 function signedRules(
-  { issuer, clientId, profile }: Partial<IntrospectionVerifierOptions>,
+  { issuer, clientId, audience = false, profile }: Partial<IntrospectionVerifierOptions>,
   keys: RemoteKeySet | undefined,
 ): SignedResponseRules | undefined {
   if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
   const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);
-  return { issuer, clientId, keys, algorithms: new Set(algorithms) };
+  const recipients = [clientId, ...(audience === false ? [] : [audience].flat())];
+  return { issuer, recipients, keys, algorithms: new Set(algorithms) };
 }
