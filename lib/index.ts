@@ -49,6 +49,7 @@ export { protectedResourceMetadata, type ProtectedResourceMetadata } from './exp
 export type { MetadataSignature, ProtectedResourceMetadataOptions } from './express/metadata-options.js';
 export type { ScopeNames, ScopeTable } from './express/scope-hierarchy.js';
 export { requireAuthentication, type RequireAuthenticationOptions } from './express/step-up.js';
+export type { RejectionListener } from './express/report.js';
 export type { Middleware, Next } from './express/middleware.js';
 export type { ClientAuthentication, ClientSecret } from './issuer/client-authentication-options.js';
 export { type Fetch, HttpError, type HttpFailure } from './issuer/http.js';
@@ -58,6 +59,17 @@ export type { CertificateFormat } from './proof/certificate-formats.js';
 export type { DpopOptions } from './proof/dpop-options.js';
 export type { ProofMode } from './proof/mode.js';
 export type { CertificateSource, ClientCertificate, ForwardedCertificate, MtlsOptions } from './proof/mtls-options.js';
+export type {
+  AcceptedMessage,
+  CacheMessage,
+  DiagnosticMessages,
+  DpopReplayMessage,
+  IntrospectionMessage,
+  RefreshedMessage,
+  RefreshFailedMessage,
+  RejectedMessage,
+  StaleKeysMessage,
+} from './diagnostics.js';
 export type { ExplainedCheck, Explanation } from './token/checks.js';
 export type { AccessToken, Auth, CallerRule } from './token/access-token.js';
 export type { Audience } from './token/audience.js';

@@ -34,6 +34,24 @@ describe('a signed answer', () => {
     await verifier.close();
   });
 
+  it('is verified with the keys at jwksUri, without metadata', async () => {
+    const issuer = await startIssuer();
+    issuer.fail('metadata', 'error');
+    const { introspectionEndpoint, jwksUri } = issuer;
+    const verifier = verifierFor(issuer, { signedResponse, introspectionEndpoint, jwksUri });
+    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+    expect(issuer.requests).toMatchObject({ metadata: 0, jwks: 1 });
+    await verifier.close();
+  });
+
+  it('is needed for jwksUri, and its address must be safe', async () => {
+    const issuer = await startIssuer();
+    const { jwksUri } = issuer;
+    expect(() => verifierFor(issuer, { jwksUri })).toThrow(/introspectionVerifier: jwksUri: expected none/);
+    const insecure = 'http://keys.example.com/jwks';
+    expect(() => verifierFor(issuer, { signedResponse, jwksUri: insecure })).toThrow(/introspectionVerifier: jwksUri/);
+  });
+
   it('is asked for, and believed when the issuer has signed it for us', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer, { signedResponse });

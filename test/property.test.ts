@@ -16,7 +16,9 @@ const request = serveHostile(
   async () => {
     issuer = await TestIssuer.start({ clock: () => NOW });
     const app = express();
-    app.use(jwtBearer({ issuer: issuer.url, audience: issuer.audience, clock: () => NOW }));
+    // Configured keys, because a flood of forged signatures would otherwise end as 503.
+    const jwks = { keys: [issuer.key.publicJwk] };
+    app.use(jwtBearer({ issuer: issuer.url, audience: issuer.audience, jwks, clock: () => NOW }));
     app.get('/scoped', requireScopes('a'));
     app.use((req, res) => {
       res.json({ client: getAuth(req).clientId ?? null });

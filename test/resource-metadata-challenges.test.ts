@@ -12,9 +12,9 @@ import {
   requireScopes,
 } from '../lib/index.js';
 import { challengesOf, get, serve, serveWithErrorHandler, startIssuer } from './helpers.js';
-import { ALGS, dpopBearer, present, setScene } from './dpop.js';
+import { ALGS, dpopBearer, present, createScene } from './dpop.js';
 
-const scene = setScene();
+const scene = createScene();
 const url = 'https://api.example.com/.well-known/oauth-protected-resource/mcp';
 const metadata = protectedResourceMetadata({
   resource: 'https://api.example.com/mcp',

@@ -4,6 +4,7 @@ import { callable, flag, oneOf, type Rule, type Rules, text } from '../options.j
 import { type DpopOptions, dpopRule } from '../proof/dpop-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { type MtlsOptions, mtlsRule } from '../proof/mtls-options.js';
+import type { RejectionListener } from './report.js';
 import type { Profile } from '../token/profile.js';
 import { resourceMetadataRule } from './resource-url.js';
 import type { RespondSettings } from './respond.js';
@@ -31,6 +32,11 @@ export interface BearerOptions {
    * the response and on `err.headers`. @default 'respond'
    */
   errors?: 'respond' | 'problem' | 'next' | undefined;
+  /**
+   * Called once for each request that this middleware or a gate behind it rejects, with the error and the request, after
+   * the response is decided. It cannot change the response; if it fails, a process warning appears. @default none
+   */
+  onRejection?: RejectionListener | undefined;
   /**
    * Another place where the token may be, such as a cookie. Returns the bare token, or nothing (also `''`) if there is
    * none. A request with a token here and in its `Authorization` header is rejected (RFC 6750 §2). Tokens in URLs end up
@@ -111,6 +117,7 @@ export const bearerRules: Rules<BearerOptions> = {
       /^[A-Za-z_$][\w$]*$/.test(value) && !RESERVED_PROPERTIES.has(value) && !(value in IncomingMessage.prototype),
   ),
   errors: oneOf(['respond', 'problem', 'next'], 'Leave it out for "respond".'),
+  onRejection: callable('a function of (error, req)', 'Leave it out to be told nothing.'),
   tokenFrom: callable('a function of the request that returns the token', 'Leave it out for the Authorization header.'),
   dpop: dpopRule,
   resourceMetadata: resourceMetadataRule,

@@ -25,8 +25,8 @@ const issuersRule = texts('at least one issuer', 'Pass issuers as separate argum
 type AllowedClient = Pick<IssuerClient, 'clientId'> & { readonly issuer?: string };
 
 /**
- * Requires one of these clients. A client id without an issuer allows the client of every issuer that is trusted; if there are several
- * issuers, pass `{ issuer, clientId }`.
+ * Requires one of these clients. A client id without an issuer allows the client of every issuer that is trusted; if
+ * there are several issuers, pass `{ issuer, clientId }`.
  *
  * @throws ConfigurationError without a client.
  */
@@ -38,7 +38,10 @@ export function requireClient(...clients: (string | IssuerClient)[]): Middleware
     ({ clientId, issuer }) =>
       clientId !== undefined &&
       allowed.some((client) => client.clientId === clientId && (client.issuer ?? issuer) === issuer),
-    () => new InsufficientScopeError('client_refused'),
+    ({ clientId, issuer }) =>
+      new InsufficientScopeError('client_refused', [], {
+        cause: { checked: 'client', expected: allowed, found: { issuer, clientId } },
+      }),
   );
 }
 
@@ -53,7 +56,10 @@ export function requireIssuer(...issuers: string[]): Middleware {
   return gate(
     'requireIssuer',
     ({ issuer }) => allowed.has(issuer),
-    () => new InsufficientScopeError('issuer_refused'),
+    ({ issuer }) =>
+      new InsufficientScopeError('issuer_refused', [], {
+        cause: { checked: 'issuer', expected: [...allowed], found: issuer },
+      }),
   );
 }
 

@@ -1,6 +1,5 @@
 import type { Request } from 'express';
-import { InsufficientScopeError } from '../errors.js';
-import type { InsufficientScopeReason } from '../reasons.js';
+import { type FailedCheck, InsufficientScopeError } from '../errors.js';
 import { assertNotRequest, callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { rawClaim } from '../token/claims.js';
@@ -56,7 +55,8 @@ const noArgumentsRule: Rule<unknown[]> = {
 const requireThatRules: Rules<RequireThatOptions> = { scopes: scopesRule };
 
 /**
- * Requires all of these scopes; a scope that includes another by `scopeHierarchy` of the middleware is sufficient for it. For an array: `requireScopes(...(scopes as [string, ...string[]]))`.
+ * Requires all of these scopes; a scope that includes another by `scopeHierarchy` of the middleware is sufficient for it.
+ * For an array: `requireScopes(...(scopes as [string, ...string[]]))`.
  *
  * @throws ConfigurationError without a scope, or for an argument that is not one scope (RFC 6749 §3.3).
  */
@@ -69,8 +69,7 @@ export function requireScopes<S extends string, M extends string>(
     'requireScopes',
     ({ scopes }, _req, { scopeHierarchy }) =>
       needed.every((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
-    ({ scopeHierarchy }) =>
-      new InsufficientScopeError('scope_missing', scopeHierarchy?.narrowestOfAll(needed) ?? needed),
+    ({ scopes }, { scopeHierarchy }) => missingScope(scopeHierarchy?.narrowestOfAll(needed) ?? needed, needed, scopes),
   );
 }
 
@@ -88,8 +87,17 @@ export function requireAnyScope<S extends string, M extends string>(
     'requireAnyScope',
     ({ scopes }, _req, { scopeHierarchy }) =>
       any.some((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
-    ({ scopeHierarchy }) => new InsufficientScopeError('scope_missing', scopeHierarchy?.narrowestOfAny(any) ?? any),
+    ({ scopes }, { scopeHierarchy }) => missingScope(scopeHierarchy?.narrowestOfAny(any) ?? any, any, scopes),
   );
+}
+
+/** The challenge names the sufficient scopes; the failed check says what was required and found. */
+function missingScope(
+  sufficient: readonly string[],
+  expected: readonly string[],
+  found: readonly string[],
+): InsufficientScopeError {
+  return new InsufficientScopeError('scope_missing', sufficient, { cause: { checked: 'scope', expected, found } });
 }
 
 function parseScopes(where: string, scopes: readonly unknown[]): string[] {
@@ -110,11 +118,36 @@ export function requireClaim(
   assertNotRequest('requireClaim', name);
   const claimName = parse('requireClaim', nameRule, name);
   const accepts = parse('requireClaim', expectedRule, expected);
-  return scopeGate('requireClaim', 'claim_mismatch', [], (auth) => {
-    // Unlike elsewhere, `null` is a value here: a gate may expect it.
-    const value = rawClaim(auth.claims, claimName);
-    return value !== undefined && accepts(value);
-  });
+  // Unlike elsewhere, `null` is a value here: a gate may expect it.
+  const valueOf = ({ claims }: Auth): unknown => rawClaim(claims, claimName);
+  return gate(
+    'requireClaim',
+    (auth) => {
+      const value = valueOf(auth);
+      return value !== undefined && accepts(value);
+    },
+    (auth) =>
+      new InsufficientScopeError('claim_mismatch', [], {
+        cause: {
+          checked: claimName,
+          expected: typeof expected === 'function' ? 'a value that the predicate accepts' : expected,
+          found: valueOf(auth),
+        },
+      }),
+  );
+}
+
+function callerGate(
+  name: string,
+  reason: 'machine_required' | 'user_required',
+  property: 'isMachine' | 'isUser',
+): Middleware {
+  const cause: FailedCheck = { checked: property, expected: true, found: false };
+  return gate(
+    name,
+    (auth) => auth[property],
+    () => new InsufficientScopeError(reason, [], { cause }),
+  );
 }
 
 /**
@@ -125,7 +158,7 @@ export function requireClaim(
 export function requireMachine(...none: undefined[]): Middleware {
   assertNotRequest('requireMachine', none[0]);
   parse('requireMachine', noArgumentsRule, none);
-  return scopeGate('requireMachine', 'machine_required', [], (auth) => auth.isMachine);
+  return callerGate('requireMachine', 'machine_required', 'isMachine');
 }
 
 /**
@@ -136,7 +169,7 @@ export function requireMachine(...none: undefined[]): Middleware {
 export function requireUser(...none: undefined[]): Middleware {
   assertNotRequest('requireUser', none[0]);
   parse('requireUser', noArgumentsRule, none);
-  return scopeGate('requireUser', 'user_required', [], (auth) => auth.isUser);
+  return callerGate('requireUser', 'user_required', 'isUser');
 }
 
 /**
@@ -152,7 +185,8 @@ export function requireThat(
   assertNotRequest('requireThat', predicate);
   const decide = parse('requireThat', predicateRule, predicate);
   const { scopes = [] } = readOptions<RequireThatOptions>('requireThat', options, requireThatRules);
-  return scopeGate('requireThat', 'condition_failed', scopes, decide);
+  const cause: FailedCheck = { checked: 'the predicate of requireThat', expected: true, found: false };
+  return gate('requireThat', decide, () => new InsufficientScopeError('condition_failed', scopes, { cause }));
 }
 
 const expectedRule: Rule<Predicate<[unknown]>> = {
@@ -169,13 +203,4 @@ const expectedRule: Rule<Predicate<[unknown]>> = {
 
 function isClaimValue(value: unknown): value is ClaimValue {
   return value === null || ['string', 'number', 'boolean'].includes(typeof value);
-}
-
-function scopeGate(
-  name: string,
-  reason: InsufficientScopeReason,
-  scopes: readonly string[],
-  decide: Predicate<[auth: Auth, req: Request]>,
-): Middleware {
-  return gate(name, decide, () => new InsufficientScopeError(reason, scopes));
 }

@@ -6,7 +6,7 @@ import type { AccessToken } from '../token/access-token.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { type Confirmation, readConfirmation, requireBinding } from '../token/confirmation.js';
 import type { Credentials } from '../token/credentials.js';
-import { algorithmsOf, type Profile } from '../token/profile.js';
+import { algorithmsOf, type Profile, rulesOf } from '../token/profile.js';
 import { rejectToken } from '../token/reject-token.js';
 import { DpopProofs } from './dpop.js';
 import type { DpopOptions } from './dpop-options.js';
@@ -91,13 +91,13 @@ export interface SenderConstraint {
 
 export function makeSenderConstraint(options: SenderConstraintOptions): SenderConstraint {
   const { where, profile, uriOf, clock } = options;
-  const isBindingRequired = profile === 'fapi2';
+  const isBindingRequired = rulesOf(profile).requiresBinding;
   // With 'off', a profile that requires bound tokens would accept none.
   const defaultMode: ProofMode = isBindingRequired ? 'allowed' : 'off';
   const dpop = typeof options.dpop === 'object' ? options.dpop : { mode: options.dpop ?? defaultMode };
   const mtls = typeof options.mtls === 'object' ? options.mtls : { mode: options.mtls ?? defaultMode };
   const policy: Policy = { dpop: dpop.mode, mtls: mtls.mode, isBindingRequired };
-  if (isBindingRequired && policy.dpop === 'off' && policy.mtls === 'off') throw allBindingsOff(where);
+  if (isBindingRequired && policy.dpop === 'off' && policy.mtls === 'off') throw allBindingsOff(where, profile);
   const algs = algorithmsOf(`${where}: dpop: algorithms`, dpop.algorithms, ASYMMETRIC, profile);
   const proofs = makeProofs(dpop, algs, uriOf, clock);
   const checkCertificate = makeCertificateCheck(mtls.certificate ?? 'socket');
@@ -148,10 +148,10 @@ function makeProofs(
   });
 }
 
-function allBindingsOff(where: string): ConfigurationError {
+function allBindingsOff(where: string, profile: Profile | undefined): ConfigurationError {
   return new ConfigurationError({
     option: `${where}: dpop, mtls`,
-    expected: 'at least one of them on, because the profile fapi2 accepts only sender-constrained tokens',
+    expected: `at least one of them on, because the profile ${String(profile)} accepts only sender-constrained tokens`,
     got: 'both off',
     fix: "Leave one out, or set it to 'allowed' or 'required'.",
   });

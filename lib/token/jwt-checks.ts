@@ -5,7 +5,7 @@ import type { Check } from './checks.js';
 import { claim, type Claims } from './claims.js';
 import { checkDpopBinding, readConfirmation, requireBinding } from './confirmation.js';
 import type { JwtHeader } from './parse-jwt.js';
-import type { Profile } from './profile.js';
+import { type Profile, rulesOf } from './profile.js';
 import { rejectToken } from './reject-token.js';
 import {
   checkAudience,
@@ -31,8 +31,6 @@ export interface JwtRules extends ClaimMapping, TimeRules {
 
 const STRICT_TYPE = 'application/at+jwt';
 const ANY_TYPE: readonly unknown[] = [STRICT_TYPE, 'application/jwt', undefined];
-/** RFC 9068 §2.2. */
-const STRICT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'];
 
 /** A parsed JWT, what it must be, and the time. */
 export interface JwtCheckInput {
@@ -58,7 +56,7 @@ export const JWT_CHECKS: readonly Check<JwtCheckInput>[] = [
   {
     name: 'type',
     run: ({ header, rules }) => {
-      const accepted = rules.profile === undefined ? ANY_TYPE : [STRICT_TYPE];
+      const accepted = rulesOf(rules.profile).requiresAtJwt ? [STRICT_TYPE] : ANY_TYPE;
       if (!accepted.includes(mediaType(header.typ))) rejectToken('type_refused', 'typ', accepted, header.typ);
     },
     describe: ({ header }) => ({ found: header.typ }),
@@ -127,19 +125,14 @@ export const JWT_CHECKS: readonly Check<JwtCheckInput>[] = [
     name: 'binding to a key',
     run: ({ claims, rules }) => {
       checkDpopBinding(claims);
-      if (rules.profile === 'fapi2') requireBinding(readConfirmation(claims));
+      if (rulesOf(rules.profile).requiresBinding) requireBinding(readConfirmation(claims));
     },
     describe: ({ claims }) => ({ found: claim(claims, 'cnf') }),
   },
 ];
 
 function requiredClaims({ maxTokenAge, profile, requiredClaims: names }: JwtRules): readonly string[] {
-  return [
-    'exp',
-    ...(maxTokenAge === undefined ? [] : ['iat']),
-    ...(profile === undefined ? [] : STRICT_CLAIMS),
-    ...names,
-  ];
+  return ['exp', ...(maxTokenAge === undefined ? [] : ['iat']), ...rulesOf(profile).requiredClaims, ...names];
 }
 
 // RFC 7515 §4.1.9: a media type, compared without regard to case, whose "application/" may be left out.

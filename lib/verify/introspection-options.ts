@@ -1,33 +1,31 @@
 import { systemClock } from '../util/clock.js';
-import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import {
   type ClientAuthentication,
   clientAuthenticationRule,
   type ClientSecret,
   clientSecretRule,
 } from '../issuer/client-authentication-options.js';
-import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
-import { MetadataSource } from '../issuer/metadata-source.js';
-import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import type { MetadataSource } from '../issuer/metadata-source.js';
+import type { RemoteKeySet } from '../issuer/remote-key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, text } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
-import { algorithmsOf, type Profile } from '../token/profile.js';
+import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';
 import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
-import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
+import type { IntrospectionClient } from '../issuer/introspection-client.js';
 import { type IntrospectionCacheOptions, introspectionCacheRule, readCache } from './introspection-cache-options.js';
+import { connectToServer, needsMetadata } from './introspection-connection.js';
 import {
   audienceRule,
-  checkFapiTransport,
   checkIssuerUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
-  globalFetch,
   issuerRule,
   readClaimMapping,
+  SECURE_FIX,
   type SharedVerifierOptions,
   sharedRules,
 } from './shared-options.js';
@@ -63,6 +61,8 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
   allowAnyTokenCharacters?: boolean | undefined;
   /** Ask for signed responses (RFC 9701) and accept no others; needs `issuer`. Their `aud`: `clientId` or one of `audience`. @default false */
   signedResponse?: boolean | undefined;
+  /** The address of the keys of signed responses, instead of discovery. */
+  jwksUri?: string | undefined;
   /**
    * `'fapi2'`: tokens must be bound to a key (`cnf`); signed answers, and assertions of this API, are in the algorithms of
    * the FAPI 2.0 Security Profile §5.4.1. @default none
@@ -95,6 +95,9 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   audience: audienceRule,
   allowAnyTokenCharacters: flag('Set it to true if the server issues tokens with characters such as "!".'),
   signedResponse: flag('Set it to true where the authorization server signs its answers for this API.'),
+  jwksUri: text('an absolute URL', 'Leave it out to find it by the metadata of the issuer.', (value) =>
+    URL.canParse(value),
+  ),
   profile: oneOf(['fapi2'], 'Leave it out to accept bearer tokens too.'),
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
@@ -109,7 +112,6 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** What stands for the issuer where neither options nor answer name it. */
   readonly server: string;
   readonly allowsAnyTokenCharacters: boolean;
-  readonly isSigned: boolean;
   readonly profile: Profile | undefined;
   readonly audience: readonly Audience[] | false;
   readonly introspectionClient: IntrospectionClient;
@@ -139,31 +141,18 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   checkAddresses(where, options);
   checkCredentials(where, options);
   checkMemory(where, options);
-  if (options.profile === 'fapi2') checkFapi(where, options);
-  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
-  const metadata = makeMetadata(options, http, clock);
-  const keys = makeKeys(options, metadata, http, clock);
-  const endpoint = (): Promise<string> => findEndpoint(introspectionEndpoint, metadata);
-  const clientAuthenticator = new ClientAuthenticator({
-    clientId,
-    clientSecret: options.clientSecret,
-    clientAuthentication: options.clientAuthentication ?? 'client_secret_basic',
-    audience: issuer,
-    timeout,
-    clock,
-  });
-  const signed = options.signedResponse === true ? signedRules(options, keys) : undefined;
+  checkProfile(where, options);
+  const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock);
   return {
     issuer,
     server: introspectionEndpoint ?? '',
     allowsAnyTokenCharacters: options.allowAnyTokenCharacters ?? false,
-    isSigned: signed !== undefined,
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
-    introspectionClient: new IntrospectionClient({ endpoint, clientAuthenticator, http, signed, clock }),
+    introspectionClient,
     metadata,
     keys,
-    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', [...(signed?.algorithms ?? [])].join(' ')],
+    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', algorithms.join(' ')],
     timeout,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenBytes: options.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES,
@@ -177,11 +166,12 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   };
 }
 
-function checkFapi(where: string, options: Partial<IntrospectionVerifierOptions>): void {
-  checkFapiTransport(where, options);
-  const { clientAuthentication: method } = options;
+// `audience: false` is allowed here: the authorization server knows which API introspects.
+function checkProfile(where: string, options: Partial<IntrospectionVerifierOptions>): void {
+  const { profile, allowInsecureHttp, clientAuthentication: method } = options;
+  checkProfileOptions(where, profile, { allowInsecureHttp });
   if (typeof method !== 'object' || !('algorithm' in method)) return;
-  algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, 'fapi2');
+  algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, profile);
 }
 
 function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerifierOptions>): void {
@@ -195,12 +185,11 @@ function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerif
 }
 
 function checkAddresses(where: string, options: Partial<IntrospectionVerifierOptions>): void {
-  const { issuer, introspectionEndpoint, allowInsecureHttp = false } = options;
+  const { issuer, introspectionEndpoint, jwksUri, allowInsecureHttp = false } = options;
   if (issuer === undefined && introspectionEndpoint === undefined) {
     throw invalidOption(`${where}: issuer`, issuerRule, undefined);
   }
-  const needsDocuments = introspectionEndpoint === undefined || options.signedResponse === true;
-  if (issuer !== undefined) checkIssuerUrl(where, issuer, needsDocuments, allowInsecureHttp);
+  if (issuer !== undefined) checkIssuerUrl(where, issuer, needsMetadata(options), allowInsecureHttp);
   if (introspectionEndpoint !== undefined && !isSecureUrl(introspectionEndpoint, allowInsecureHttp)) {
     const fix = 'The token and our credentials go there. Use https:, or allowInsecureHttp: true on a trusted network.';
     throw invalidOption(
@@ -208,6 +197,14 @@ function checkAddresses(where: string, options: Partial<IntrospectionVerifierOpt
       { expected: 'an https: URL (http: on loopback)', fix },
       introspectionEndpoint,
     );
+  }
+  if (jwksUri !== undefined && options.signedResponse !== true) {
+    const expected = 'none, because signedResponse is not true';
+    throw invalidOption(`${where}: jwksUri`, { expected, fix: 'Remove it, or set signedResponse: true.' }, jwksUri);
+  }
+  if (jwksUri !== undefined && !isSecureUrl(jwksUri, allowInsecureHttp)) {
+    const expected = 'an https: URL (http: on loopback)';
+    throw invalidOption(`${where}: jwksUri`, { expected, fix: SECURE_FIX }, jwksUri);
   }
   if (options.signedResponse === true && issuer === undefined) {
     throw invalidOption(
@@ -233,44 +230,4 @@ function checkCredentials(where: string, options: Partial<IntrospectionVerifierO
       fix: 'Remove it, or choose another clientAuthentication.',
     });
   }
-}
-
-const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
-
-function makeMetadata(
-  options: Partial<IntrospectionVerifierOptions>,
-  http: HttpOptions,
-  clock: () => number,
-): MetadataSource | undefined {
-  const { issuer, introspectionEndpoint, signedResponse = false, allowInsecureHttp = false } = options;
-  if (issuer === undefined || (introspectionEndpoint !== undefined && !signedResponse)) return undefined;
-  return new MetadataSource({ issuer, allowInsecureHttp, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
-}
-
-function makeKeys(
-  options: Partial<IntrospectionVerifierOptions>,
-  metadata: MetadataSource | undefined,
-  http: HttpOptions,
-  clock: () => number,
-): RemoteKeySet | undefined {
-  const { issuer, signedResponse = false, allowInsecureHttp = false } = options;
-  if (issuer === undefined || !signedResponse) return undefined;
-  const where = { issuer, jwksUri: undefined, metadata, allowInsecureHttp };
-  return new RemoteKeySet({ ...where, http, clock, cooldown: 30, snapshot: undefined, ...DOCUMENTS });
-}
-
-async function findEndpoint(configured: string | undefined, metadata: MetadataSource | undefined): Promise<string> {
-  const found = configured ?? (await metadata?.get())?.introspection_endpoint;
-  if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be asked');
-  return found;
-}
-
-function signedRules(
-  { issuer, clientId, audience = false, profile }: Partial<IntrospectionVerifierOptions>,
-  keys: RemoteKeySet | undefined,
-): SignedResponseRules | undefined {
-  if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
-  const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);
-  const recipients = [clientId, ...(audience === false ? [] : [audience].flat())];
-  return { issuer, recipients, keys, algorithms: new Set(algorithms) };
 }

@@ -17,6 +17,7 @@ import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes } f
 import { claim } from '../token/claims.js';
 import { checkDpopBinding, readConfirmation, requireBinding } from '../token/confirmation.js';
 import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
+import { rulesOf } from '../token/profile.js';
 import { rejectToken } from '../token/reject-token.js';
 import { describeCauses } from '../util/causes.js';
 import {
@@ -199,7 +200,7 @@ const RESPONSE_CHECKS: readonly Check<ResponseCheckInput>[] = [
     name: 'binding to a key',
     run: ({ response, settings }) => {
       checkDpopBinding(response);
-      if (settings.profile === 'fapi2') requireBinding(readConfirmation(response));
+      if (rulesOf(settings.profile).requiresBinding) requireBinding(readConfirmation(response));
     },
     describe: ({ response }) => ({ found: claim(response, 'cnf') }),
   },

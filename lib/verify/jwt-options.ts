@@ -21,14 +21,13 @@ import {
 } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
-import { algorithmsOf, type Profile } from '../token/profile.js';
+import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';
 import type { Audience } from '../token/audience.js';
 import type { JwtRules } from '../token/jwt-checks.js';
 import { isPrivateKey, type PublicKey, toPublicJwks } from '../token/public-key.js';
 import { type CacheOptions, cacheRule } from './token-cache.js';
 import {
   audienceRule,
-  checkFapiTransport,
   checkIssuerUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
@@ -158,7 +157,7 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
   if (audience === undefined) throw invalidOption(`${where}: audience`, audienceRule, undefined);
   const complete = { ...options, issuer, audience };
   checkKeyOrigin(where, complete);
-  if (options.profile === 'fapi2') checkFapi(where, complete);
+  checkProfileOptions(where, options.profile, complete);
   const clock = options.clock ?? systemClock;
   const rules: JwtRules = {
     issuer,
@@ -194,20 +193,6 @@ function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
       jwksUri,
     );
   }
-}
-
-function checkFapi(where: string, options: JwtVerifierOptions): void {
-  checkFapiTransport(where, options);
-  const { audience, secret } = options;
-  const because = 'because the profile is fapi2';
-  if (secret !== undefined)
-    throw invalidFapiOption(`${where}: secret`, `none, ${because}`, 'Use the keys of the issuer.');
-  if (audience === false)
-    throw invalidFapiOption(`${where}: audience`, `names of this API, ${because}`, 'Name this API.');
-}
-
-function invalidFapiOption(option: string, expected: string, fix: string): ConfigurationError {
-  return new ConfigurationError({ option, expected, got: 'something else', fix });
 }
 
 function readAlgorithms(where: string, options: JwtVerifierOptions): ReadonlySet<string> {

@@ -1,4 +1,3 @@
-import { ConfigurationError } from '../errors.js';
 import type { Fetch } from '../issuer/http.js';
 import { isSecureUrl, parseUrl } from '../util/url.js';
 import {
@@ -139,17 +138,6 @@ function isAudienceUrl({ protocol, username, password, href }: URL): boolean {
 
 export function hasSpaceAround(value: unknown): boolean {
   return typeof value === 'string' && value !== value.trim();
-}
-
-/** FAPI 2.0 Security Profile §5.2: TLS between all parties. */
-export function checkFapiTransport(where: string, { allowInsecureHttp }: SharedVerifierOptions): void {
-  if (allowInsecureHttp !== true) return;
-  throw new ConfigurationError({
-    option: `${where}: allowInsecureHttp`,
-    expected: 'nothing, because the profile is fapi2',
-    got: 'true',
-    fix: 'Use https:, or remove the profile.',
-  });
 }
 
 export const SECURE_FIX = 'Use https:, or set allowInsecureHttp: true if the network in between is trusted.';
