@@ -2,7 +2,7 @@ import { claim, type Claims } from './claims.js';
 import { rejectToken } from './reject-token.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
-/** The keys that a token is bound to; a token with neither is for whoever holds it. */
+/** The keys that a token is bound to. A token without both is a bearer token: anybody who has it can use it. */
 export interface Confirmation {
   /** RFC 9449 §6.1: the thumbprint (RFC 7638, SHA-256) of the key of DPoP proofs. */
   readonly jkt: string | undefined;
@@ -13,9 +13,10 @@ export interface Confirmation {
 const UNBOUND: Confirmation = { jkt: undefined, x5tS256: undefined };
 
 /**
- * Reads `cnf` (RFC 7800 §3.1) of a JWT or an introspection response. Members that nobody here knows bind nothing here; a
- * `cnf` that is no object, or a binding that is no string, is refused. What claims of a user's own making inherit or
- * compute counts as well: a binding must not be overlooked.
+ * Reads `cnf` (RFC 7800 §3.1) of a JWT or an introspection response. Unknown members are ignored
+ * (§3.1). Inherited and computed members of the claims of an own verifier count as well, so that no binding is overlooked.
+ *
+ * @throws InvalidTokenError for a `cnf` that is not an object, or a binding that is not a non-empty string.
  */
 export function readConfirmation(claims: Claims): Confirmation {
   const confirmation = claims.cnf;
@@ -24,7 +25,7 @@ export function readConfirmation(claims: Claims): Confirmation {
   return { jkt: readMember(confirmation, 'jkt'), x5tS256: readMember(confirmation, 'x5t#S256') };
 }
 
-/** Refuses a token that is bound to no key: FAPI 2.0 takes no others. */
+/** Rejects a token that is not bound to a key (FAPI 2.0 Security Profile §5.3.4). */
 export function requireBinding({ jkt, x5tS256 }: Confirmation): void {
   if (jkt === undefined && x5tS256 === undefined) {
     rejectToken('binding_missing', 'cnf', 'jkt or x5t#S256', undefined);
