@@ -17,6 +17,7 @@ const CONFINED: Readonly<Record<string, RegExp>> = {
   express: /^express\//,
   redis: /^store\/redis\.ts$/,
   '@redis/client': /^store\/redis\.ts$/,
+  '@opentelemetry/api': /^opentelemetry\//,
 };
 const MOST_LINES = 300;
 

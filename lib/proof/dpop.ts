@@ -163,7 +163,7 @@ function readMalformed<T>(read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    if (cause instanceof InvalidTokenError) throw new InvalidDpopProofError('proof_malformed', { cause });
+    if (cause instanceof InvalidTokenError) throw new InvalidDpopProofError('proof_malformed', { cause: cause.cause });
     throw cause;
   }
 }

@@ -86,6 +86,8 @@ export interface SenderConstraint {
   readonly schemes: readonly Scheme[];
   /** The algorithms of DPoP proofs. */
   readonly algs: readonly string[];
+  /** Whether tokens that are bound to a client certificate are accepted. */
+  readonly supportsMtls: boolean;
   /** `undefined` if the token is not bound. Throws if the token is rejected without a proof; otherwise a promise. */
   prove(req: IncomingMessage, credentials: Credentials, accessToken: AccessToken): Promise<ProofResult> | undefined;
 }
@@ -115,6 +117,7 @@ export function makeSenderConstraint(options: SenderConstraintOptions): SenderCo
   return {
     schemes: schemesOf(policy),
     algs: policy.dpop === 'off' ? [] : algs,
+    supportsMtls: policy.mtls !== 'off',
     prove: (req, { scheme, token }, { claims }) => {
       const confirmation = readConfirmation(claims);
       checkBinding(scheme, confirmation, policy);
