@@ -128,7 +128,7 @@ export class RemoteKeySet implements KeySource {
   async #load(closing: AbortSignal): Promise<LoadResult<VersionedKeys>> {
     const jwksUri = this.#options.jwksUri ?? (await this.#discoverJwksUri());
     const { json, maxAge } = await fetchJson(jwksUri, this.#options.http, closing);
-    const value = this.#versionOf(Jwks.fetchedFrom(jwksUri, json));
+    const value = this.#versionOf(await Jwks.fetchedFrom(jwksUri, json, this.#latest?.jwks));
     // Requests do not wait for the snapshot or depend on it. `health` reports its failure.
     const fetchedAt = this.#options.clock();
     const metadataFetchedAt = fetchedAt - (this.#metadata?.age ?? 0);
@@ -164,7 +164,7 @@ export class RemoteKeySet implements KeySource {
 
   async #restore(): Promise<LoadResult<VersionedKeys> | undefined> {
     const snapshot = await this.#snapshot?.read();
-    if (snapshot === undefined) return undefined;
+    if (snapshot === undefined || !(await snapshot.jwks.hasUsableKey())) return undefined;
     const { jwks, maxAge, fetchedAt } = snapshot;
     return { value: this.#versionOf(jwks), maxAge, fetchedAt };
   }
