@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { exportJWK, generateKeyPair } from 'jose';
 import { type ClientMetadata, errors, Provider } from 'oidc-provider';
-import { issuerMemory } from '../example-app/issuer-memory.js';
+import { createMemoryAdapter } from '../example-app/issuer-adapter.js';
 import { listen } from '../example-app/listen.js';
 import { makeCertificate, type TestCertificate } from './certificates.js';
 
@@ -95,7 +95,7 @@ async function makeProvider(url: string): Promise<Provider> {
     { ...usual, grant_types: [], client_id: 'api', client_secret: SECRETS.api },
   ];
   return new Provider(url, {
-    adapter: issuerMemory(),
+    adapter: createMemoryAdapter(),
     clients,
     jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: ALGORITHM, use: 'sig', kid: 'server-key' }] },
     clientDefaults: { id_token_signed_response_alg: ALGORITHM },

@@ -98,7 +98,7 @@ describe('a function that gives the certificate', () => {
   ])("that gives %s is the programmer's mistake", async (_what, give) => {
     const error = await expectHandedOver(token, behind(give as () => Given));
     expect(error).toBeInstanceOf(ConfigurationError);
-    expect(error).toMatchObject({ reason: 'verifier_invalid', option: 'bearer: what mtls.certificate gives' });
+    expect(error).toMatchObject({ reason: 'verifier_invalid', option: 'bearer: result of mtls.certificate' });
   });
 
   it.each<[string, (error: Error) => Given]>([

@@ -16,7 +16,7 @@ const scene = setScene();
 describe('a challenge to who presents nothing', () => {
   it.each<[ProofMode, string]>([
     ['off', 'Bearer'],
-    ['allowed', `Bearer, DPoP algs="${ALGS}"`],
+    ['allowed', `Bearer realm="api", DPoP algs="${ALGS}"`],
     ['required', `DPoP algs="${ALGS}"`],
   ])('names no error where dpop is %s', async (mode, expected) => {
     const app = serve(dpopBearer(scene.issuer, mode));
@@ -33,7 +33,7 @@ describe('a challenge to who presents nothing', () => {
   it('names the algorithms that were chosen', async () => {
     const app = serve(dpopBearer(scene.issuer, { mode: 'allowed', algorithms: ['PS256', 'ES256'] }));
     const response = await supertest(app).get('/');
-    expect(response.headers['www-authenticate']).toBe('Bearer, DPoP algs="PS256 ES256"');
+    expect(response.headers['www-authenticate']).toBe('Bearer realm="api", DPoP algs="PS256 ES256"');
   });
 
   it('has the realm with each scheme', async () => {
@@ -111,7 +111,7 @@ describe('a gate', () => {
     expect([proven.status, challengesOf(proven)]).toEqual([
       403,
       [
-        { scheme: 'Bearer', parameters: {} },
+        { scheme: 'Bearer', parameters: { realm: 'api' } },
         { scheme: 'DPoP', parameters: { ...details, algs: ALGS } },
       ],
     ]);

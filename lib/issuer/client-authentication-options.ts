@@ -53,7 +53,7 @@ function parseClientAuthentication(value: unknown): ClientAuthentication | undef
   return isKnown && bearerToken === undefined && isPrivateKey(privateKey) ? (value as ClientAuthentication) : undefined;
 }
 
-function isPrivateKey(key: unknown): boolean {
+export function isPrivateKey(key: unknown): boolean {
   if (isCryptoKey(key)) return key.type === 'private' && key.usages.includes('sign');
   try {
     const input = typeof key === 'string' ? key : ({ key, format: 'jwk' } as JsonWebKeyInput);

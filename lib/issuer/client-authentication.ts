@@ -127,12 +127,15 @@ function assertBearerToken(token: string): string {
   throw new TypeError('bearerToken did not return a bearer token');
 }
 
-async function importPrivateKey(key: JWK | string | CryptoKey, algorithm: string): Promise<CryptoKey | Uint8Array> {
+export async function importPrivateKey(
+  key: JWK | string | CryptoKey,
+  algorithm: string,
+): Promise<CryptoKey | Uint8Array> {
   if (typeof key === 'string') return importPKCS8(key, algorithm);
   return isJwk(key) ? importJWK(key, algorithm) : key;
 }
 
-function isJwk(key: JWK | CryptoKey): key is JWK {
+export function isJwk(key: JWK | CryptoKey): key is JWK {
   return 'kty' in key;
 }
 

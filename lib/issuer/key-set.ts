@@ -7,6 +7,8 @@ export interface KeySet {
   readonly version: number;
   /** Returns the keys that may have signed a token with this algorithm and key id. */
   find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]>;
+  /** The ids of all keys, for people who look for a cause. */
+  readonly kids: readonly (string | undefined)[];
 }
 
 /** Provides a verifier with keys. */
@@ -62,8 +64,8 @@ export interface KeyOptions {
 export class StaticKeySet implements KeySource {
   readonly #keys: KeySet;
 
-  constructor(find: KeySet['find']) {
-    this.#keys = { version: 0, find };
+  constructor(find: KeySet['find'], kids: KeySet['kids'] = []) {
+    this.#keys = { version: 0, find, kids };
   }
 
   get(): Promise<KeySet> {

@@ -45,6 +45,10 @@ class VersionedKeys implements KeySet {
     this.version = version;
   }
 
+  get kids(): KeySet['kids'] {
+    return this.jwks.keys.map(({ kid }) => kid);
+  }
+
   find(...key: Parameters<KeySet['find']>): ReturnType<KeySet['find']> {
     return this.jwks.find(...key);
   }

@@ -1,5 +1,5 @@
 import type { Scheme } from '../challenge.js';
-import { InvalidRequestError, MissingTokenError } from '../errors.js';
+import { type FailedCheck, InvalidRequestError, MissingTokenError } from '../errors.js';
 import { type FieldSource, readField } from './header-fields.js';
 
 /** What this request presented. */
@@ -24,11 +24,14 @@ const SECOND_CREDENTIAL = /,[ \t]*(?:bearer|dpop)[ \t]/i;
 export function readAuthorization(request: FieldSource): Credentials | undefined {
   const field = readField(request, 'authorization');
   if (field === undefined) return undefined;
-  if (field === 'several') throw new InvalidRequestError('several_credentials');
+  if (field === 'several') throw severalCredentials();
   const match = CREDENTIALS.exec(field.value);
   if (match === null) {
-    if (SECOND_CREDENTIAL.test(field.value)) throw new InvalidRequestError('several_credentials');
-    if (BARE_JWT.test(field.value)) throw new MissingTokenError({ reason: 'scheme_missing' });
+    if (SECOND_CREDENTIAL.test(field.value)) throw severalCredentials();
+    if (BARE_JWT.test(field.value)) {
+      const cause: FailedCheck = { checked: 'scheme', expected: 'Bearer', found: undefined };
+      throw new MissingTokenError({ reason: 'scheme_missing', cause });
+    }
     return undefined;
   }
   const scheme = match[1]?.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer';
@@ -38,5 +41,16 @@ export function readAuthorization(request: FieldSource): Credentials | undefined
 /** Checks a token from any place against the grammar that every access token keeps (RFC 6750 §2.1). */
 export function assertToken68(token: string): string {
   if (TOKEN68.test(token)) return token;
-  throw new InvalidRequestError(token.includes(',') ? 'several_credentials' : 'malformed_credentials');
+  if (token.includes(',')) throw severalCredentials();
+  const cause: FailedCheck = {
+    checked: 'Authorization',
+    expected: 'Bearer <token>, with a token68 token',
+    found: undefined,
+  };
+  throw new InvalidRequestError('malformed_credentials', { cause });
+}
+
+function severalCredentials(): InvalidRequestError {
+  const cause: FailedCheck = { checked: 'credentials', expected: 'one', found: 'several' };
+  return new InvalidRequestError('several_credentials', { cause });
 }

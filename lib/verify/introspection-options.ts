@@ -24,6 +24,7 @@ import {
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
+import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
 import type { IntrospectionClient } from '../issuer/introspection-client.js';
 import { connectToServer } from './introspection-connection.js';
@@ -71,7 +72,7 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
    */
   clientAuthentication?: ClientAuthentication | undefined;
   /** This API's own identifiers: `aud` of the answer must hold at least one. `false` accepts any, and none. */
-  audience: string | readonly string[] | false;
+  audience: Audience | readonly Audience[] | false;
   /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
   signedResponse?: boolean | undefined;
   /**
@@ -128,7 +129,7 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** What stands for the issuer where neither options nor answer name it. */
   readonly server: string;
   readonly profile: Profile | undefined;
-  readonly audience: readonly string[] | false;
+  readonly audience: readonly Audience[] | false;
   readonly introspectionClient: IntrospectionClient;
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;

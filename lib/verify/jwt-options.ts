@@ -22,6 +22,7 @@ import {
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
 import { algorithmsOf, type Profile } from '../token/profile.js';
+import type { Audience } from '../token/audience.js';
 import type { JwtRules } from '../token/jwt-checks.js';
 import { type CacheOptions, cacheRule } from './token-cache.js';
 import {
@@ -48,8 +49,8 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
    * `secret` is given, the keys are found by its metadata (RFC 8414, OpenID Connect Discovery).
    */
   issuer: string;
-  /** This API's own identifiers: `aud` must hold at least one. `false` accepts tokens meant for any API. */
-  audience: string | readonly string[] | false;
+  /** This API's own identifiers: `aud` must hold at least one. Strings are compared exactly, a `URL` as a URI. `false` accepts tokens meant for any API. */
+  audience: Audience | readonly Audience[] | false;
   /** Where the issuer's JWKS is, instead of discovery. */
   jwksUri?: string | undefined;
   /** The issuer's public keys themselves, instead of discovery. */
@@ -215,7 +216,11 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     return new StaticKeySet(() => Promise.resolve([key]));
   }
   const set = jwks === undefined ? undefined : Jwks.of(jwks);
-  if (set !== undefined) return new StaticKeySet((alg, kid) => set.find(alg, kid));
+  if (set !== undefined)
+    return new StaticKeySet(
+      (alg, kid) => set.find(alg, kid),
+      set.keys.map(({ kid }) => kid),
+    );
   const http: HttpOptions = {
     fetch: options.fetch ?? globalFetch,
     timeout: keys.timeout ?? 5,

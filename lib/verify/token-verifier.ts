@@ -1,5 +1,6 @@
 import type { KeysHealth } from '../issuer/key-set.js';
 import type { AccessToken } from '../token/access-token.js';
+import type { Explanation } from '../token/checks.js';
 import type { Profile } from '../token/profile.js';
 
 /** The state of the documents that a verifier needs. */
@@ -39,6 +40,8 @@ export interface TokenVerifier {
   health?(): VerifierHealth;
   /** Removes the cached results of one token. */
   invalidate?(token: string): void | Promise<void>;
-  /** Ends timers and open exchanges. */
+  /** Runs all checks on a token, for people who look for a cause. It never rejects because of the token. */
+  explain?(token: string): Promise<Explanation>;
+  /** Ends timers and open requests. */
   close?(): void | Promise<void>;
 }
