@@ -9,7 +9,8 @@ import {
   signatureAlgorithmOf,
 } from '../token/jwk.js';
 import { isPlainObject } from '../util/is-plain-object.js';
-import { HttpError } from './http.js';
+import { withoutQuery } from '../util/url.js';
+import { HttpError } from './http-error.js';
 
 /** Maximum number of keys in a JWKS. */
 const MAX_KEYS = 1_000;
@@ -94,9 +95,11 @@ export class Jwks {
    */
   static async fetchedFrom(url: string, document: unknown, latest: Jwks | undefined): Promise<Jwks> {
     const set = Jwks.of(document);
-    if (set === undefined) throw new HttpError('invalid', `${url} is not a JWKS, or has more than ${MAX_KEYS} keys`);
+    if (set === undefined)
+      throw new HttpError('invalid', `${withoutQuery(url)} is not a JWKS, or has more than ${MAX_KEYS} keys`);
     if (set.fingerprint === latest?.fingerprint) return latest;
-    if (!(await set.hasUsableKey())) throw new HttpError('invalid', `${url} has no key that can verify a signature`);
+    if (!(await set.hasUsableKey()))
+      throw new HttpError('invalid', `${withoutQuery(url)} has no key that can verify a signature`);
     return set;
   }
 

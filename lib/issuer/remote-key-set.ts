@@ -1,9 +1,11 @@
 import { UpstreamError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { Clock } from '../util/clock.js';
+import { runInBackground } from '../util/background.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
-import { fetchJson, HttpError, type HttpOptions } from './http.js';
+import { fetchJson, type HttpOptions } from './http.js';
+import { HttpError } from './http-error.js';
 import { Jwks } from './jwks.js';
 import type { KeySet, KeysHealth, KeySource } from './key-set.js';
 import { KeySnapshot } from './key-snapshot.js';
@@ -136,7 +138,9 @@ export class RemoteKeySet implements KeySource {
     // Requests do not wait for the snapshot or depend on it. `health` reports its failure.
     const fetchedAt = this.#options.clock();
     const metadataFetchedAt = fetchedAt - (this.#metadata?.age ?? 0);
-    void this.#snapshot?.save({ jwksUri, jwks: value.jwks, maxAge, fetchedAt, metadataFetchedAt });
+    runInBackground(
+      () => void this.#snapshot?.save({ jwksUri, jwks: value.jwks, maxAge, fetchedAt, metadataFetchedAt }),
+    );
     return { value, maxAge };
   }
 

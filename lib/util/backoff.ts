@@ -2,8 +2,8 @@ import type { Clock } from './clock.js';
 
 const MIN_PAUSE = 1;
 const MAX_PAUSE = 30;
-/** The longest pause that a server may ask for. */
-const MAX_REQUESTED_PAUSE = 300;
+/** The longest pause that a server may ask for. Seconds. */
+export const MAX_REQUESTED_PAUSE = 300;
 
 /** The pause after a failure: 1 s, doubled with each further failure, at most 30 s; longer if the server asks for it. */
 export class Backoff {

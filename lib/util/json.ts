@@ -22,7 +22,8 @@ export function parseJsonObject(text: string, limits: JsonLimits): Record<string
   }
 }
 
-function isWithinLimits(text: string, { maxDepth, maxMembers }: JsonLimits): boolean {
+/** Whether a JSON text is within the limits. The text may be invalid. */
+export function isWithinLimits(text: string, { maxDepth, maxMembers }: JsonLimits): boolean {
   let depth = 0;
   let members = 0;
   for (let at = 0; at < text.length; at++) {
