@@ -52,7 +52,9 @@ export { requireAuthentication, type RequireAuthenticationOptions } from './expr
 export type { RejectionListener } from './express/report.js';
 export type { Middleware, Next } from './express/middleware.js';
 export type { ClientAuthentication, ClientSecret } from './issuer/client-authentication-options.js';
-export { type Fetch, HttpError, type HttpFailure } from './issuer/http.js';
+export type { Fetch } from './issuer/http.js';
+export type { FetchInit, FetchResponse } from './issuer/fetch-response.js';
+export { HttpError, type HttpFailure } from './issuer/http-error.js';
 export type { KeyOptions, KeysHealth } from './issuer/key-set.js';
 export type { ResourceHealth } from './issuer/refreshing-resource.js';
 export type { CertificateFormat } from './proof/certificate-formats.js';
