@@ -1,4 +1,4 @@
-import { fetchJson, type HttpOptions, type JsonAnswer } from '../issuer/http.js';
+import { fetchJson, type HttpOptions, type JsonResponse } from '../issuer/http.js';
 import { fetchMetadata, type IssuerMetadata, metadataUrls } from '../issuer/metadata.js';
 import { DEFAULT_CLOCK_TOLERANCE, globalFetch } from '../verify/shared-options.js';
 import { differenceBetween } from '../token/fixes.js';
@@ -86,7 +86,7 @@ interface Attempt {
 
 async function attempt(url: string, http: HttpOptions): Promise<Attempt> {
   try {
-    const { json }: JsonAnswer = await fetchJson(url, http);
+    const { json }: JsonResponse = await fetchJson(url, http);
     return { url, json, problem: undefined };
   } catch (error) {
     return { url, json: undefined, problem: describeCauses(error) };

@@ -1,8 +1,8 @@
 import { createPrivateKey, type JsonWebKeyInput } from 'node:crypto';
 import { types } from 'node:util';
-import type { CryptoKey, JWK } from 'jose';
 import type { Rule } from '../options.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
+import type { Jwk, WebCryptoKey } from '../token/jwk-types.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
 /** How the API proves to the authorization server who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2, RFC 7662 §2.1). */
@@ -12,7 +12,7 @@ export type ClientAuthentication =
   | 'tls_client_auth'
   | {
       /** A JWK, PKCS #8 in PEM, or a CryptoKey that can sign. */
-      readonly privateKey: JWK | string | CryptoKey;
+      readonly privateKey: Jwk | string | WebCryptoKey;
       /** The signature algorithm, such as `'ES256'`. */
       readonly algorithm: string;
     }
@@ -63,6 +63,6 @@ export function isPrivateKey(key: unknown): boolean {
   }
 }
 
-function isCryptoKey(key: unknown): key is CryptoKey {
+function isCryptoKey(key: unknown): key is WebCryptoKey {
   return typeof key === 'object' && key !== null && types.isCryptoKey(key);
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose';
+import type { Jwk, WebCryptoKey } from '../token/jwk-types.js';
 import { withTimeout } from '../util/timeout.js';
 import type { ClientAuthentication, ClientSecret } from './client-authentication-options.js';
 
@@ -92,7 +93,7 @@ export class ClientAuthenticator {
 
   // RFC 7523 §3: issuer and subject are the client; a new `jti` and a short `exp`.
   async #assertion(
-    { privateKey, algorithm }: { privateKey: JWK | string | CryptoKey; algorithm: string },
+    { privateKey, algorithm }: { privateKey: Jwk | string | WebCryptoKey; algorithm: string },
     endpoint: string,
   ): Promise<Record<string, string>> {
     const { clientId = '', audience, clock } = this.#options;
@@ -128,14 +129,14 @@ function assertBearerToken(token: string): string {
 }
 
 export async function importPrivateKey(
-  key: JWK | string | CryptoKey,
+  key: Jwk | string | WebCryptoKey,
   algorithm: string,
 ): Promise<CryptoKey | Uint8Array> {
   if (typeof key === 'string') return importPKCS8(key, algorithm);
-  return isJwk(key) ? importJWK(key, algorithm) : key;
+  return isJwk(key) ? importJWK(key as JWK, algorithm) : (key as CryptoKey);
 }
 
-export function isJwk(key: JWK | CryptoKey): key is JWK {
+export function isJwk(key: Jwk | WebCryptoKey): key is Jwk {
   return 'kty' in key;
 }
 

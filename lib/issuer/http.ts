@@ -25,6 +25,9 @@ export interface JsonResponse extends HttpResponse {
 
 export type HttpFailure = 'unreachable' | 'timeout' | 'redirect' | 'status' | 'too_large' | 'invalid';
 
+// Two copies of the package in one process recognize each other's errors.
+const HTTP_ERROR = Symbol.for('express-resource-server.http-error.v1');
+
 /** Why a request to the authorization server failed: the `cause` of an `UpstreamError`. */
 export class HttpError extends Error {
   readonly failure: HttpFailure;
@@ -44,7 +47,15 @@ export class HttpError extends Error {
     this.status = options?.status;
     this.code = options?.code;
   }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // A subclass of the application: the ordinary rule.
+    if (this !== HttpError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === 'object' && value !== null && HTTP_ERROR in value;
+  }
 }
+
+Object.defineProperty(HttpError.prototype, HTTP_ERROR, { value: true });
 
 // Errors of a pooled connection that the server closed before our request arrived.
 const CLOSED_CONNECTION = new Set<unknown>(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { ConfigurationError, InvalidTokenError } from '../errors.js';
 import { describe } from '../options.js';
 import { readField } from '../token/header-fields.js';
@@ -65,6 +65,7 @@ function readMalformed(read: () => string): string {
 
 // Not cached per connection: up to TLS 1.2, a client can change its certificate on a connection (RFC 5746).
 function thumbprintOnSocket({ socket }: IncomingMessage): string | undefined {
-  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  // Not `instanceof TLSSocket`: loading node:tls takes milliseconds at start.
+  const certificate = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
   return certificate === undefined ? undefined : hashOf(certificate.raw);
 }

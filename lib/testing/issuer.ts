@@ -1,14 +1,7 @@
-import { randomUUID } from 'node:crypto';
+import { type JsonWebKey, randomUUID, type webcrypto } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import {
-  CompactSign,
-  type CompactJWSHeaderParameters,
-  type CryptoKey,
-  exportJWK,
-  generateKeyPair,
-  type JWK,
-} from 'jose';
+import { CompactSign, type CompactJWSHeaderParameters, exportJWK, generateKeyPair } from 'jose';
 import { respondWithFault, type Fault } from './faults.js';
 import { TestIntrospection } from './introspection.js';
 
@@ -41,8 +34,8 @@ export interface IssueOptions {
 export interface SigningKey {
   readonly kid: string;
   readonly algorithm: string;
-  readonly privateKey: CryptoKey;
-  readonly publicJwk: JWK;
+  readonly privateKey: webcrypto.CryptoKey;
+  readonly publicJwk: JsonWebKey & { kid: string; alg: string; use: string };
 }
 
 /** Generates a key pair. RSA keys take the longest. */

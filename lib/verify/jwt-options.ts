@@ -1,6 +1,5 @@
 import { systemClock } from '../util/clock.js';
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import type { JSONWebKeySet } from 'jose';
 import { ConfigurationError } from '../errors.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { Jwks } from '../issuer/jwks.js';
@@ -23,6 +22,7 @@ import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
 import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';
 import type { Audience } from '../token/audience.js';
+import type { JwkSet } from '../token/jwk-types.js';
 import type { JwtRules } from '../token/jwt-checks.js';
 import { isPrivateKey, type PublicKey, toPublicJwks } from '../token/public-key.js';
 import { type CacheOptions, cacheRule } from './token-cache.js';
@@ -54,7 +54,7 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
   /** Where the issuer's JWKS is, instead of discovery. */
   jwksUri?: string | undefined;
   /** The issuer's public keys themselves, instead of discovery. */
-  jwks?: JSONWebKeySet | undefined;
+  jwks?: JwkSet | undefined;
   /**
    * The public key of the issuer, or several, instead of discovery: PEM text (also of a certificate), a `KeyObject` or a JWK.
    * Tokens are tried with every key of their algorithm, whatever their `kid` is. If the issuer changes its key, you must
@@ -99,10 +99,10 @@ const keyRules: Rules<KeyOptions> = {
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
 };
 
-const jwksRule: Rule<JSONWebKeySet> = {
+const jwksRule: Rule<JwkSet> = {
   expected: 'a JWKS, { keys: [...] }, of at least one public key that is safe to use',
   fix: 'Pass what the jwks_uri of the issuer answers. Private and symmetric keys and short RSA keys are not used.',
-  parse: (value) => ((Jwks.of(value)?.keys.length ?? 0) > 0 ? (value as JSONWebKeySet) : undefined),
+  parse: (value) => ((Jwks.of(value)?.keys.length ?? 0) > 0 ? (value as JwkSet) : undefined),
 };
 
 const publicKeyRule: Rule<readonly PublicKey[]> = {

@@ -1,0 +1,118 @@
+/**
+ * Bundles lib into dist: ES modules and CommonJS, each with its declarations. All entries of one format are bundled in one
+ * pass, so that they share the code that they have in common: a second copy of it would be a second state.
+ *
+ * jose is ESM only, so the CommonJS files contain the parts of it that are used. The ES modules contain them too, and both
+ * contain node-cache: one file loads faster than forty.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { dirname, join } from 'node:path';
+import commonjs from '@rollup/plugin-commonjs';
+import { nodeResolve } from '@rollup/plugin-node-resolve';
+import { dts } from 'rollup-plugin-dts';
+import ts from 'typescript';
+
+const { dependencies = {}, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const packages = [...Object.keys(dependencies), ...Object.keys(peerDependencies)];
+const isExternal = (id) => isBuiltin(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
+
+const ENTRIES = {
+  index: 'lib/index.ts',
+  augment: 'lib/augment.ts',
+  testing: 'lib/testing/index.ts',
+  mcp: 'lib/mcp/index.ts',
+  opentelemetry: 'lib/opentelemetry/index.ts',
+  cli: 'lib/cli/main.ts',
+};
+const entries = Object.entries(ENTRIES).filter(([, file]) => existsSync(file));
+// No project imports the command.
+const importable = entries.filter(([name]) => name !== 'cli');
+
+const compilerOptions = {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.ESNext,
+  verbatimModuleSyntax: true,
+  removeComments: true,
+};
+
+const output = (format, extension) => ({
+  dir: 'dist',
+  format,
+  entryFileNames: `[name]${extension}`,
+  chunkFileNames: ({ name }) => `${name.replace(/\.d$/, '')}${extension}`,
+  interop: 'default',
+  paths: (id) => (isBuiltin(id) && !id.startsWith('node:') ? `node:${id}` : id),
+  exports: 'named',
+  generatedCode: 'es2015',
+});
+
+/** Removes the types and comments; `npm run types` checks the types. */
+const typescript = {
+  name: 'typescript',
+  resolveId: (id, importer) =>
+    id.startsWith('.') && importer?.endsWith('.ts') ? join(dirname(importer), id.replace(/\.js$/, '.ts')) : undefined,
+  transform: (text, id) =>
+    id.endsWith('.ts') ? { code: ts.transpileModule(text, { compilerOptions }).outputText, map: null } : undefined,
+};
+
+/** Writes the licence and the version of every package whose code the files contain. */
+function licences(fileName) {
+  return {
+    name: 'licences',
+    generateBundle(_, bundle) {
+      const modules = Object.values(bundle).flatMap(({ modules }) => Object.keys(modules ?? {}));
+      const folders = modules.flatMap((id) => /^\0?(.*\/node_modules\/(?:@[^/]+\/)?[^/?]+)/.exec(id)?.[1] ?? []);
+      const texts = [...new Set(folders)].sort().map((folder) => {
+        const { name, version } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+        const file = ['LICENSE.md', 'LICENSE', 'LICENSE.txt'].find((each) => existsSync(`${folder}/${each}`));
+        if (file === undefined) throw new Error(`${name} has no licence text`);
+        return `${name} ${version}\n\n${readFileSync(`${folder}/${file}`, 'utf8').trim()}\n`;
+      });
+      const head = 'The files of this folder contain code of these packages.\n';
+      this.emitFile({ type: 'asset', fileName, source: [head, ...texts].join('\n') });
+    },
+  };
+}
+
+/** Fails the build if a declaration needs a package that users do not have. */
+const onlyKnownImports = {
+  name: 'only-known-imports',
+  generateBundle(_, bundle) {
+    const own = Object.keys(bundle);
+    for (const [file, { imports = [] }] of Object.entries(bundle)) {
+      for (const id of imports) {
+        if (!own.includes(id) && !isExternal(id)) throw new Error(`${file} imports ${id}`);
+      }
+    }
+  },
+};
+
+const common = {
+  external: isExternal,
+  onwarn: (warning) => {
+    // augment has types only.
+    if (warning.code === 'EMPTY_BUNDLE') return;
+    throw new Error(warning.message);
+  },
+};
+
+const plugins = [
+  typescript,
+  nodeResolve({ preferBuiltins: true }),
+  commonjs(),
+  licences('THIRD-PARTY-LICENSES.txt'),
+  onlyKnownImports,
+];
+
+export default [
+  { ...common, input: Object.fromEntries(entries), plugins, output: output('es', '.js') },
+  { ...common, input: Object.fromEntries(importable), plugins, output: output('cjs', '.cjs') },
+  {
+    ...common,
+    external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('lib/'),
+    input: Object.fromEntries(importable),
+    plugins: [dts({ tsconfig: 'tsconfig.build.json' }), onlyKnownImports],
+    output: [output('es', '.d.ts'), output('es', '.d.cts')],
+  },
+];
