@@ -21,6 +21,16 @@ export interface FetchedMetadata {
 /** Members that contain an address. */
 const ADDRESSES = ['jwks_uri', 'introspection_endpoint'] as const;
 
+/** Where to look for metadata, and what for. */
+export interface MetadataLocation {
+  /** Where the document was the last time. */
+  readonly lastUrl?: string | undefined;
+  /** The only address, instead of the well-known ones. */
+  readonly metadataUrl?: string | undefined;
+  /** A document without this member causes a look at the next address. */
+  readonly needed?: (typeof ADDRESSES)[number] | undefined;
+}
+
 /**
  * The possible addresses of an issuer's metadata: OpenID Connect Discovery 1.0 §4 first, because nearly every server has
  * it, then RFC 8414 §3.1, which puts the well-known part between host and path.
@@ -37,33 +47,40 @@ export function metadataUrls(issuer: string): string[] {
 
 /**
  * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3); addresses that
- * `isAllowedTarget` rejects are left out. If one address has no such document, the next is tried, but not if the server is
- * unreachable or failing. `lastUrl`, where the document was the last time, is tried first.
+ * `isAllowedTarget` rejects are left out. If one address has no such document, or one without the needed member, the next is
+ * tried, but not if the server is unreachable or limits our requests. The address of the last time is tried first.
  */
 export async function fetchMetadata(
   issuer: string,
   allowInsecureHttp: boolean,
   http: HttpOptions,
   closing: AbortSignal,
-  lastUrl?: string,
+  { lastUrl, metadataUrl, needed }: MetadataLocation = {},
 ): Promise<FetchedMetadata> {
   const failures: Error[] = [];
-  const urls = metadataUrls(issuer).sort((a, b) => Number(b === lastUrl) - Number(a === lastUrl));
+  const urls = metadataUrl === undefined ? metadataUrls(issuer) : [metadataUrl];
+  urls.sort((a, b) => Number(b === lastUrl) - Number(a === lastUrl));
+  let incomplete: FetchedMetadata | undefined;
   for (const url of urls) {
     try {
       const { json, maxAge } = await fetchJson(url, http, closing);
-      return { metadata: checkMetadata(json, url, issuer, allowInsecureHttp), maxAge, url };
+      const found = checkMetadata(json, url, issuer, allowInsecureHttp);
+      const metadata = { ...found, ...incomplete?.metadata };
+      if (needed === undefined || metadata[needed] !== undefined) return { metadata, maxAge, url };
+      incomplete ??= { metadata, maxAge, url };
     } catch (error) {
       if (!(error instanceof HttpError) || !shouldTryNext(error)) throw error;
       failures.push(error);
     }
   }
+  // The code that needs the missing member reports it.
+  if (incomplete !== undefined) return incomplete;
   throw new AggregateError(failures, `there is no metadata of ${issuer} at a well-known address`);
 }
 
 function shouldTryNext(error: HttpError): boolean {
   if (error.failure === 'unreachable' || error.failure === 'timeout') return false;
-  return error.status === undefined || (error.status < 500 && error.status !== 429);
+  return error.status !== 429;
 }
 
 function checkMetadata(

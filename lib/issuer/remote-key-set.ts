@@ -17,6 +17,8 @@ export interface RemoteKeySetOptions {
   readonly issuer: string;
   /** The address of the JWKS, instead of discovery. */
   readonly jwksUri: string | undefined;
+  /** The address of the metadata, if it is not a well-known one. */
+  readonly metadataUrl?: string | undefined;
   /** The issuer's metadata, if the caller needs it too; otherwise the key set makes its own. */
   readonly metadata?: MetadataSource | undefined;
   readonly allowInsecureHttp: boolean;
@@ -73,7 +75,8 @@ export class RemoteKeySet implements KeySource {
     if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout });
     if (jwksUri === undefined) {
       const restore = (): Promise<LoadResult<IssuerMetadata> | undefined> => this.#restoreMetadata();
-      this.#metadata = options.metadata ?? new MetadataSource({ ...options, refreshAhead: false, restore });
+      this.#metadata =
+        options.metadata ?? new MetadataSource({ ...options, needed: 'jwks_uri', refreshAhead: false, restore });
     }
     this.#keys = new RefreshingResource({
       ...options,

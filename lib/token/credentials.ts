@@ -29,10 +29,14 @@ export function readAuthorization(request: FieldSource, allowsAnyCharacters = fa
   const field = readField(request, 'authorization');
   if (field === undefined) return undefined;
   if (field === 'several') throw severalCredentials();
-  const match = CREDENTIALS.exec(field.value);
+  return parseCredentials(field.value, allowsAnyCharacters);
+}
+
+function parseCredentials(text: string, allowsAnyCharacters: boolean): Credentials | undefined {
+  const match = CREDENTIALS.exec(text);
   if (match === null) {
-    if (SECOND_CREDENTIAL.test(field.value)) throw severalCredentials();
-    if (BARE_JWT.test(field.value)) {
+    if (SECOND_CREDENTIAL.test(text)) throw severalCredentials();
+    if (BARE_JWT.test(text)) {
       const cause: FailedCheck = { checked: 'scheme', expected: 'Bearer', found: undefined };
       throw new MissingTokenError({ reason: 'scheme_missing', cause });
     }
@@ -40,6 +44,21 @@ export function readAuthorization(request: FieldSource, allowsAnyCharacters = fa
   }
   const scheme = match[1]?.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer';
   return { scheme, token: assertToken(match[2] ?? '', allowsAnyCharacters) };
+}
+
+/**
+ * Reads `Bearer …` or `DPoP …` from a text, such as a header of a WebSocket handshake or a message of GraphQL. It checks
+ * only the form, and no proof of possession: verify the token, and reject one with `cnf` if nothing can prove it.
+ *
+ * @throws MissingTokenError if the text has no token of these schemes; InvalidRequestError if it is malformed, or has
+ * several.
+ */
+export function readCredentials(text: string): Credentials {
+  const isText: boolean = typeof text === 'string';
+  const credentials = isText ? parseCredentials(text.trim(), false) : undefined;
+  if (credentials !== undefined) return credentials;
+  const cause: FailedCheck = { checked: 'credentials', expected: 'Bearer <token>', found: undefined };
+  throw new MissingTokenError({ cause });
 }
 
 /**

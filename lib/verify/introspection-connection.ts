@@ -60,7 +60,9 @@ export function needsMetadata({ introspectionEndpoint, signedResponse = false, j
 function createMetadata(options: Options, http: HttpOptions, clock: Clock): MetadataSource | undefined {
   const { issuer, signedResponse = false, allowInsecureHttp = false } = options;
   if (issuer === undefined || !needsMetadata(options)) return undefined;
-  return new MetadataSource({ issuer, allowInsecureHttp, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
+  const needed = options.introspectionEndpoint === undefined ? 'introspection_endpoint' : 'jwks_uri';
+  const location = { issuer, allowInsecureHttp, metadataUrl: options.metadataUrl, needed } as const;
+  return new MetadataSource({ ...location, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
 }
 
 function createKeys(

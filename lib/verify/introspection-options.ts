@@ -21,6 +21,7 @@ import { connectToServer, needsMetadata } from './introspection-connection.js';
 import {
   audienceRule,
   checkIssuerUrl,
+  checkMetadataUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
   issuerRule,
@@ -189,7 +190,11 @@ function checkAddresses(where: string, options: Partial<IntrospectionVerifierOpt
   if (issuer === undefined && introspectionEndpoint === undefined) {
     throw invalidOption(`${where}: issuer`, issuerRule, undefined);
   }
-  if (issuer !== undefined) checkIssuerUrl(where, issuer, needsMetadata(options), allowInsecureHttp);
+  if (issuer !== undefined) {
+    const isFetchedFrom = needsMetadata(options) && options.metadataUrl === undefined;
+    checkIssuerUrl(where, issuer, isFetchedFrom, allowInsecureHttp);
+  }
+  checkMetadataUrl(where, options.metadataUrl, allowInsecureHttp);
   if (introspectionEndpoint !== undefined && !isSecureUrl(introspectionEndpoint, allowInsecureHttp)) {
     const fix = 'The token and our credentials go there. Use https:, or allowInsecureHttp: true on a trusted network.';
     throw invalidOption(

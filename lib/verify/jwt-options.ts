@@ -29,6 +29,7 @@ import { type CacheOptions, cacheRule } from './token-cache.js';
 import {
   audienceRule,
   checkIssuerUrl,
+  checkMetadataUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
   globalFetch,
@@ -176,16 +177,19 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
 
 function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
   const { issuer, jwksUri, allowInsecureHttp = false } = options;
-  const origins = (['jwksUri', 'jwks', 'publicKey', 'secret'] as const).filter((name) => options[name] !== undefined);
+  const origins = (['metadataUrl', 'jwksUri', 'jwks', 'publicKey', 'secret'] as const).filter(
+    (name) => options[name] !== undefined,
+  );
   if (origins.length > 1) {
     throw new ConfigurationError({
       option: `${where}: ${origins.join(', ')}`,
-      expected: 'at most one of jwksUri, jwks, publicKey and secret',
+      expected: 'at most one of metadataUrl, jwksUri, jwks, publicKey and secret',
       got: `${origins.length} of them`,
       fix: 'Keep one, or none to find the keys by the metadata of the issuer.',
     });
   }
   checkIssuerUrl(where, issuer, origins.length === 0, allowInsecureHttp);
+  checkMetadataUrl(where, options.metadataUrl, allowInsecureHttp);
   if (jwksUri !== undefined && !isSecureUrl(jwksUri, allowInsecureHttp)) {
     throw invalidOption(
       `${where}: jwksUri`,
@@ -240,6 +244,7 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
   return new RemoteKeySet({
     issuer: options.issuer,
     jwksUri: options.jwksUri,
+    metadataUrl: options.metadataUrl,
     allowInsecureHttp: options.allowInsecureHttp ?? false,
     http,
     refreshInterval: keys.refreshInterval,

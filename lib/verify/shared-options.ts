@@ -1,4 +1,3 @@
-import { ConfigurationError } from '../errors.js';
 import { type Fetch, globalFetch } from '../issuer/http.js';
 import { isSecureUrl, parseUrl } from '../util/url.js';
 import {
@@ -49,6 +48,11 @@ export interface SharedVerifierOptions {
   clockTolerance?: number | undefined;
   /** Longer tokens are rejected before anything is parsed. Bytes, 256 to 1,048,576. @default 16384 */
   maxTokenBytes?: number | undefined;
+  /**
+   * The address of the issuer's metadata, if it is not below the issuer (Azure AD B2C, or a service in a cluster that
+   * reaches the authorization server under another name). The `issuer` in it must still be exact. @default discovery
+   */
+  metadataUrl?: string | undefined;
   /** Replaces the global `fetch`, for proxies and custom certificate authorities. */
   fetch?: Fetch | undefined;
   /** Accept `http:` addresses of the issuer outside loopback. Anybody on the network can replace such keys. @default false */
@@ -84,6 +88,9 @@ export const sharedRules: Rules<SharedVerifierOptions> = {
   requiredClaims: texts('an array of claim names', 'Leave it out to require none.'),
   clockTolerance: seconds(0, 300, `Leave it out for ${DEFAULT_CLOCK_TOLERANCE}.`),
   maxTokenBytes: count('bytes', 256, 1_048_576, `Leave it out for ${DEFAULT_MAX_TOKEN_BYTES}.`),
+  metadataUrl: text('an absolute URL', 'Leave it out to find the metadata below the issuer.', (value) =>
+    URL.canParse(value),
+  ),
   fetch: callable('a function like the global fetch', 'Leave it out for the global fetch.'),
   allowInsecureHttp: flag('Set it to true only if the network between this API and the issuer is trusted.'),
   clock: clockRule,
@@ -155,6 +162,12 @@ export function checkIssuerUrl(
     const fix = isBareHost ? `Did you mean https://${issuer}?` : SECURE_FIX;
     throw invalidOption(`${where}: issuer`, { expected, fix }, issuer);
   }
+}
+
+/** The metadata decides where keys come from, so its address must be safe. */
+export function checkMetadataUrl(where: string, url: string | undefined, allowInsecureHttp: boolean): void {
+  if (url === undefined || isSecureUrl(url, allowInsecureHttp)) return;
+  throw invalidOption(`${where}: metadataUrl`, { expected: 'an https: URL (http: on loopback)', fix: SECURE_FIX }, url);
 }
 
 // RFC 8414 §2: a URL that uses the https scheme and has no query or fragment components.
