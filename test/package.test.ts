@@ -159,6 +159,17 @@ describe('the packed package', () => {
     }
   });
 
+  it('contains the command', async () => {
+    const command = join(project, 'node_modules', NAME, 'dist/cli.js');
+    const { stdout } = await run(process.execPath, [command, '--help']);
+    expect(stdout).toContain('express-resource-server issuer');
+    const refused = run(process.execPath, [command, 'issuer', '--host', '0.0.0.0']);
+    await expect(refused).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('loopback only') as unknown,
+    });
+  });
+
   it.each(['dist/index.js', 'dist/verify/jwt.js', 'lib/index.js', 'dist'])('keeps %s to itself', async (path) => {
     const text = `
       const specifier = '${NAME}/${path}';
