@@ -23,7 +23,7 @@ const ENTRIES = {
   testing: 'lib/testing/index.ts',
   mcp: 'lib/mcp/index.ts',
   opentelemetry: 'lib/opentelemetry/index.ts',
-  cli: 'lib/cli/index.ts',
+  'cli/main': 'lib/cli/main.ts',
 };
 const entries = Object.entries(ENTRIES).filter(([, file]) => existsSync(file));
 
@@ -38,7 +38,7 @@ const output = (format, extension) => ({
   dir: 'dist',
   format,
   entryFileNames: `[name]${extension}`,
-  chunkFileNames: ({ name }) => `${name.replace(/\.d$/, '')}${extension}`,
+  chunkFileNames: ({ name }) => `shared/${name.replace(/\.d$/, '')}${extension}`,
   interop: 'default',
   paths: (id) => (isBuiltin(id) && !id.startsWith('node:') ? `node:${id}` : id),
   exports: 'named',
@@ -95,24 +95,27 @@ const common = {
   },
 };
 
+// What most programs load is one file; the entries and the code of the sub-exports are others.
+const SEPARATE = /\/lib\/(?:index|augment)\.ts$|\/lib\/(?:testing|opentelemetry|mcp|cli)\//;
+const manualChunks = (id) => (SEPARATE.test(id) ? undefined : 'core');
+
+const plugins = [
+  typescript,
+  nodeResolve({ preferBuiltins: true }),
+  commonjs(),
+  licences('THIRD-PARTY-LICENSES.txt'),
+  onlyKnownImports,
+];
+// No project imports the command: it is an ES module, without types.
+const imported = Object.fromEntries(entries.filter(([name]) => name !== 'cli/main'));
+
 export default [
-  {
-    ...common,
-    input: Object.fromEntries(entries),
-    plugins: [
-      typescript,
-      nodeResolve({ preferBuiltins: true }),
-      commonjs(),
-      licences('THIRD-PARTY-LICENSES.txt'),
-      onlyKnownImports,
-    ],
-    output: [output('es', '.js'), output('cjs', '.cjs')],
-  },
+  { ...common, input: Object.fromEntries(entries), plugins, output: { ...output('es', '.js'), manualChunks } },
+  { ...common, input: imported, plugins, output: { ...output('cjs', '.cjs'), manualChunks } },
   {
     ...common,
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('lib/'),
-    // No project imports the command.
-    input: Object.fromEntries(entries.filter(([name]) => name !== 'cli')),
+    input: imported,
     plugins: [dts({ tsconfig: 'tsconfig.build.json' }), onlyKnownImports],
     output: [output('es', '.d.ts'), output('es', '.d.cts')],
   },

@@ -3,13 +3,13 @@ import { getAuth, jwtBearer, requireClient, requireMachine, requireScopes } from
 import { createPaymentsApi } from './payments-api.js';
 
 export interface ApiOptions {
-  /** Whose access tokens are accepted. */
+  /** The issuer of the accepted access tokens. */
   readonly issuer: string;
-  /** This API's identifier, as the issuer writes it into `aud`. */
+  /** The identifier of this API in `aud`. */
   readonly audience: string;
   /** The clients that may call `/internal/jobs`. */
   readonly machineClients: readonly string[];
-  /** What is served under `/partner`, with tokens and a middleware of its own. */
+  /** The partner API, which has its own tokens and middleware; served under `/partner`. */
   readonly partner?: Router | undefined;
 }
 
@@ -19,7 +19,7 @@ interface Order {
   readonly orderedBy: string | undefined;
 }
 
-/** The orders API, and the payments and partner APIs beside it, each with a middleware of its own. */
+/** The orders API, with the payments and partner APIs. Each has its own middleware. */
 export function createApi({ issuer, audience, machineClients, partner }: ApiOptions): Express {
   const orders: Order[] = [{ id: 1, item: 'tea', orderedBy: 'the-shop' }];
   const api = express();
@@ -32,14 +32,14 @@ export function createApi({ issuer, audience, machineClients, partner }: ApiOpti
   api.use('/payments', createPaymentsApi({ issuer, audience }));
   if (partner !== undefined) api.use('/partner', partner);
 
-  // Nothing below this line is reached without a valid access token, not even by a route that forgets its gate.
+  // Every route below needs a valid access token, even a route without a gate.
   api.use(jwtBearer({ issuer, audience, realm: 'orders' }));
 
   api.get('/orders', requireScopes('orders:read'), (_req, res) => {
     res.json({ orders });
   });
 
-  // The gate comes before the body is read, so that nobody else can make the API parse anything.
+  // The gate comes before the body parser, so the API does not parse the bodies of rejected requests.
   api.post('/orders', requireScopes('orders:write'), express.json(), (req, res) => {
     const item = readItem(req.body);
     if (item === undefined) {
@@ -52,7 +52,7 @@ export function createApi({ issuer, audience, machineClients, partner }: ApiOpti
   });
 
   api.get('/internal/jobs', requireMachine(), requireClient(...machineClients), (req, res) => {
-    res.json({ jobs: [], askedBy: getAuth(req).clientId });
+    res.json({ jobs: [], client: getAuth(req).clientId });
   });
 
   return api;

@@ -1,13 +1,13 @@
 import * as oauth from 'openid-client';
 import { type ClientOptions, discover } from './client.js';
-import { TokenKeeper } from './token-keeper.js';
+import { TokenCache } from './token-cache.js';
 
-/** A client whose tokens are bound to a key of its own, which it proves with every request (RFC 9449). */
+/** A client with DPoP-bound tokens: every request has a proof of its key (RFC 9449). */
 export interface DpopClient {
-  readonly keeper: TokenKeeper;
-  /** Calls an API. Where that asks for a nonce, the request is sent again with one. */
+  readonly cache: TokenCache;
+  /** Calls an API. If the API requires a nonce, the request is sent again with it. */
   get(url: string): Promise<Response>;
-  /** The proof that it sent last, as somebody in between would have seen it. */
+  /** The last proof that was sent, as an attacker on the network would see it. */
   lastProof(): string;
 }
 
@@ -22,11 +22,11 @@ export async function connectDpopClient(options: ClientOptions): Promise<DpopCli
   const proofs = oauth.getDPoPHandle(configuration, await oauth.randomDPoPKeyPair('ES256'));
   const fetchToken = (): ReturnType<typeof oauth.clientCredentialsGrant> =>
     oauth.clientCredentialsGrant(configuration, { resource, scope }, { DPoP: proofs });
-  const keeper = new TokenKeeper(fetchToken, options);
+  const cache = new TokenCache(fetchToken, options);
   return {
-    keeper,
+    cache,
     get: async (url) =>
-      oauth.fetchProtectedResource(configuration, await keeper.token(), new URL(url), 'GET', null, undefined, {
+      oauth.fetchProtectedResource(configuration, await cache.token(), new URL(url), 'GET', null, undefined, {
         DPoP: proofs,
       }),
     lastProof: () => sent,

@@ -2,16 +2,16 @@ import { createApi } from './api.js';
 import { type ClientOptions, connectClient, revokeToken } from './client.js';
 import { startIssuer } from './issuer.js';
 import { type ExampleClients, makeClients, PARTNER_API } from './issuer-clients.js';
-import { listen, type Listening } from './listen.js';
+import { listen, type RunningServer } from './listen.js';
 import { createPartnerApi } from './partner-api.js';
 import { connectDpopClient } from './dpop-client.js';
 import type { PartnerWalkthrough } from './partner-steps.js';
 import type { PaymentsWalkthrough } from './payments-steps.js';
 import type { Settings } from './settings.js';
-import type { TokenKeeper } from './token-keeper.js';
+import type { TokenCache } from './token-cache.js';
 import type { Walkthrough } from './walkthrough.js';
 
-/** The identifiers that the embedded issuer knows the APIs by: names, not addresses. */
+/** The identifiers of the APIs at the embedded issuer. They are names, not addresses. */
 export const AUDIENCE = 'https://orders.example.com';
 export const PARTNER_AUDIENCE = 'https://partner.example.com';
 export const OTHER_AUDIENCE = 'https://invoices.example.com';
@@ -19,18 +19,18 @@ export const OTHER_AUDIENCE = 'https://invoices.example.com';
 const ORDERS = { scope: 'orders:read orders:write payments:read' };
 const SHIPMENTS = { scope: 'shipments:read shipments:write', introspectedBy: PARTNER_API };
 
-/** Everything, running: the embedded issuer, the API that trusts it, and the clients that call it. */
+/** The running example: the embedded issuer, the API that trusts it, and the clients. */
 export interface Example extends Walkthrough, PartnerWalkthrough, PaymentsWalkthrough {
   readonly clients: ExampleClients;
-  /** A further client, or one of these with other options. */
-  connect(options: Omit<ClientOptions, 'issuer' | 'resource'> & { resource?: string }): Promise<TokenKeeper>;
+  /** Connects another client, or one of these with other options. */
+  connect(options: Omit<ClientOptions, 'issuer' | 'resource'> & { resource?: string }): Promise<TokenCache>;
   close(): Promise<void>;
 }
 
 type Ports = Pick<Settings, 'machineClients'> & Partial<Pick<Settings, 'apiPorts' | 'issuerPorts'>>;
 
 export async function startExample({ machineClients, apiPorts = [0], issuerPorts = [0] }: Ports): Promise<Example> {
-  const servers: Listening[] = [];
+  const servers: RunningServer[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(servers.map((server) => server.close()));
   };
@@ -48,12 +48,25 @@ export async function startExample({ machineClients, apiPorts = [0], issuerPorts
       connectClient({ issuer: issuer.url, resource: AUDIENCE, ...options });
     const reader = await connect(clients.reader);
     const worker = await connect(clients.worker);
-    const elsewhere = await connect({ ...clients.worker, resource: OTHER_AUDIENCE });
+    const otherApiWorker = await connect({ ...clients.worker, resource: OTHER_AUDIENCE });
     const partner = await connect({ ...clients.partner, resource: PARTNER_AUDIENCE });
     const payer = await connectDpopClient({ issuer: issuer.url, resource: AUDIENCE, ...clients.payer });
     const revoke: Example['revoke'] = (token) => revokeToken({ issuer: issuer.url, ...clients.partner }, token);
-    const { forget } = partnerApi;
-    return { api: api.url, issuer, clients, connect, reader, worker, elsewhere, partner, payer, revoke, forget, close };
+    const { invalidate } = partnerApi;
+    return {
+      api: api.url,
+      issuer,
+      clients,
+      connect,
+      reader,
+      worker,
+      otherApiWorker,
+      partner,
+      payer,
+      revoke,
+      invalidate,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

@@ -2,22 +2,22 @@ import { randomBytes } from 'node:crypto';
 import { type CryptoKey, exportJWK, generateKeyPair } from 'jose';
 import type { ClientMetadata } from 'oidc-provider';
 
-/** As whom the partner API asks the issuer about tokens. */
+/** The client id of the partner API for introspection. */
 export const PARTNER_API = 'partner-api';
 
-/** The clients of the embedded issuer, each with what it authenticates with. Made at start; nothing is stored. */
+/** The clients of the embedded issuer and their credentials. They are created at startup and not stored. */
 export interface ExampleClients {
   /** Reads orders; authenticates by `client_secret_basic`. */
   readonly reader: { readonly clientId: string; readonly credential: string; readonly scope: string };
-  /** Reads, writes and does internal jobs; authenticates by `private_key_jwt`. */
+  /** Reads and writes orders and runs internal jobs; authenticates by `private_key_jwt`. */
   readonly worker: { readonly clientId: string; readonly credential: CryptoKey; readonly scope: string };
   /** Reads shipments, with opaque tokens; authenticates by `client_secret_basic`. */
   readonly partner: { readonly clientId: string; readonly credential: string; readonly scope: string };
-  /** Reads payments, with tokens that are bound to a key of its own; authenticates by `client_secret_basic`. */
+  /** Reads payments, with DPoP-bound tokens; authenticates by `client_secret_basic`. */
   readonly payer: { readonly clientId: string; readonly credential: string; readonly scope: string };
-  /** The partner API itself, which fetches no tokens: it asks about those that it is shown. */
+  /** The partner API itself: it introspects tokens and fetches none. */
   readonly partnerApi: { readonly clientId: string; readonly clientSecret: string };
-  /** What the issuer knows of them. */
+  /** Their registrations at the issuer. */
   readonly registrations: readonly ClientMetadata[];
 }
 
@@ -37,9 +37,9 @@ export async function makeClients(): Promise<ExampleClients> {
     registrations: [
       { ...machine(reader), ...withSecret(reader.credential) },
       { ...machine({ ...partner, scope: 'shipments:read shipments:write' }), ...withSecret(partner.credential) },
-      // Without a proof it gets no token at all.
+      // The issuer does not issue a token to it without a proof.
       { ...machine(payer), ...withSecret(payer.credential), dpop_bound_access_tokens: true },
-      { ...silent(PARTNER_API), ...withSecret(partnerApi.clientSecret) },
+      { ...withoutGrants(PARTNER_API), ...withSecret(partnerApi.clientSecret) },
       {
         ...machine(worker),
         token_endpoint_auth_method: 'private_key_jwt',
@@ -59,10 +59,10 @@ function withSecret(secret: string): Partial<ClientMetadata> {
 }
 
 function machine({ clientId, scope }: { clientId: string; scope: string }): ClientMetadata {
-  return { ...silent(clientId), scope, grant_types: ['client_credentials'] };
+  return { ...withoutGrants(clientId), scope, grant_types: ['client_credentials'] };
 }
 
-/** A client that may be granted nothing. */
-function silent(clientId: string): ClientMetadata {
+/** A client without any grant. */
+function withoutGrants(clientId: string): ClientMetadata {
   return { client_id: clientId, grant_types: [], redirect_uris: [], response_types: [] };
 }

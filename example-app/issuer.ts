@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
 import { type ClientMetadata, type Configuration, errors, Provider } from 'oidc-provider';
-import { issuerMemory } from './issuer-memory.js';
-import { listen, type Listening } from './listen.js';
+import { createMemoryAdapter } from './issuer-adapter.js';
+import { listen, type RunningServer } from './listen.js';
 
 export interface IssuerOptions {
   readonly clients: readonly ClientMetadata[];
@@ -15,19 +15,19 @@ export interface IssuerOptions {
 export interface Resource {
   /** Space-delimited. */
   readonly scope: string;
-  /** The client that may ask about tokens for this API. With one its tokens are opaque, without one they are JWTs. */
+  /** The client that may introspect tokens for this API. If it is set, the tokens are opaque; otherwise they are JWTs. */
   readonly introspectedBy?: string;
 }
 
-export interface Issuer extends Listening {
-  /** Signs with a new key from now on. The key before it stays published: tokens that it signed are still about. */
+export interface Issuer extends RunningServer {
+  /** Signs with a new key from now on. The previous key stays published, because tokens that it signed are still valid. */
   rotateKey(): Promise<void>;
 }
 
 const ALGORITHM = 'ES256';
 const TOKEN_LIFETIME = 300;
 
-/** An authorization server that issues access tokens, JWT (RFC 9068) and opaque, by the client-credentials grant. */
+/** Starts an authorization server that issues JWT (RFC 9068) and opaque access tokens with the client-credentials grant. */
 export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
   const configuration = configure(options);
   let keys: JWK[] = [await makeSigningKey()];
@@ -36,7 +36,7 @@ export async function startIssuer(options: IssuerOptions): Promise<Issuer> {
     handle(req, res);
   }, options.ports);
 
-  // A provider's keys are fixed when it is made, so new keys are a new provider behind the same URL.
+  // A provider cannot change its keys, so a rotation creates a new provider behind the same URL.
   const serve = (): void => {
     const provider = new Provider(listening.url, { ...configuration, jwks: { keys } });
     const callback = provider.callback();
@@ -57,7 +57,7 @@ function configure({ clients, resources }: IssuerOptions): Configuration {
   const isIntrospectedBy = (aud: unknown, clientId: string): boolean =>
     typeof aud === 'string' && resourceOf(aud)?.introspectedBy === clientId;
   return {
-    adapter: issuerMemory(),
+    adapter: createMemoryAdapter(),
     clients: [...clients],
     clientAuthMethods: ['client_secret_basic', 'private_key_jwt'],
     clientDefaults: { id_token_signed_response_alg: ALGORITHM },
@@ -70,7 +70,7 @@ function configure({ clients, resources }: IssuerOptions): Configuration {
       devInteractions: { enabled: false },
       introspection: {
         enabled: true,
-        // Who the token is for, and nobody else, learns what it is worth.
+        // Only the API that the token is for may introspect it.
         allowedPolicy: (_ctx, client, token) => 'aud' in token && isIntrospectedBy(token.aud, client.clientId),
       },
       revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },

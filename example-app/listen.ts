@@ -2,15 +2,15 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A server on this machine's loopback interface. */
-export interface Listening {
+/** A server on the loopback interface. */
+export interface RunningServer {
   readonly url: string;
-  /** Resolves when the requests that were under way have been answered. */
+  /** Resolves when all pending requests have a response. */
   close(): Promise<void>;
 }
 
 /** Listens on the first of these ports that is free. */
-export async function listen(listener: RequestListener, ports: readonly number[] = [0]): Promise<Listening> {
+export async function listen(listener: RequestListener, ports: readonly number[] = [0]): Promise<RunningServer> {
   const server = createServer(listener);
   const port = await bind(server, ports);
   return {

@@ -1,18 +1,18 @@
 import { callApi } from './client.js';
 import { REVOKED_WITHIN } from './partner-api.js';
 import { request, type Step } from './steps.js';
-import type { TokenKeeper } from './token-keeper.js';
+import type { TokenCache } from './token-cache.js';
 
 export interface PartnerWalkthrough {
   readonly api: string;
-  readonly partner: TokenKeeper;
-  /** Revokes a token of the partner's at the issuer. */
+  readonly partner: TokenCache;
+  /** Revokes a token of the partner at the issuer. */
   readonly revoke: (token: string) => Promise<void>;
-  /** What a webhook does that hears of a revocation. */
-  readonly forget: (token: string) => Promise<void>;
+  /** The action of a webhook that reports a revocation. */
+  readonly invalidate: (token: string) => Promise<void>;
 }
 
-/** What can be seen without a token, whoever the issuer is. */
+/** Steps without a token, for any issuer. */
 export function openPartnerSteps(api: string): Step[] {
   return [
     request('GET /partner/shipments without a token', () => fetch(`${api}/partner/shipments`), {
@@ -22,8 +22,8 @@ export function openPartnerSteps(api: string): Step[] {
   ];
 }
 
-/** The life of an opaque token: issued, accepted, revoked, refused. */
-export function partnerSteps({ api, partner, revoke, forget }: PartnerWalkthrough): Step[] {
+/** The life of an opaque token: issued, accepted, revoked, rejected. */
+export function partnerSteps({ api, partner, revoke, invalidate }: PartnerWalkthrough): Step[] {
   const get = (path: string) => () => callApi(partner, api + path);
   return [
     ...openPartnerSteps(api),
@@ -37,14 +37,14 @@ export function partnerSteps({ api, partner, revoke, forget }: PartnerWalkthroug
       title: 'The partner revokes its token at the issuer',
       run: async () => {
         await revoke(await partner.token());
-        return `nobody told the API: it may accept the token for up to ${REVOKED_WITHIN} seconds more`;
+        return `the API may accept the token for up to ${REVOKED_WITHIN} more seconds`;
       },
     },
     {
-      title: 'A webhook tells the API, which forgets the token',
+      title: 'A webhook reports the revocation to the API',
       run: async () => {
-        await forget(await partner.token());
-        return 'verifier.forget(token): the issuer is asked at the next request';
+        await invalidate(await partner.token());
+        return 'verifier.invalidate(token): the next request is introspected again';
       },
     },
     request('GET /partner/shipments with the revoked token', get('/partner/shipments'), {
@@ -55,6 +55,6 @@ export function partnerSteps({ api, partner, revoke, forget }: PartnerWalkthroug
 }
 
 function describeOpaque(token: string): string {
-  if (token.includes('.')) throw new Error('expected an opaque token, got one with dots, such as a JWT has');
-  return `${token.length} characters that only the issuer can make sense of`;
+  if (token.includes('.')) throw new Error('expected an opaque token, got a token with dots, like a JWT');
+  return `${token.length} characters that only the issuer can interpret`;
 }

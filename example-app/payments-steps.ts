@@ -7,7 +7,7 @@ export interface PaymentsWalkthrough {
   readonly payer: DpopClient;
 }
 
-/** What can be seen without a token, whoever the issuer is. */
+/** Steps without a token, for any issuer. */
 export function openPaymentsSteps(api: string): Step[] {
   return [
     request('GET /payments without a token', () => fetch(`${api}/payments`), {
@@ -17,11 +17,11 @@ export function openPaymentsSteps(api: string): Step[] {
   ];
 }
 
-/** What a thief can do with a token that is bound to a key: nothing. */
+/** A stolen DPoP-bound token is useless, even together with a proof. */
 export function paymentsSteps({ api, payer }: PaymentsWalkthrough): Step[] {
   const url = `${api}/payments`;
   const steal = async (scheme: string, headers: Record<string, string> = {}): Promise<Response> =>
-    fetch(url, { headers: { ...headers, Authorization: `${scheme} ${await payer.keeper.token()}` } });
+    fetch(url, { headers: { ...headers, Authorization: `${scheme} ${await payer.cache.token()}` } });
   return [
     ...openPaymentsSteps(api),
     { title: 'The payer fetches a token that is bound to its key', run: () => describeBinding(payer) },
@@ -37,8 +37,8 @@ export function paymentsSteps({ api, payer }: PaymentsWalkthrough): Step[] {
   ];
 }
 
-async function describeBinding({ keeper }: DpopClient): Promise<string> {
-  const { cnf } = decodeJwt(await keeper.token());
+async function describeBinding({ cache }: DpopClient): Promise<string> {
+  const { cnf } = decodeJwt(await cache.token());
   if (typeof cnf !== 'object' || cnf === null || !('jkt' in cnf)) throw new Error('expected a token with cnf.jkt');
-  return `cnf.jkt=${String(cnf.jkt)}, the thumbprint of its public key`;
+  return `cnf.jkt=${String(cnf.jkt)}, the thumbprint of the public key`;
 }

@@ -2,7 +2,7 @@ import { createApi } from './api.js';
 import { startExample } from './example.js';
 import { createPartnerApi } from './partner-api.js';
 import { openPartnerSteps, partnerSteps } from './partner-steps.js';
-import { externalHints, hints } from './hints.js';
+import { externalCurlCommands, curlCommands } from './curl-commands.js';
 import { listen } from './listen.js';
 import type { External, Settings } from './settings.js';
 import { runSteps, type Step } from './steps.js';
@@ -12,24 +12,24 @@ import { openSteps, walkthrough } from './walkthrough.js';
 interface Started {
   readonly addresses: string;
   readonly steps: readonly Step[];
-  readonly hints: string;
+  readonly curlCommands: string;
   close(): Promise<void>;
 }
 
 export interface Running {
-  /** 0 where every step went as expected, 1 where one did not. */
+  /** 0 if every step had the expected result, otherwise 1. */
   readonly exitStatus: 0 | 1;
   close(): Promise<void>;
 }
 
-/** Starts the servers, walks through the steps, and leaves the servers running. */
+/** Starts the servers and runs the steps. The servers keep running until `close`. */
 export async function run(settings: Settings, log: (line: string) => void): Promise<Running> {
   const { external } = settings;
   const started = await (external === undefined ? startEmbedded(settings) : startExternal(settings, external));
   log(`${started.addresses}\n`);
   const isAsExpected = await runSteps(started.steps, log);
-  if (!isAsExpected) log('\nThe last step did not go as expected.');
-  if (!settings.once) log(`\nStill running; Ctrl-C ends it. Try:\n\n${started.hints}\n`);
+  if (!isAsExpected) log('\nThe last step did not have the expected result.');
+  if (!settings.once) log(`\nStill running; press Ctrl-C to stop. Try:\n\n${started.curlCommands}\n`);
   return { exitStatus: isAsExpected ? 0 : 1, close: () => started.close() };
 }
 
@@ -38,12 +38,12 @@ async function startEmbedded(settings: Settings): Promise<Started> {
   return {
     addresses: `Issuer ${example.issuer.url}, API ${example.api}`,
     steps: [...walkthrough(example), ...partnerSteps(example), ...paymentsSteps(example)],
-    hints: await hints(example),
+    curlCommands: await curlCommands(example),
     close: () => example.close(),
   };
 }
 
-/** Only the API, for an issuer that runs elsewhere: without its clients there is little to walk through. */
+/** Starts only the API, for an external issuer. Its clients are not known here, so there are only a few steps. */
 async function startExternal(settings: Settings, external: External): Promise<Started> {
   const { issuer, audience, introspection } = external;
   const partner = introspection && createPartnerApi({ issuer, audience, ...introspection }).router;
@@ -57,7 +57,7 @@ async function startExternal(settings: Settings, external: External): Promise<St
   return {
     addresses: `Issuer ${issuer} (external), API ${api.url}`,
     steps: settings.once ? steps : [],
-    hints: externalHints(api.url, external),
+    curlCommands: externalCurlCommands(api.url, external),
     close: () => api.close(),
   };
 }

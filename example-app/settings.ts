@@ -1,20 +1,20 @@
 export interface External {
   readonly issuer: string;
   readonly audience: string;
-  /** What the API asks the issuer about opaque tokens with; without it there is no `/partner`. */
+  /** The credentials of the API for introspection; without them there is no `/partner`. */
   readonly introspection: { readonly clientId: string; readonly clientSecret: string } | undefined;
 }
 
-/** What the environment says. The example reads it, here alone; the package never does. */
+/** Settings from the environment. The example reads it only here; the package never does. */
 export interface Settings {
-  /** An issuer that runs elsewhere; without one, the example brings its own. */
+  /** An external issuer; without one, the example starts its own. */
   readonly external: External | undefined;
   /** The clients that may call `/internal/jobs`. */
   readonly machineClients: readonly string[];
   /** Ports to try, in this order; 0 is any free one. */
   readonly apiPorts: readonly number[];
   readonly issuerPorts: readonly number[];
-  /** End after the walkthrough. */
+  /** Stop after the steps. */
   readonly once: boolean;
 }
 
@@ -22,7 +22,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 export function readSettings(env: Environment, args: readonly string[]): Settings {
   const unknown = args.find((arg) => arg !== '--once');
-  if (unknown !== undefined) throw new Error(`Unknown argument ${unknown}; the only one is --once.`);
+  if (unknown !== undefined) throw new Error(`Unknown argument ${unknown}; the only argument is --once.`);
   return {
     external: readExternal(env),
     machineClients: (env.MACHINE_CLIENTS ?? 'worker').split(',').map((id) => id.trim()),
@@ -37,10 +37,10 @@ function readExternal(env: Environment): External | undefined {
   const introspection = readIntrospection(env);
   if (issuer === undefined && audience === undefined) {
     if (introspection === undefined) return undefined;
-    throw new Error('INTROSPECTION_CLIENT_ID is for an issuer that runs elsewhere: set ISSUER and AUDIENCE too.');
+    throw new Error('INTROSPECTION_CLIENT_ID needs an external issuer: set ISSUER and AUDIENCE too.');
   }
   if (issuer !== undefined && audience !== undefined) return { issuer, audience, introspection };
-  throw new Error('ISSUER and AUDIENCE belong together: set both, or none for the issuer that the example brings.');
+  throw new Error('ISSUER and AUDIENCE belong together: set both, or none for the embedded issuer.');
 }
 
 function readIntrospection(env: Environment): External['introspection'] {
@@ -50,7 +50,7 @@ function readIntrospection(env: Environment): External['introspection'] {
   throw new Error('INTROSPECTION_CLIENT_ID and INTROSPECTION_CLIENT_SECRET belong together: set both, or none.');
 }
 
-// A port that somebody asked for is that port or an error; the default gives way to whoever is there already.
+// A configured port must be free. If the default port is in use, any free port is used.
 function readPorts(env: Environment, name: string, preferred: number): number[] {
   const value = env[name];
   if (value === undefined) return [preferred, 0];

@@ -1,17 +1,17 @@
-/** One thing that the walkthrough shows and checks. */
+/** One step that the example shows and checks. */
 export interface Step {
   readonly title: string;
-  /** Does it. Gives what there is to see; throws where that is not what was expected. */
+  /** Runs the step and returns what happened; throws if that was not expected. */
   readonly run: () => Promise<string>;
 }
 
 export interface Expected {
   readonly status: number;
-  /** What the `WWW-Authenticate` field says. Without it there must be none. */
+  /** The expected `WWW-Authenticate` field. Without this member, the response must not have the field. */
   readonly challenge?: RegExp;
 }
 
-/** Runs the steps one after the other and tells of each. The first that fails ends it, because the next build on it. */
+/** Runs and logs the steps in order. Stops at the first failure, because later steps depend on it. */
 export async function runSteps(steps: readonly Step[], log: (line: string) => void): Promise<boolean> {
   for (const { title, run } of steps) {
     try {
@@ -24,7 +24,7 @@ export async function runSteps(steps: readonly Step[], log: (line: string) => vo
   return true;
 }
 
-/** A step that sends a request and knows the answer. */
+/** A step that sends a request and checks the response. */
 export function request(title: string, send: () => Promise<Response>, expected: Expected): Step {
   return { title, run: async () => check(await send(), expected) };
 }

@@ -2,20 +2,20 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { callApi } from './client.js';
 import type { Issuer } from './issuer.js';
 import { request, type Step } from './steps.js';
-import type { TokenKeeper } from './token-keeper.js';
+import type { TokenCache } from './token-cache.js';
 
 export interface Walkthrough {
   readonly api: string;
   readonly issuer: Issuer;
-  readonly reader: TokenKeeper;
-  readonly worker: TokenKeeper;
-  /** The worker again, with tokens for another API of the same issuer. */
-  readonly elsewhere: TokenKeeper;
+  readonly reader: TokenCache;
+  readonly worker: TokenCache;
+  /** The worker with tokens for another API of the same issuer. */
+  readonly otherApiWorker: TokenCache;
 }
 
 const NEW_ORDER = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"item":"coffee"}' };
 
-/** What can be seen without a token, whoever the issuer is. */
+/** Steps without a token, for any issuer. */
 export function openSteps(api: string): Step[] {
   return [
     request('GET /health is open', () => fetch(`${api}/health`), { status: 200 }),
@@ -26,9 +26,9 @@ export function openSteps(api: string): Step[] {
   ];
 }
 
-/** The whole way: tokens, refusals, a change of keys. */
-export function walkthrough({ api, issuer, reader, worker, elsewhere }: Walkthrough): Step[] {
-  const by = (keeper: TokenKeeper, path: string, init?: RequestInit) => () => callApi(keeper, api + path, init);
+/** The steps of the orders API: tokens, rejections, a key rotation. */
+export function walkthrough({ api, issuer, reader, worker, otherApiWorker }: Walkthrough): Step[] {
+  const by = (cache: TokenCache, path: string, init?: RequestInit) => () => callApi(cache, api + path, init);
   return [
     ...openSteps(api),
     fetchToken('The reader fetches a token (client_secret_basic)', reader, 'orders:read'),
@@ -39,12 +39,12 @@ export function walkthrough({ api, issuer, reader, worker, elsewhere }: Walkthro
     }),
     request('GET /internal/jobs by the reader', by(reader, '/internal/jobs'), {
       status: 403,
-      challenge: /error="insufficient_scope", error_description="The client is not allowed here\."$/,
+      challenge: /error="insufficient_scope", error_description="The client is not allowed to use this resource\."$/,
     }),
     fetchToken('The worker fetches a token (private_key_jwt)', worker, 'orders:read orders:write'),
     request('POST /orders by the worker', by(worker, '/orders', NEW_ORDER), { status: 201 }),
     request('GET /internal/jobs by the worker', by(worker, '/internal/jobs'), { status: 200 }),
-    request('GET /orders with a token for another API', by(elsewhere, '/orders'), {
+    request('GET /orders with a token for another API', by(otherApiWorker, '/orders'), {
       status: 401,
       challenge: /error="invalid_token".*for another audience/,
     }),
@@ -54,23 +54,23 @@ export function walkthrough({ api, issuer, reader, worker, elsewhere }: Walkthro
       { status: 401, challenge: /error="invalid_token".*signature/ },
     ),
     rotate('The issuer signs with a new key', issuer, worker),
-    request('GET /orders with a token by the new key', by(worker, '/orders'), { status: 200 }),
-    request('GET /orders with a token by the old key', by(reader, '/orders'), { status: 200 }),
+    request('GET /orders with a token signed with the new key', by(worker, '/orders'), { status: 200 }),
+    request('GET /orders with a token signed with the old key', by(reader, '/orders'), { status: 200 }),
   ];
 }
 
-/** Gives the token to somebody else: the claims change, the signature does not. */
+/** Changes the claims of a token and keeps its signature. */
 export function tamper(token: string): string {
   const [header, , signature] = token.split('.');
   const claims = { ...decodeJwt(token), client_id: 'worker', scope: 'orders:read orders:write' };
   return [header, Buffer.from(JSON.stringify(claims)).toString('base64url'), signature].join('.');
 }
 
-function fetchToken(title: string, keeper: TokenKeeper, scope: string): Step {
+function fetchToken(title: string, cache: TokenCache, scope: string): Step {
   return {
     title,
     run: async () => {
-      const { client_id: clientId, scope: granted, aud } = decodeJwt(await keeper.token());
+      const { client_id: clientId, scope: granted, aud } = decodeJwt(await cache.token());
       const seen = `client_id=${String(clientId)} aud=${String(aud)} scope="${String(granted)}"`;
       if (granted !== scope) throw new Error(`expected the scope "${scope}", got ${seen}`);
       return seen;
@@ -78,14 +78,14 @@ function fetchToken(title: string, keeper: TokenKeeper, scope: string): Step {
   };
 }
 
-function rotate(title: string, issuer: Issuer, keeper: TokenKeeper): Step {
-  const keyId = async (): Promise<string> => String(decodeProtectedHeader(await keeper.token()).kid);
+function rotate(title: string, issuer: Issuer, cache: TokenCache): Step {
+  const keyId = async (): Promise<string> => String(decodeProtectedHeader(await cache.token()).kid);
   return {
     title,
     run: async () => {
       const before = await keyId();
       await issuer.rotateKey();
-      keeper.forget();
+      cache.invalidate();
       const after = await keyId();
       if (after === before) throw new Error(`expected another key than ${before}`);
       return `kid ${before} -> ${after}`;

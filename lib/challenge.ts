@@ -18,6 +18,12 @@ export interface ChallengeContext {
   readonly schemes: readonly Scheme[];
   /** The algorithms that a DPoP proof may be signed with: `algs` of its challenge. */
   readonly algs: readonly string[];
+  /** Where the metadata of the resource is: `resource_metadata` of each challenge (RFC 9728 §5.1). */
+  readonly resourceMetadata?: string | undefined;
+  /** `scope` of each challenge, unless a gate names scopes of its own (RFC 6750 §3). */
+  readonly challengeScopes?: readonly string[] | undefined;
+  /** The scopes of a gate under the names that clients request. @default the same names */
+  readonly requestedScopes?: ((scopes: readonly string[]) => readonly string[]) | undefined;
 }
 
 /**
@@ -57,30 +63,47 @@ export function headersOf(
 // RFC 9449 §7.2: what went wrong is told with the scheme that was used, and with each where that is not clear.
 function challenges(
   error: ResourceServerError,
-  { realm, schemes, algs }: ChallengeContext,
+  { realm, schemes, algs, resourceMetadata, challengeScopes, requestedScopes = asTheyAre }: ChallengeContext,
   presented?: Scheme,
 ): string {
   const used = error instanceof InvalidDpopProofError ? 'DPoP' : presented;
   const isClear = schemes.some((scheme) => scheme === used);
+  const needed = neededFor(error, requestedScopes);
   const details = {
     error: error.code,
     error_description: error.code === undefined ? undefined : error.message,
-    ...neededFor(error),
+    ...needed,
   };
+  // Some clients read the first `scope` of the header field, so each scheme has the same.
+  const usual = challengeScopes === undefined ? {} : { scope: needed.scope ?? joined(challengeScopes) };
   return schemes
-    .map((scheme) =>
-      challenge(scheme, {
+    .map((scheme) => {
+      const parameters = {
         realm,
-        ...(isClear && scheme !== used ? {} : details),
+        ...usual,
+        ...(isClear && scheme !== used ? {} : { ...details, ...usual }),
+        resource_metadata: resourceMetadata,
         algs: scheme === 'DPoP' ? joined(algs) : undefined,
-      }),
-    )
+      };
+      // RFC 6750 §3: Bearer is followed by a parameter. Some clients read nothing from "Bearer, DPoP …".
+      const isBare = schemes.length > 1 && Object.values(parameters).every((value) => value === undefined);
+      return challenge(scheme, isBare ? { realm: DEFAULT_REALM } : parameters);
+    })
     .join(', ');
 }
 
+const DEFAULT_REALM = 'api';
+
+function asTheyAre(scopes: readonly string[]): readonly string[] {
+  return scopes;
+}
+
 /** What would be enough: RFC 6750 §3 `scope`, RFC 9470 §3 `acr_values` and `max_age`. */
-function neededFor(error: ResourceServerError): Record<string, string | undefined> {
-  if (error instanceof InsufficientScopeError) return { scope: joined(error.scopes) };
+function neededFor(
+  error: ResourceServerError,
+  requestedScopes: (scopes: readonly string[]) => readonly string[],
+): Record<string, string | undefined> {
+  if (error instanceof InsufficientScopeError) return { scope: joined(requestedScopes(error.scopes)) };
   if (!(error instanceof InsufficientAuthenticationError)) return {};
   return { acr_values: joined(error.acrValues), max_age: error.maxAge?.toString() };
 }

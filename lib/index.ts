@@ -37,7 +37,6 @@ export {
   type ClaimValue,
   requireAnyScope,
   requireClaim,
-  requireClient,
   requireMachine,
   requireScopes,
   requireThat,
@@ -45,7 +44,12 @@ export {
   requireUser,
   type SingleScope,
 } from './express/gates.js';
+export { type IssuerClient, requireClient, requireIssuer } from './express/client-gates.js';
+export { protectedResourceMetadata, type ProtectedResourceMetadata } from './express/metadata.js';
+export type { MetadataSignature, ProtectedResourceMetadataOptions } from './express/metadata-options.js';
+export type { ScopeNames, ScopeTable } from './express/scope-hierarchy.js';
 export { requireAuthentication, type RequireAuthenticationOptions } from './express/step-up.js';
+export type { RejectionListener } from './express/report.js';
 export type { Middleware, Next } from './express/middleware.js';
 export type { ClientAuthentication, ClientSecret } from './issuer/client-authentication-options.js';
 export { type Fetch, HttpError, type HttpFailure } from './issuer/http.js';
@@ -55,7 +59,20 @@ export type { CertificateFormat } from './proof/certificate-formats.js';
 export type { DpopOptions } from './proof/dpop-options.js';
 export type { ProofMode } from './proof/mode.js';
 export type { CertificateSource, ClientCertificate, ForwardedCertificate, MtlsOptions } from './proof/mtls-options.js';
+export type {
+  AcceptedMessage,
+  CacheMessage,
+  DiagnosticMessages,
+  DpopReplayMessage,
+  IntrospectionMessage,
+  RefreshedMessage,
+  RefreshFailedMessage,
+  RejectedMessage,
+  StaleKeysMessage,
+} from './diagnostics.js';
+export type { ExplainedCheck, Explanation } from './token/checks.js';
 export type { AccessToken, Auth, CallerRule } from './token/access-token.js';
+export type { Audience } from './token/audience.js';
 export type { Actor } from './token/caller.js';
 export type { AsymmetricAlgorithm } from './token/algorithms.js';
 export type { Jwk, JwkSet, WebCryptoKey } from './token/jwk-types.js';
@@ -65,7 +82,8 @@ export { memoryStore, type MemoryStoreOptions } from './store/memory-store.js';
 export { type RedisClient, redisStore, type RedisStoreOptions } from './store/redis.js';
 export type { Store } from './store/store.js';
 export { introspectionVerifier, type IntrospectionVerifier } from './verify/introspection.js';
-export type { IntrospectionCacheOptions, IntrospectionVerifierOptions } from './verify/introspection-options.js';
+export type { IntrospectionCacheOptions } from './verify/introspection-cache-options.js';
+export type { IntrospectionVerifierOptions } from './verify/introspection-options.js';
 export { jwtVerifier, type JwtVerifier } from './verify/jwt.js';
 export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
 export type { CacheOptions } from './verify/token-cache.js';

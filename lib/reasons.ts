@@ -58,6 +58,7 @@ export type InsufficientScopeReason =
   | 'scope_missing'
   | 'claim_mismatch'
   | 'client_refused'
+  | 'issuer_refused'
   | 'machine_required'
   | 'user_required'
   | 'authorization_details_missing'
@@ -136,6 +137,7 @@ export const SENTENCES: Readonly<Record<Exclude<Reason, ConfigurationReason>, st
   scope_missing: 'The access token does not have the required scope.',
   claim_mismatch: 'The access token does not have the required claim value.',
   client_refused: 'The client is not allowed to use this resource.',
+  issuer_refused: 'Tokens of this issuer are not allowed to use this resource.',
   machine_required: 'Only a client that acts on its own behalf can use this resource.',
   user_required: 'Only a client that acts on behalf of a user can use this resource.',
   authorization_details_missing: 'The access token does not have the required authorization details.',

@@ -17,6 +17,7 @@ const CONFINED: Readonly<Record<string, RegExp>> = {
   express: /^express\//,
   redis: /^store\/redis\.ts$/,
   '@redis/client': /^store\/redis\.ts$/,
+  '@opentelemetry/api': /^opentelemetry\//,
 };
 /** Packages whose code the build includes. Users do not install them, so no declaration may import them. */
 const BUNDLED = ['jose', 'node-cache'];

@@ -45,7 +45,7 @@ describe('a bearer middleware', () => {
     const issuer = await startIssuer();
     const realm = 'the "best" API, \\o/ error="none"';
     const response = await expectRefused(serveFor(issuer, { realm }), 'x', 401, 'invalid_token');
-    const { message } = new InvalidTokenError('malformed');
+    const { message } = new InvalidTokenError('not_a_jwt');
     expect(challengesOf(response)).toEqual([
       { scheme: 'Bearer', parameters: { realm, error: 'invalid_token', error_description: message } },
     ]);
@@ -164,7 +164,6 @@ describe('a token that is bound to a key', () => {
   });
 
   it.each<[string, unknown]>([
-    ['null', null],
     ['a string', thumbprint],
     ['true', true],
     ['an array', [{ jkt: thumbprint }]],

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { exportJWK, generateKeyPair } from 'jose';
 import { type ClientMetadata, errors, Provider } from 'oidc-provider';
-import { issuerMemory } from '../example-app/issuer-memory.js';
+import { createMemoryAdapter } from '../example-app/issuer-adapter.js';
 import { listen } from '../example-app/listen.js';
 import { makeCertificate, type TestCertificate } from './certificates.js';
 
@@ -14,21 +14,21 @@ export const OPAQUE = 'https://partner.example.com';
 const ALGORITHM = 'ES256';
 const usual = { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] };
 
-/** What the clients of the server authenticate with. */
+/** The secrets of the clients. */
 export const SECRETS = {
-  /** Gets whatever it asks for. */
+  /** Receives unbound tokens. */
   anyone: 'secret-of-anyone',
-  /** Gets tokens that are bound to a DPoP key alone. */
+  /** Receives only DPoP-bound tokens. */
   prover: 'secret-of-the-prover',
-  /** Gets tokens that are bound to its certificate alone. */
+  /** Receives only certificate-bound tokens. */
   certified: 'secret-of-the-certified',
-  /** The API, which asks about opaque tokens. */
+  /** The API, which introspects opaque tokens. */
   api: 'secret-of-the-api',
 };
 
 /**
- * A real authorization server that binds tokens to keys (RFC 9449) and certificates (RFC 8705). Its token endpoint is also
- * there over TLS, as an alias for clients with certificates (RFC 8705 §5).
+ * A real authorization server that issues tokens bound to keys (RFC 9449) and certificates (RFC 8705). Its token endpoint
+ * has an alias over TLS for clients with certificates (RFC 8705 §5).
  */
 export class BindingServer {
   private constructor(
@@ -56,7 +56,7 @@ export class BindingServer {
     });
   }
 
-  /** A token for the client that holds this certificate, asked for over TLS with it. */
+  /** Fetches a token over TLS for the client with this certificate. */
   issueTo(certificate: TestCertificate, resource: string): Promise<string> {
     const { key, cert } = certificate;
     const form = new URLSearchParams({ grant_type: 'client_credentials', resource, scope: 'orders:read' });
@@ -95,7 +95,7 @@ async function makeProvider(url: string): Promise<Provider> {
     { ...usual, grant_types: [], client_id: 'api', client_secret: SECRETS.api },
   ];
   return new Provider(url, {
-    adapter: issuerMemory(),
+    adapter: createMemoryAdapter(),
     clients,
     jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: ALGORITHM, use: 'sig', kid: 'server-key' }] },
     clientDefaults: { id_token_signed_response_alg: ALGORITHM },

@@ -19,7 +19,7 @@ import { getTls, listenTls } from './tls.js';
 
 cloneInThisRealm();
 
-// eslint-disable-next-line @typescript-eslint/no-deprecated -- deprecated only to stand out: this is loopback
+// eslint-disable-next-line @typescript-eslint/no-deprecated -- marked as deprecated only to attract attention: this is loopback
 const INSECURE = { [oauth.allowInsecureRequests]: true };
 
 let server: BindingServer;
@@ -42,7 +42,7 @@ const forOpaque = (options: Partial<IntrospectionBearerOptions>): Middleware =>
 
 type Seen = { status: number; proof: string | undefined }[];
 
-/** An API that tells of the scheme, and what it has answered so far. */
+/** An API that returns the scheme, and its responses so far. */
 async function listenTo(guard: Middleware): Promise<{ url: string; seen: Seen }> {
   const seen: Seen = [];
   const note: RequestHandler = (req, res, next) => {
@@ -59,12 +59,12 @@ async function listenTo(guard: Middleware): Promise<{ url: string; seen: Seen }>
 
 async function discover(clientId: 'anyone' | 'prover'): Promise<client.Configuration> {
   const authentication = client.ClientSecretBasic(SECRETS[clientId]);
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- deprecated only to stand out: this is loopback
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- marked as deprecated only to attract attention: this is loopback
   const execute = [client.allowInsecureRequests];
   return client.discovery(new URL(server.url), clientId, undefined, authentication, { execute });
 }
 
-describe('a token that is bound to the key of a client on openid-client', () => {
+describe('a DPoP-bound token of openid-client', () => {
   let configuration: client.Configuration;
   let proofs: client.DPoPHandle;
 
@@ -87,7 +87,7 @@ describe('a token that is bound to the key of a client on openid-client', () => 
     ).json();
   };
 
-  it.each([['required'], ['allowed']] as const)('passes with a proof for each request: %s', async (dpop) => {
+  it.each([['required'], ['allowed']] as const)('is accepted with a proof for each request: %s', async (dpop) => {
     const { url, seen } = await listenTo(forJwts({ dpop }));
     const token = await issue(JWT);
     expect(await call(url, token)).toEqual({ clientId: 'prover', scheme: 'DPoP', format: 'jwt' });
@@ -95,7 +95,7 @@ describe('a token that is bound to the key of a client on openid-client', () => 
     expect(seen.map(({ status }) => status)).toEqual([200, 200]);
   });
 
-  it('passes where it is opaque', async () => {
+  it('can be opaque', async () => {
     const { url } = await listenTo(forOpaque({ dpop: 'required' }));
     expect(await call(url, await issue(OPAQUE))).toEqual({ clientId: 'prover', scheme: 'DPoP', format: 'opaque' });
   });
@@ -103,7 +103,7 @@ describe('a token that is bound to the key of a client on openid-client', () => 
   it.each([
     ['JWT', JWT, (dpop: JwtBearerOptions['dpop']) => forJwts({ ...(dpop && { dpop }) })],
     ['opaque', OPAQUE, (dpop: JwtBearerOptions['dpop']) => forOpaque({ ...(dpop && { dpop }) })],
-  ])('passes with the nonce that is asked for, and keeps to it: %s', async (_format, resource, guard) => {
+  ])('is accepted with the required nonce, which the client keeps using: %s', async (_format, resource, guard) => {
     const { url, seen } = await listenTo(guard({ mode: 'required', nonce: true }));
     const token = await issue(resource);
     await call(url, token);
@@ -111,19 +111,16 @@ describe('a token that is bound to the key of a client on openid-client', () => 
     expect(seen.map(({ status }) => status)).toEqual([401, 200, 200]);
   });
 
-  it('passes with the profile fapi2', async () => {
+  it('is accepted with the profile fapi2', async () => {
     const { url } = await listenTo(forJwts({ profile: 'fapi2' }));
     expect(await call(url, await issue(JWT))).toEqual({ clientId: 'prover', scheme: 'DPoP', format: 'jwt' });
   });
 
   it.each<[string, (token: string, proof: string, url: string) => Promise<Record<string, string>>]>([
     ['as a bearer token', async (token) => Promise.resolve({ Authorization: `Bearer ${token}` })],
+    ['with a used proof', async (token, proof) => Promise.resolve({ Authorization: `DPoP ${token}`, DPoP: proof })],
     [
-      'with a proof that was used',
-      async (token, proof) => Promise.resolve({ Authorization: `DPoP ${token}`, DPoP: proof }),
-    ],
-    [
-      'with a proof by a key of its own',
+      'with a proof of another key',
       async (token, _proof, url) => {
         const thief = oauth.DPoP({}, await generateKeyPair('ES256'));
         const headers = new Headers();
@@ -131,7 +128,7 @@ describe('a token that is bound to the key of a client on openid-client', () => 
         return { Authorization: `DPoP ${token}`, DPoP: forged };
       },
     ],
-  ])('is worth nothing to a thief %s', async (_how, steal) => {
+  ])('is rejected if it is stolen and sent %s', async (_how, steal) => {
     const { url, seen } = await listenTo(forJwts({ dpop: 'allowed' }));
     const token = await issue(JWT);
     await call(url, token);
@@ -140,7 +137,7 @@ describe('a token that is bound to the key of a client on openid-client', () => 
   });
 });
 
-/** What a client on oauth4webapi would send. */
+/** The proof that a client with oauth4webapi would send. */
 async function captureProof(token: string, url: string, headers: Headers, handle: oauth.DPoPHandle): Promise<string> {
   let proof = '';
   await oauth.protectedResourceRequest(token, 'GET', new URL(url), headers, null, {
@@ -154,8 +151,8 @@ async function captureProof(token: string, url: string, headers: Headers, handle
   return proof;
 }
 
-describe('a token that is bound to the key of a client on oauth4webapi', () => {
-  it.each(['ES256', 'PS256', 'Ed25519'])('passes, after the retry that a nonce needs: %s', async (alg) => {
+describe('a DPoP-bound token of oauth4webapi', () => {
+  it.each(['ES256', 'PS256', 'Ed25519'])('is accepted after a retry with the required nonce: %s', async (alg) => {
     const { url, seen } = await listenTo(forJwts({ dpop: { mode: 'required', nonce: true } }));
     const handle = oauth.DPoP({}, await generateKeyPair(alg, { extractable: true }));
     const token = await issueBoundTo(handle);
@@ -179,16 +176,16 @@ describe('a token that is bound to the key of a client on oauth4webapi', () => {
     );
     const form = new URLSearchParams({ resource: JWT, scope: 'orders:read' });
     const prover = { client_id: 'prover' };
-    const ask = (): Promise<Response> =>
+    const send = (): Promise<Response> =>
       oauth.clientCredentialsGrantRequest(as, prover, oauth.ClientSecretBasic(SECRETS.prover), form, {
         DPoP: handle,
         ...INSECURE,
       });
-    return (await oauth.processClientCredentialsResponse(as, prover, await ask())).access_token;
+    return (await oauth.processClientCredentialsResponse(as, prover, await send())).access_token;
   }
 });
 
-describe('a token that is bound to the certificate of a client', () => {
+describe('a certificate-bound token of a real server', () => {
   const guards: readonly (readonly [string, string, () => Middleware])[] = [
     ['JWT', JWT, () => forJwts({ mtls: 'required' })],
     ['opaque', OPAQUE, () => forOpaque({ mtls: 'required' })],
@@ -196,7 +193,7 @@ describe('a token that is bound to the certificate of a client', () => {
     ['opaque, with the profile fapi2', OPAQUE, () => forOpaque({ profile: 'fapi2' })],
   ];
 
-  it.each(guards)('passes over a connection with that certificate alone: %s', async (_what, resource, guard) => {
+  it.each(guards)('is accepted only on a connection with that certificate: %s', async (_what, resource, guard) => {
     const port = await listenTls(serve(guard()), makeCertificate('api'));
     const token = await server.issueTo(own, resource);
     const answers = [
@@ -207,18 +204,18 @@ describe('a token that is bound to the certificate of a client', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 401, 401]);
   });
 
-  it('says so the way RFC 8705 does', async () => {
+  it('has the confirmation of RFC 8705', async () => {
     const { cnf } = decodeJwt(await server.issueTo(own, JWT));
     expect(cnf).toEqual({ 'x5t#S256': own.thumbprint });
   });
 });
 
-describe('a token that is not bound', () => {
+describe('an unbound token', () => {
   it.each<[string, Partial<JwtBearerOptions>, number]>([
-    ['passes where bound ones are allowed', { dpop: 'allowed', mtls: 'allowed' }, 200],
-    ['does not pass where DPoP is required', { dpop: 'required' }, 401],
-    ['does not pass where a certificate is required', { mtls: 'required' }, 401],
-    ['does not pass with the profile fapi2', { profile: 'fapi2' }, 401],
+    ['is accepted if bindings are allowed', { dpop: 'allowed', mtls: 'allowed' }, 200],
+    ['is rejected if DPoP is required', { dpop: 'required' }, 401],
+    ['is rejected if a certificate is required', { mtls: 'required' }, 401],
+    ['is rejected with the profile fapi2', { profile: 'fapi2' }, 401],
   ])('%s', async (_what, options, status) => {
     const configuration = await discover('anyone');
     const form = { resource: JWT, scope: 'orders:read' };

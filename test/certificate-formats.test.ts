@@ -37,18 +37,18 @@ function apiWith(certificate: CertificateSource): Express {
   );
 }
 
-/** The answer to a request with these fields, as they are. */
-async function ask(app: Express, fields: readonly string[]) {
+/** The response to a request with exactly these header fields. */
+async function send(app: Express, fields: readonly string[]) {
   const { status, body } = await getRaw(await listen(app), ['Authorization', `Bearer ${token}`, ...fields]);
   return { status, body };
 }
 
-async function expectRefused(
+async function expectRejected(
   app: Express,
   fields: readonly string[],
   reasons: readonly InvalidTokenReason[],
 ): Promise<void> {
-  const { status, body } = await ask(app, fields);
+  const { status, body } = await send(app, fields);
   expect({ status, handled: handled(app) }).toEqual({ status: 401, handled: 0 });
   const sentences = reasons.map((reason) => new InvalidTokenError(reason).message);
   expect(sentences).toContain((JSON.parse(body) as { error_description: string }).error_description);
@@ -65,10 +65,10 @@ const FORMATS = Object.keys(HEADERS) as CertificateFormat[];
 const sourceFor = (format: CertificateFormat): CertificateSource => ({ header: HEADERS[format], format });
 const percent = (text: string): string => encodeURIComponent(text);
 const hex = ({ der }: TestCertificate): string => createHash('sha256').update(der).digest('hex');
-/** As an Application Load Balancer escapes: all but "+", "=", "/" and what never needs it. */
+/** The escaping of an Application Load Balancer: it does not escape "+", "=" and "/". */
 const awsEscaped = (pem: string): string => percent(pem).replace(/%2B/g, '+').replace(/%3D/g, '=').replace(/%2F/g, '/');
 
-/** What each proxy writes for a certificate, by its own documentation. */
+/** The header value of each proxy, according to its documentation. */
 const WRITTEN: Readonly<Record<CertificateFormat, (certificate: TestCertificate) => string>> = {
   rfc9440: ({ der }) => `:${der.toString('base64')}:`,
   nginx: ({ cert }) => percent(cert),
@@ -77,29 +77,29 @@ const WRITTEN: Readonly<Record<CertificateFormat, (certificate: TestCertificate)
   aws: ({ cert }) => awsEscaped(cert),
 };
 
-describe.each(FORMATS)('the format %s', (format) => {
-  it('has the certificate of the client', async () => {
+describe.each(FORMATS)('the certificate format %s', (format) => {
+  it('contains the certificate of the client', async () => {
     const app = apiWith(sourceFor(format));
-    expect((await ask(app, [HEADERS[format], WRITTEN[format](own)])).status).toBe(200);
-    expect((await ask(app, [HEADERS[format].toLowerCase(), WRITTEN[format](own)])).status).toBe(200);
+    expect((await send(app, [HEADERS[format], WRITTEN[format](own)])).status).toBe(200);
+    expect((await send(app, [HEADERS[format].toLowerCase(), WRITTEN[format](own)])).status).toBe(200);
   });
 
-  it('may be in a header of any name', async () => {
+  it('can be in any header field', async () => {
     const app = apiWith({ header: 'X-Some-Other', format });
-    expect((await ask(app, ['x-some-OTHER', WRITTEN[format](own)])).status).toBe(200);
-    await expectRefusedLater(app, [HEADERS[format], WRITTEN[format](own)]);
+    expect((await send(app, ['x-some-OTHER', WRITTEN[format](own)])).status).toBe(200);
+    await expectRejectedLater(app, [HEADERS[format], WRITTEN[format](own)]);
   });
 
-  it('does not pass with the certificate of another', async () => {
-    await expectRefused(apiWith(sourceFor(format)), [HEADERS[format], WRITTEN[format](other)], ['binding_mismatch']);
+  it('is rejected with another certificate', async () => {
+    await expectRejected(apiWith(sourceFor(format)), [HEADERS[format], WRITTEN[format](other)], ['binding_mismatch']);
   });
 
   it.each<[string, () => readonly string[]]>([
     ['no header', () => []],
     ['an empty header', () => [HEADERS[format], '']],
     ['a header of blanks', () => [HEADERS[format], ' \t ']],
-  ])('knows no certificate from %s', async (_what, fields) => {
-    await expectRefused(apiWith(sourceFor(format)), fields(), ['certificate_missing']);
+  ])('contains no certificate in %s', async (_what, fields) => {
+    await expectRejected(apiWith(sourceFor(format)), fields(), ['certificate_missing']);
   });
 
   it.each<[string, (good: string) => readonly string[]]>([
@@ -108,28 +108,28 @@ describe.each(FORMATS)('the format %s', (format) => {
     ['sent twice, in another case', (good) => [HEADERS[format], good, HEADERS[format].toUpperCase(), good]],
     ['joined with another by a comma', (good) => [HEADERS[format], `${good}, ${good}`]],
     ['joined with nothing by a comma', (good) => [HEADERS[format], `${good},`]],
-    ['cut off', (good) => [HEADERS[format], good.slice(0, -40)]],
-    ['without its beginning', (good) => [HEADERS[format], good.slice(40)]],
+    ['without its last part', (good) => [HEADERS[format], good.slice(0, -40)]],
+    ['without its first part', (good) => [HEADERS[format], good.slice(40)]],
     ['garbage', () => [HEADERS[format], 'garbage']],
     ['"null"', () => [HEADERS[format], 'null']],
     ['"(null)"', () => [HEADERS[format], '(null)']],
-    ['nothing in quotes', () => [HEADERS[format], '""']],
-    ['an escape that is none', (good) => [HEADERS[format], `${good}%`]],
-    ['an escape of half a character', (good) => [HEADERS[format], `%ff${good}`]],
+    ['empty quotes', () => [HEADERS[format], '""']],
+    ['with an invalid escape', (good) => [HEADERS[format], `${good}%`]],
+    ['with an escape of half a character', (good) => [HEADERS[format], `%ff${good}`]],
     ['very long', () => [HEADERS[format], 'A'.repeat(12_000)]],
     [
-      'very long, of line breaks',
+      'very long, with line breaks',
       () => [HEADERS[format], `${percent('-----BEGIN CERTIFICATE-----')}${'%0A'.repeat(4_000)}`],
     ],
-    ['very long, of quotes', () => [HEADERS[format], `Cert="${'\\"'.repeat(6_000)}`]],
+    ['very long, with quotes', () => [HEADERS[format], `Cert="${'\\"'.repeat(6_000)}`]],
     ['the private key', () => [HEADERS[format], percent(own.key)]],
     ['the thumbprint', () => [HEADERS[format], own.thumbprint]],
-  ])('is refused when it is %s', async (_what, fields) => {
+  ])('is rejected if it is %s', async (_what, fields) => {
     const app = apiWith(sourceFor(format));
-    await expectRefused(app, fields(WRITTEN[format](own)), ['certificate_malformed', 'binding_mismatch']);
+    await expectRejected(app, fields(WRITTEN[format](own)), ['certificate_malformed', 'binding_mismatch']);
   });
 
-  it('is refused with any other text, and never a failure of the server', async () => {
+  it('is rejected with any other text, without a server error', async () => {
     const app = apiWith(sourceFor(format));
     const port = await listen(app);
     const part = fc.constantFrom(
@@ -148,20 +148,20 @@ describe.each(FORMATS)('the format %s', (format) => {
     );
   });
 
-  async function expectRefusedLater(app: Express, fields: readonly string[]): Promise<void> {
+  async function expectRejectedLater(app: Express, fields: readonly string[]): Promise<void> {
     const before = handled(app);
-    expect((await ask(app, fields)).status).toBe(401);
+    expect((await send(app, fields)).status).toBe(401);
     expect(handled(app)).toBe(before);
   }
 });
 
-describe('the usual header', () => {
-  it.each(FORMATS.filter((format) => format !== 'nginx'))('of %s need not be named', async (format) => {
-    expect((await ask(apiWith({ format }), [HEADERS[format], WRITTEN[format](own)])).status).toBe(200);
+describe('the default header field', () => {
+  it.each(FORMATS.filter((format) => format !== 'nginx'))('of %s does not need the option header', async (format) => {
+    expect((await send(apiWith({ format }), [HEADERS[format], WRITTEN[format](own)])).status).toBe(200);
   });
 });
 
-/** Values of one format alone, and what comes of them. */
+/** Values of one format and the expected result. */
 const SPECIAL: readonly (readonly [CertificateFormat, string, () => string, 200 | InvalidTokenReason])[] = [
   ['rfc9440', 'without padding', () => WRITTEN.rfc9440(own).replace(/=*:$/, ':'), 200],
   ['rfc9440', 'with a parameter', () => `${WRITTEN.rfc9440(own)};a=1`, 'certificate_malformed'],
@@ -170,44 +170,44 @@ const SPECIAL: readonly (readonly [CertificateFormat, string, () => string, 200 
   ['rfc9440', 'with blanks within', () => WRITTEN.rfc9440(own).replace(/^:(.{9})/, ':$1 '), 'certificate_malformed'],
   [
     'rfc9440',
-    'with something behind it',
+    'with a byte after it',
     () => `:${Buffer.concat([own.der, Buffer.of(0)]).toString('base64')}:`,
     'certificate_malformed',
   ],
   ['rfc9440', 'of the PEM', () => `:${Buffer.from(own.cert).toString('base64')}:`, 'certificate_malformed'],
-  ['nginx', 'unescaped but for its line breaks', () => own.cert.replace(/\n/g, '%0A'), 200],
-  ['nginx', 'with the lines of another system', () => percent(own.cert.replace(/\n/g, '\r\n')), 200],
+  ['nginx', 'escaped only at its line breaks', () => own.cert.replace(/\n/g, '%0A'), 200],
+  ['nginx', 'with the line breaks of Windows', () => percent(own.cert.replace(/\n/g, '\r\n')), 200],
   ['nginx', 'escaped twice', () => percent(percent(own.cert)), 'certificate_malformed'],
   [
     'nginx',
-    'with blanks for plus signs',
+    'with a space inside a line',
     () => percent(own.cert.replace(/CERTIFICATE-----\n(.{9})/, '$& ')),
     'certificate_malformed',
   ],
   ['nginx', 'with text before it', () => percent(`subject=CN=client\n${own.cert}`), 'certificate_malformed'],
-  ['nginx', 'with another one behind it', () => percent(own.cert + other.cert), 'certificate_malformed'],
-  ['aws', 'with those that vouch for it behind it', () => awsEscaped(own.cert + other.cert), 200],
-  ['aws', 'behind another one', () => awsEscaped(other.cert + own.cert), 'binding_mismatch'],
+  ['nginx', 'with another certificate after it', () => percent(own.cert + other.cert), 'certificate_malformed'],
+  ['aws', 'with the rest of its chain after it', () => awsEscaped(own.cert + other.cert), 200],
+  ['aws', 'after another certificate', () => awsEscaped(other.cert + own.cert), 'binding_mismatch'],
   ['aws', 'with text between', () => awsEscaped(`${own.cert}x\n${other.cert}`), 'certificate_malformed'],
   [
     'aws',
-    'of nothing but its frame',
+    'without content',
     () => awsEscaped('-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n'),
     'certificate_malformed',
   ],
-  ['envoy', 'with Cert alone', () => `Cert="${percent(own.cert)}"`, 200],
-  ['envoy', 'with Hash alone', () => `Hash=${hex(own)}`, 200],
+  ['envoy', 'with only Cert', () => `Cert="${percent(own.cert)}"`, 200],
+  ['envoy', 'with only Hash', () => `Hash=${hex(own)}`, 200],
   ['envoy', 'with Hash in quotes and capitals', () => `HASH="${hex(own).toUpperCase()}"`, 200],
   ['envoy', 'with several names', () => `Hash=${hex(own)};DNS=a.example;DNS=b.example;URI=spiffe://a`, 200],
   [
     'envoy',
-    'with the Hash of another',
+    'with the Hash of another certificate',
     () => `Hash=${hex(other)};Cert="${percent(own.cert)}"`,
     'certificate_malformed',
   ],
   [
     'envoy',
-    'with the Cert of another',
+    'with the Cert of another certificate',
     () => `Hash=${hex(own)};Cert="${percent(other.cert)}"`,
     'certificate_malformed',
   ],
@@ -228,17 +228,22 @@ const SPECIAL: readonly (readonly [CertificateFormat, string, () => string, 200 
     () => `Subject="\\";Cert=${percent(own.cert)};\\"";By=a`,
     'certificate_malformed',
   ],
-  ['envoy', 'with a Subject that is not closed', () => `Subject="CN=a;Hash=${hex(own)}`, 'certificate_malformed'],
+  [
+    'envoy',
+    'with a Subject without its closing quote',
+    () => `Subject="CN=a;Hash=${hex(own)}`,
+    'certificate_malformed',
+  ],
   ['envoy', 'with a Hash that is too short', () => `Hash=${hex(own).slice(2)}`, 'certificate_malformed'],
   ['envoy', 'with an empty Hash', () => 'Hash=', 'certificate_malformed'],
-  ['envoy', 'with a Chain alone', () => `Chain="${percent(own.cert)}"`, 'certificate_malformed'],
+  ['envoy', 'with only Chain', () => `Chain="${percent(own.cert)}"`, 'certificate_malformed'],
   ['envoy', 'with a semicolon at its end', () => `Hash=${hex(own)};`, 'certificate_malformed'],
 ];
 
-describe('a certificate', () => {
+describe('a certificate in a header field', () => {
   it.each(SPECIAL)('in the format %s, %s', async (format, _what, value, outcome) => {
     const app = apiWith(sourceFor(format));
-    if (outcome === 200) expect((await ask(app, [HEADERS[format], value()])).status).toBe(200);
-    else await expectRefused(app, [HEADERS[format], value()], [outcome]);
+    if (outcome === 200) expect((await send(app, [HEADERS[format], value()])).status).toBe(200);
+    else await expectRejected(app, [HEADERS[format], value()], [outcome]);
   });
 });

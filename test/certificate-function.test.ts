@@ -27,7 +27,7 @@ beforeAll(async () => {
 
 afterAll(() => issuer.close());
 
-/** One block of PEM around the base64 of both. */
+/** One PEM block with the base64 of both certificates. */
 const pemOf = (one: TestCertificate, between: string, another: TestCertificate): string =>
   [
     '-----BEGIN CERTIFICATE-----',
@@ -45,45 +45,45 @@ function behind(certificate: (cert: string | undefined) => Given): Middleware {
   });
 }
 
-describe('a function that gives the certificate', () => {
+describe('mtls.certificate as a function', () => {
   it.each<[string, () => Given]>([
     ['PEM', () => own.cert],
-    ['PEM, later', () => Promise.resolve(own.cert)],
+    ['a promise of PEM', () => Promise.resolve(own.cert)],
     ['DER', () => own.der],
-    ['DER in plain bytes', () => Uint8Array.from(own.der)],
-    ['DER, later', async () => Promise.resolve(own.der)],
-  ])('may give %s', async (_what, give) => {
+    ['DER as a Uint8Array', () => Uint8Array.from(own.der)],
+    ['a promise of DER', async () => Promise.resolve(own.der)],
+  ])('can return %s', async (_what, give) => {
     expect((await get(serve(behind(give)), token)).status).toBe(200);
   });
 
-  it('is asked about each request', async () => {
+  it('is called for each request', async () => {
     const app = serve(behind((who) => (who === 'own' ? own.cert : other.cert)));
     const statuses: number[] = [];
     for (const who of ['own', 'other', 'own']) statuses.push((await get(app, token).set('X-Who', who)).status);
     expect(statuses).toEqual([200, 401, 200]);
   });
 
-  it('is not asked about tokens that are not bound', async () => {
-    const app = serve(behind(() => Promise.reject(new Error('asked'))));
+  it('is not called for unbound tokens', async () => {
+    const app = serve(behind(() => Promise.reject(new Error('called'))));
     expect((await get(app, await issuer.issue())).status).toBe(200);
   });
 
   it.each<[string, () => unknown, InvalidTokenReason]>([
     ['undefined', () => undefined, 'certificate_missing'],
     ['null', () => null, 'certificate_missing'],
-    ['null, later', () => Promise.resolve(null), 'certificate_missing'],
+    ['a promise of null', () => Promise.resolve(null), 'certificate_missing'],
     ['an empty string', () => '', 'certificate_missing'],
     ['no bytes', () => new Uint8Array(0), 'certificate_missing'],
-    ['the certificate of another', () => other.der, 'binding_mismatch'],
+    ['another certificate', () => other.der, 'binding_mismatch'],
     ['text', () => 'certificate', 'certificate_malformed'],
     ['bytes', () => Buffer.from('certificate'), 'certificate_malformed'],
     ['the key', () => own.key, 'certificate_malformed'],
     ['two certificates', () => own.cert + other.cert, 'certificate_malformed'],
     ['two certificates in bytes', () => Buffer.from(own.cert + other.cert), 'certificate_malformed'],
     ['a certificate and more', () => Buffer.concat([own.der, own.der]), 'certificate_malformed'],
-    ['base64 that goes on after its end', () => pemOf(own, '====', other), 'certificate_malformed'],
+    ['base64 with text after its padding', () => pemOf(own, '====', other), 'certificate_malformed'],
     ['half a certificate', () => own.der.subarray(0, 100), 'certificate_malformed'],
-  ])('that gives %s is no proof', async (_what, give, reason) => {
+  ])('that returns %s proves nothing', async (_what, give, reason) => {
     await expectInvalidToken(serve(behind(give as () => Given)), token, reason);
   });
 
@@ -92,13 +92,13 @@ describe('a function that gives the certificate', () => {
     ['an object', () => ({ raw: own.der })],
     ['an X509Certificate', () => new X509Certificate(own.der)],
     ['an empty array', () => []],
-    ['something of no length', () => ({ length: 0 })],
+    ['an object with length 0', () => ({ length: 0 })],
     ['a function', () => () => own.der],
-    ['true, later', () => Promise.resolve(true)],
-  ])("that gives %s is the programmer's mistake", async (_what, give) => {
+    ['a promise of true', () => Promise.resolve(true)],
+  ])('that returns %s is a ConfigurationError', async (_what, give) => {
     const error = await expectHandedOver(token, behind(give as () => Given));
     expect(error).toBeInstanceOf(ConfigurationError);
-    expect(error).toMatchObject({ reason: 'verifier_invalid', option: 'bearer: what mtls.certificate gives' });
+    expect(error).toMatchObject({ reason: 'verifier_invalid', option: 'bearer: result of mtls.certificate' });
   });
 
   it.each<[string, (error: Error) => Given]>([
@@ -109,7 +109,7 @@ describe('a function that gives the certificate', () => {
       },
     ],
     ['rejects', (error) => Promise.reject(error)],
-  ])('that %s hands its error to the application', async (_what, fail) => {
+  ])('that %s passes its error to the application', async (_what, fail) => {
     const failure = new Error('broken');
     expect(
       await expectHandedOver(
@@ -119,13 +119,13 @@ describe('a function that gives the certificate', () => {
     ).toBe(failure);
   });
 
-  it('that cannot tell at the moment is 503', async () => {
+  it('that rejects with an UpstreamError results in 503', async () => {
     const app = serve(behind(() => Promise.reject(new UpstreamError('store_unavailable', 7))));
     const response = await expectUnavailable(app, token, 'store_unavailable');
     expect(response.headers['retry-after']).toBe('7');
   });
 
-  it('that refuses the token itself is heard', async () => {
+  it('that rejects with an InvalidTokenError rejects the token', async () => {
     await expectInvalidToken(
       serve(behind(() => Promise.reject(new InvalidTokenError('certificate_missing')))),
       token,
@@ -134,27 +134,27 @@ describe('a function that gives the certificate', () => {
   });
 });
 
-describe('the options of mtls', () => {
+describe('the option mtls', () => {
   const make = (mtls: unknown) => () =>
     Reflect.apply(jwtBearer, undefined, [{ issuer: issuer.url, audience: issuer.audience, mtls }]) as unknown;
 
   it.each<[string, unknown, string]>([
-    ['a mode that is none', 'on', 'mtls'],
+    ['an unknown mode', 'on', 'mtls'],
     ['true', true, 'mtls'],
     ['no mode', { certificate: 'socket' }, 'mtls'],
-    ['a mode that is none, with details', { mode: 'requried' }, 'mtls: mode'],
-    ['a place that is none', { mode: 'allowed', certificate: 'header' }, 'mtls: certificate'],
+    ['an unknown mode in an object', { mode: 'requried' }, 'mtls: mode'],
+    ['an unknown source', { mode: 'allowed', certificate: 'header' }, 'mtls: certificate'],
     ['no format', { mode: 'allowed', certificate: { header: 'X-Cert' } }, 'mtls: certificate'],
-    ['a format that is none', { mode: 'allowed', certificate: { header: 'X-Cert', format: 'pem' } }, 'format'],
+    ['an unknown format', { mode: 'allowed', certificate: { header: 'X-Cert', format: 'pem' } }, 'format'],
     ['the format nginx without a header', { mode: 'allowed', certificate: { format: 'nginx' } }, 'mtls: certificate'],
-    ['a header that is no name', { mode: 'allowed', certificate: { header: 'X Cert', format: 'nginx' } }, 'header'],
+    ['an invalid header name', { mode: 'allowed', certificate: { header: 'X Cert', format: 'nginx' } }, 'header'],
     ['an empty header', { mode: 'allowed', certificate: { header: '', format: 'aws' } }, 'header'],
-  ])('may not be %s', (_what, mtls, option) => {
+  ])('cannot have %s', (_what, mtls, option) => {
     expect(make(mtls)).toThrow(ConfigurationError);
     expect(make(mtls)).toThrow(new RegExp(`^(jwtBearer|bearer): .*${option}.*: expected `));
   });
 
-  it('have the next name for one that is misspelled', () => {
+  it('suggests the right name for a misspelled one', () => {
     expect(make({ mode: 'allowed', certficate: 'socket' })).toThrow('Did you mean certificate?');
     expect(make({ mode: 'allowed', certificate: { fromat: 'aws' } })).toThrow('Did you mean format?');
   });

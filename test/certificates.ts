@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A certificate made by OpenSSL, and what `cnf` says of it. */
+/** A certificate made by OpenSSL, and its thumbprint for `cnf`. */
 export interface TestCertificate {
   /** PEM. */
   readonly key: string;
@@ -16,10 +16,10 @@ export interface TestCertificate {
 }
 
 export interface CertificateOptions {
-  /** How long it is valid from now on; below 0 it has expired. */
+  /** How long it is valid from now on; negative if it has expired. */
   readonly days?: number;
   readonly keyType?: 'ec' | 'rsa';
-  /** Who signs it. @default itself */
+  /** The certificate that signs it. @default itself */
   readonly signedBy?: TestCertificate;
 }
 

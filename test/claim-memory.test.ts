@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ReplayCache } from '../lib/store/replay-cache.js';
 
-const FULL = 'the memory is full';
+const FULL = 'the store is full';
 
 function makeMemory(maxEntries = 1_000) {
   const time = { now: 1_000 };

@@ -45,13 +45,17 @@ describe('the client id of a caller', () => {
   const all = { client_id: 'one', azp: 'two', cid: 'three', appid: 'four' };
 
   it.each<[string, Record<string, unknown>, string | undefined]>([
-    ['client_id before all', all, 'one'],
-    ['then azp', { ...all, client_id: undefined }, 'two'],
+    ['client_id', { client_id: 'one', azp: undefined }, 'one'],
+    ['azp', { client_id: undefined, azp: 'two' }, 'two'],
+    ['client_id and azp, if they are equal', { client_id: 'one', azp: 'one', cid: 'three' }, 'one'],
+    ['undefined, if they differ', all, undefined],
+    ['undefined, if one of them has another type', { client_id: 'one', azp: ['one'], cid: 'three' }, undefined],
+    ['the other one, if one is null', { client_id: null, azp: 'two' }, 'two'],
+    ['the other one, if one is empty', { client_id: '', azp: 'two' }, 'two'],
     ['then cid', { cid: 'three', appid: 'four', client_id: undefined }, 'three'],
-    ['then appid', { appid: 'four', client_id: undefined }, 'four'],
-    ['not an empty string', { ...all, client_id: '' }, 'two'],
-    ['not of another type', { client_id: undefined, azp: ['two'], cid: 3, appid: 'four' }, 'four'],
-    ['nothing where there is none', { client_id: undefined }, undefined],
+    ['then appid', { cid: '', appid: 'four', client_id: undefined }, 'four'],
+    ['appid, if cid has another type', { cid: 3, appid: 'four', client_id: undefined }, 'four'],
+    ['undefined without any', { client_id: undefined }, undefined],
   ])('is %s', async (_what, claims, clientId) => {
     expect((await learn(claims)).clientId).toBe(clientId);
   });
@@ -61,44 +65,5 @@ describe('the client id of a caller', () => {
     expect((await learn({ ...all, app: 'five' }, options)).clientId).toBe('five');
     expect((await learn(all, options)).clientId).toBe('two');
     expect((await learn({}, options)).clientId).toBeUndefined();
-  });
-});
-
-describe('a caller is a machine', () => {
-  it.each<[string, Record<string, unknown>]>([
-    ['without a subject', { sub: undefined }],
-    ['without a subject and a client id', { sub: undefined, client_id: undefined }],
-    ['whose subject is the client', { sub: 'c', client_id: 'c' }],
-    ['whose subject is the client of azp', { sub: 'c', client_id: undefined, azp: 'c' }],
-    ['with gty client-credentials', { sub: 'x', gty: 'client-credentials' }],
-    ['with idtyp app', { sub: 'x', idtyp: 'app' }],
-    ['whose subject is <id>@clients', { sub: 'c@clients', client_id: undefined, azp: 'c' }],
-    [
-      'with a service account of Keycloak',
-      { sub: 'x', client_id: undefined, azp: 'Orders', preferred_username: 'service-account-orders' },
-    ],
-  ])('%s', async (_what, claims) => {
-    expect((await learn(claims)).isMachine).toBe(true);
-  });
-
-  it.each<[string, Record<string, unknown>]>([
-    ['whose subject is somebody else', { sub: 'alice' }],
-    ['whose subject is empty', { sub: '', client_id: '' }],
-    ['whose subject is the client in other case', { sub: 'Client-1' }],
-    ['whose subject is <other id>@clients', { sub: 'other@clients' }],
-    ['whose subject ends like that', { sub: 'x-client-1@clients' }],
-    ['whose subject goes on after that', { sub: 'client-1@clients.example.com' }],
-    ['with @clients and no client id', { sub: '@clients', client_id: undefined }],
-    ['with the service account of another client', { sub: 'x', preferred_username: 'service-account-other' }],
-    ['with a user name that begins like one', { sub: 'x', preferred_username: 'service-account-client-10' }],
-    [
-      'with a service account and no client id',
-      { sub: 'x', client_id: undefined, preferred_username: 'service-account-' },
-    ],
-    ['with another gty', { sub: 'x', gty: 'password' }],
-    ['with gty in an array', { sub: 'x', gty: ['client-credentials'] }],
-    ['with another idtyp', { sub: 'x', idtyp: 'user' }],
-  ])('but not one %s', async (_what, claims) => {
-    expect((await learn(claims)).isMachine).toBe(false);
   });
 });

@@ -8,47 +8,47 @@ import {
   type ProofMode,
   requireScopes,
 } from '../lib/index.js';
-import { ALGS, dpopBearer, expectAdmitted, present, setScene } from './dpop.js';
+import { ALGS, dpopBearer, expectAccepted, present, createScene } from './dpop.js';
 import { challengesOf, getRaw, handled, listen, serve, serveFor, serveWithErrorHandler } from './helpers.js';
 
-const scene = setScene();
+const scene = createScene();
 
-describe('a challenge to who presents nothing', () => {
+describe('the challenge to a request without credentials', () => {
   it.each<[ProofMode, string]>([
     ['off', 'Bearer'],
-    ['allowed', `Bearer, DPoP algs="${ALGS}"`],
+    ['allowed', `Bearer realm="api", DPoP algs="${ALGS}"`],
     ['required', `DPoP algs="${ALGS}"`],
-  ])('names no error where dpop is %s', async (mode, expected) => {
+  ])('has no error if dpop is %s', async (mode, expected) => {
     const app = serve(dpopBearer(scene.issuer, mode));
     const response = await supertest(app).get('/');
     expect([response.status, response.headers['www-authenticate'], handled(app)]).toEqual([401, expected, 0]);
     expect(response.body).toEqual({ error_description: 'No access token was presented.' });
   });
 
-  it('is Bearer alone where nothing was said of DPoP', async () => {
+  it('is only Bearer without the option dpop', async () => {
     const response = await supertest(serveFor(scene.issuer)).get('/');
     expect(response.headers['www-authenticate']).toBe('Bearer');
   });
 
-  it('names the algorithms that were chosen', async () => {
+  it('contains the configured algorithms', async () => {
     const app = serve(dpopBearer(scene.issuer, { mode: 'allowed', algorithms: ['PS256', 'ES256'] }));
     const response = await supertest(app).get('/');
-    expect(response.headers['www-authenticate']).toBe('Bearer, DPoP algs="PS256 ES256"');
+    expect(response.headers['www-authenticate']).toBe('Bearer realm="api", DPoP algs="PS256 ES256"');
   });
 
-  it('has the realm with each scheme', async () => {
+  it('contains the realm for each scheme', async () => {
     const app = serve(dpopBearer(scene.issuer, { mode: 'allowed', algorithms: ['ES256'] }, { realm: 'orders' }));
     const response = await supertest(app).get('/');
     expect(response.headers['www-authenticate']).toBe('Bearer realm="orders", DPoP realm="orders", algs="ES256"');
   });
 });
 
-/** What is sent, which error it is, and the schemes that carry it. */
+/** What is sent, the expected error, and the schemes whose challenges contain it. */
 const ERRORS: readonly [string, () => Promise<string[]>, Error & { code: string | undefined }, ProofMode, string[]][] =
   [
-    ['a bad bearer token', auth('Bearer', 'x'), new InvalidTokenError('malformed'), 'allowed', ['Bearer']],
-    ['a bad DPoP token', auth('DPoP', 'x'), new InvalidTokenError('malformed'), 'allowed', ['DPoP']],
-    ['a bad bearer token', auth('Bearer', 'x'), new InvalidTokenError('malformed'), 'required', ['DPoP']],
+    ['an invalid bearer token', auth('Bearer', 'x'), new InvalidTokenError('not_a_jwt'), 'allowed', ['Bearer']],
+    ['an invalid DPoP token', auth('DPoP', 'x'), new InvalidTokenError('not_a_jwt'), 'allowed', ['DPoP']],
+    ['an invalid bearer token', auth('Bearer', 'x'), new InvalidTokenError('not_a_jwt'), 'required', ['DPoP']],
     ['no proof', auth('DPoP'), new InvalidDpopProofError('proof_missing'), 'allowed', ['DPoP']],
     ['a bound token as Bearer', auth('Bearer'), new InvalidTokenError('binding_unproven'), 'allowed', ['Bearer']],
     [
@@ -78,8 +78,8 @@ function auth(scheme: string, token?: string): () => Promise<string[]> {
   return () => Promise.resolve(['Authorization', `${scheme} ${token ?? scene.token}`]);
 }
 
-describe('a challenge to who presents the wrong thing', () => {
-  it.each(ERRORS)('(%s) has the error where it belongs', async (_, fields, { code, message }, mode, schemes) => {
+describe('the challenge to a request with invalid credentials', () => {
+  it.each(ERRORS)('(%s) has the error for the right scheme', async (_, fields, { code, message }, mode, schemes) => {
     const app = serve(dpopBearer(scene.issuer, mode, { realm: 'orders' }));
     const answer = await getRaw(await listen(app), await fields());
     expect([JSON.parse(answer.body), handled(app)]).toEqual([{ error: code, error_description: message }, 0]);
@@ -92,7 +92,7 @@ describe('a challenge to who presents the wrong thing', () => {
     }
   });
 
-  it('stays the same however often it is sent', async () => {
+  it('is the same for each request', async () => {
     const app = serve(dpopBearer(scene.issuer, 'allowed'));
     const send = async (scheme: string): Promise<unknown> =>
       (await present(app, 'x', undefined, scheme)).headers['www-authenticate'];
@@ -102,8 +102,8 @@ describe('a challenge to who presents the wrong thing', () => {
   });
 });
 
-describe('a gate', () => {
-  it('answers on the scheme that the request used', async () => {
+describe('a gate behind dpop', () => {
+  it('sends its challenge for the scheme of the request', async () => {
     const app = serve(dpopBearer(scene.issuer, 'allowed'), requireScopes('orders:read'));
     const { message } = new InsufficientScopeError('scope_missing');
     const details = { error: 'insufficient_scope', error_description: message, scope: 'orders:read' };
@@ -111,7 +111,7 @@ describe('a gate', () => {
     expect([proven.status, challengesOf(proven)]).toEqual([
       403,
       [
-        { scheme: 'Bearer', parameters: {} },
+        { scheme: 'Bearer', parameters: { realm: 'api' } },
         { scheme: 'DPoP', parameters: { ...details, algs: ALGS } },
       ],
     ]);
@@ -125,12 +125,12 @@ describe('a gate', () => {
     ]);
     expect(handled(app)).toBe(0);
     const scoped = await scene.issuer.issue({ cnf: scene.client.cnf, scope: 'orders:read' });
-    await expectAdmitted(app, present(app, scoped, await scene.client.prove(scoped)));
+    await expectAccepted(app, present(app, scoped, await scene.client.prove(scoped)));
   });
 });
 
-describe('a refusal of a proof', () => {
-  it('may be a problem document', async () => {
+describe('the rejection of a proof', () => {
+  it('can be a problem document', async () => {
     const app = serve(dpopBearer(scene.issuer, 'required', { errors: 'problem' }));
     const response = await present(app, scene.token);
     expect(response.headers['content-type']).toBe('application/problem+json');
@@ -145,7 +145,7 @@ describe('a refusal of a proof', () => {
     expect(found?.parameters).toMatchObject({ error: 'invalid_dpop_proof', algs: ALGS });
   });
 
-  it('may be handed to the error handler, with the challenge and the nonce', async () => {
+  it('can be passed to the error handler, with the challenge and the nonce', async () => {
     const dpop = { mode: 'required', nonce: true } as const;
     const { app, errors } = serveWithErrorHandler(dpopBearer(scene.issuer, dpop, { errors: 'next' }));
     const response = await present(app, scene.token, await scene.prove());
@@ -161,10 +161,10 @@ describe('a refusal of a proof', () => {
     const nonce: unknown = response.headers['dpop-nonce'];
     const [challenge] = challengesOf(response);
     expect([challenge?.parameters.error, typeof nonce, error?.nonce]).toEqual(['use_dpop_nonce', 'string', nonce]);
-    await expectAdmitted(app, present(app, scene.token, await scene.prove({ claims: { nonce } })));
+    await expectAccepted(app, present(app, scene.token, await scene.prove({ claims: { nonce } })));
   });
 
-  it('says in its cause what was found, and on the wire no word of it', async () => {
+  it('has the details in its cause and not in the response', async () => {
     const { app, errors } = serveWithErrorHandler(dpopBearer(scene.issuer, 'required', { errors: 'next' }));
     const htu = 'https://canary.example/';
     const response = await present(app, scene.token, await scene.prove({ claims: { htu } }));
@@ -172,7 +172,7 @@ describe('a refusal of a proof', () => {
     expect(JSON.stringify([response.headers, response.body, String(errors[0])])).not.toContain('canary');
   });
 
-  it('holds no token, not even in its cause', async () => {
+  it('does not contain the token, also not in its cause', async () => {
     const { app, errors } = serveWithErrorHandler(dpopBearer(scene.issuer, 'required', { errors: 'next' }));
     for (const claims of [{ ath: 'x' }, { htm: 'POST' }, { iat: 1 }, {}]) {
       await present(app, scene.token, await scene.prove({ claims }));

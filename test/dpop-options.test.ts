@@ -5,7 +5,7 @@ import { ACCESS_TOKEN } from './access-token.js';
 const GOOD = { issuer: 'https://auth.example.com', audience: 'https://api.example.com' };
 const SECRET = 'correct-horse-battery-staple-and-so-on';
 
-/** Every way to make a middleware, with options that no type would allow. */
+/** Every function that creates a middleware, with options that the types do not allow. */
 const WAYS: readonly [string, (options: Record<string, unknown>) => unknown][] = [
   ['bearer', (options) => bearer({ verify: () => Promise.resolve(ACCESS_TOKEN) }, options)],
   ['jwtBearer', (options) => jwtBearer({ ...GOOD, ...options })],
@@ -23,20 +23,20 @@ function mistakesOf(options: Record<string, unknown>): [where: string, error: Co
       if (error instanceof ConfigurationError) return [name, error];
       throw error;
     }
-    throw new Error(`${name} took ${JSON.stringify(options)}`);
+    throw new Error(`${name} accepted ${JSON.stringify(options)}`);
   });
 }
 
-describe('the options of DPoP', () => {
+describe('the option dpop', () => {
   it.each<[string, Record<string, unknown>]>([
-    ['the mode alone', { dpop: 'off' }],
+    ['only the mode', { dpop: 'off' }],
     ['the mode in an object', { dpop: { mode: 'off' } }],
     ['undefined', { dpop: undefined }],
     ['members that are undefined', { dpop: { mode: 'allowed', secret: undefined, nonceMaxAge: undefined } }],
-    ['nonces that nobody shall ask for', { dpop: { mode: 'allowed', nonce: false } }],
-    ['the least of all', { dpop: { mode: 'required', maxAge: 1, clockTolerance: 0, nonce: true, nonceMaxAge: 10 } }],
+    ['nonce: false', { dpop: { mode: 'allowed', nonce: false } }],
+    ['all minimum values', { dpop: { mode: 'required', maxAge: 1, clockTolerance: 0, nonce: true, nonceMaxAge: 10 } }],
     [
-      'the most of all',
+      'all maximum values',
       { dpop: { mode: 'required', maxAge: 3_600, clockTolerance: 300, nonce: true, nonceMaxAge: 3_600 } },
     ],
     ['a secret of 32 bytes', { dpop: { mode: 'allowed', nonce: true, secret: 's'.repeat(32) } }],
@@ -45,29 +45,29 @@ describe('the options of DPoP', () => {
     ['a store', { dpop: { mode: 'allowed', store: memoryStore() } }],
     ['algorithms', { dpop: { mode: 'allowed', algorithms: ['ES256'] } }],
     ['a base URL', { dpop: 'allowed', baseUrl: 'https://api.example.com/v1/' }],
-  ])('may be %s', (_, options) => {
+  ])('can be %s', (_, options) => {
     for (const [, make] of WAYS) expect(make(options)).toEqual(expect.any(Function));
   });
 
   it.each<[string, unknown]>([
     ['an unknown word', 'on'],
-    ['a mode in other case', 'Required'],
+    ['a mode in upper case', 'Required'],
     ['true', true],
     ['false', false],
     ['null', null],
     ['a number', 1],
     ['an empty string', ''],
-    ['nothing in an object', {}],
-    ['no mode in an object', { maxAge: 60 }],
+    ['an empty object', {}],
+    ['an object without a mode', { maxAge: 60 }],
     ['a mode that is undefined', { mode: undefined }],
-  ])('are not %s', (_, dpop) => {
+  ])('cannot be %s', (_, dpop) => {
     for (const [where, error] of mistakesOf({ dpop })) {
       expect(error).toMatchObject({ option: `${where}: dpop`, reason: 'option_invalid' });
       expect(error.message).toMatch(/"off" or "allowed" or "required".*mode/);
     }
   });
 
-  it('are not an array', () => {
+  it('cannot be an array', () => {
     for (const [where, error] of mistakesOf({ dpop: ['required'] })) {
       expect(error).toMatchObject({ option: `${where}: dpop`, got: 'an array of 1' });
     }
@@ -81,32 +81,32 @@ describe('the options of DPoP', () => {
     ['none', { algorithms: ['ES256', 'none'] }, 'algorithms'],
     ['algorithms as text', { algorithms: 'ES256' }, 'algorithms'],
     ['an unknown algorithm', { algorithms: ['ES256K'] }, 'algorithms'],
-    ['no time', { maxAge: 0 }, 'maxAge'],
-    ['less than a second', { maxAge: 0.5 }, 'maxAge'],
-    ['more than an hour', { maxAge: 3_601 }, 'maxAge'],
-    ['endless time', { maxAge: Number.POSITIVE_INFINITY }, 'maxAge'],
-    ['no number', { maxAge: Number.NaN }, 'maxAge'],
-    ['a number in text', { maxAge: '60' }, 'maxAge'],
+    ['a maxAge of 0', { maxAge: 0 }, 'maxAge'],
+    ['a maxAge below one second', { maxAge: 0.5 }, 'maxAge'],
+    ['a maxAge above one hour', { maxAge: 3_601 }, 'maxAge'],
+    ['an infinite maxAge', { maxAge: Number.POSITIVE_INFINITY }, 'maxAge'],
+    ['a maxAge of NaN', { maxAge: Number.NaN }, 'maxAge'],
+    ['a maxAge as text', { maxAge: '60' }, 'maxAge'],
     ['a negative tolerance', { clockTolerance: -1 }, 'clockTolerance'],
     ['a tolerance of more than five minutes', { clockTolerance: 301 }, 'clockTolerance'],
-    ['a flag that is text', { nonce: 'true' }, 'nonce'],
-    ['a secret where the flag belongs', { nonce: SECRET }, 'nonce'],
-    ['nonces for too short', { nonce: true, nonceMaxAge: 9 }, 'nonceMaxAge'],
-    ['nonces for too long', { nonce: true, nonceMaxAge: 3_601 }, 'nonceMaxAge'],
-    ['nonces for a fraction', { nonce: true, nonceMaxAge: 10.5 }, 'nonceMaxAge'],
-    ['a lifetime of no nonces', { nonceMaxAge: 300 }, 'nonceMaxAge'],
-    ['a lifetime of nonces that are off', { nonce: false, nonceMaxAge: 300 }, 'nonceMaxAge'],
-    ['a secret for nothing', { secret: SECRET }, 'secret'],
-    ['a secret for nonces that are off', { nonce: false, secret: SECRET }, 'secret'],
+    ['nonce as text', { nonce: 'true' }, 'nonce'],
+    ['the secret as the value of nonce', { nonce: SECRET }, 'nonce'],
+    ['a nonceMaxAge that is too short', { nonce: true, nonceMaxAge: 9 }, 'nonceMaxAge'],
+    ['a nonceMaxAge that is too long', { nonce: true, nonceMaxAge: 3_601 }, 'nonceMaxAge'],
+    ['a fractional nonceMaxAge', { nonce: true, nonceMaxAge: 10.5 }, 'nonceMaxAge'],
+    ['a nonceMaxAge without nonce', { nonceMaxAge: 300 }, 'nonceMaxAge'],
+    ['a nonceMaxAge with nonce: false', { nonce: false, nonceMaxAge: 300 }, 'nonceMaxAge'],
+    ['a secret without nonce', { secret: SECRET }, 'secret'],
+    ['a secret with nonce: false', { nonce: false, secret: SECRET }, 'secret'],
     ['a short secret', { nonce: true, secret: SECRET.slice(0, 31) }, 'secret'],
     ['a short secret in bytes', { nonce: true, secret: Buffer.from(SECRET).subarray(0, 31) }, 'secret'],
     ['a secret in an array', { nonce: true, secret: [SECRET] }, 'secret'],
     ['a secret in an object', { nonce: true, secret: { value: SECRET } }, 'secret'],
-    ['a store that is none', { store: {} }, 'store'],
-    ['a map for a store', { store: new Map() }, 'store'],
+    ['an object that is not a store', { store: {} }, 'store'],
+    ['a map as the store', { store: new Map() }, 'store'],
     ['a store without add', { store: { ...memoryStore(), add: undefined } }, 'store'],
-    ['a function for a store', { store: () => memoryStore() }, 'store'],
-  ])('are not %s', (_, members, name) => {
+    ['a function as the store', { store: () => memoryStore() }, 'store'],
+  ])('cannot have %s', (_, members, name) => {
     for (const [where, error] of mistakesOf({ dpop: { mode: 'allowed', ...members } })) {
       expect(error.option).toBe(`${where}: dpop: ${name}`);
       expect([error.expected, error.got, error.fix].filter((part) => part === '')).toEqual([]);
@@ -122,7 +122,7 @@ describe('the options of DPoP', () => {
     ['algorithm', 'algorithms'],
     ['clockTolerence', 'clockTolerance'],
     ['Mode', 'mode'],
-  ])('are not of another name: %s', (name, near) => {
+  ])('suggests the right name for %s', (name, near) => {
     for (const [where, error] of mistakesOf({ dpop: { mode: 'allowed', [name]: 1 } })) {
       expect(error.option).toBe(`${where}: dpop: "${name}"`);
       expect(error.fix).toBe(`Did you mean ${near}?`);
@@ -148,7 +148,7 @@ describe('the options of DPoP', () => {
     1,
     new URL('https://api.example.com'),
     ['https://api.example.com'],
-  ])('have no baseUrl such as %p', (baseUrl) => {
+  ])('rejects the baseUrl %p', (baseUrl) => {
     for (const [where, error] of mistakesOf({ dpop: 'allowed', baseUrl })) {
       expect(error.option).toBe(`${where}: baseUrl`);
       expect(error.message).not.toContain('battery');

@@ -2,18 +2,18 @@ import { describe, expect, it } from '@jest/globals';
 import express5 from 'express';
 import express4 from 'express4';
 import { getAuth, InvalidDpopProofError, jwtBearer } from '../lib/index.js';
-import { challengeOn, setScene } from './dpop.js';
+import { challengeOn, createScene } from './dpop.js';
 import { getExactly, listen, type RawAnswer } from './helpers.js';
 
-// One type for both: what is used here is the same.
+// One type for both versions: the parts that are used here are the same.
 const VERSIONS = [
   { version: 4, express: express4 as unknown as typeof express5 },
   { version: 5, express: express5 },
 ];
 
-const scene = setScene();
+const scene = createScene();
 
-/** An API that believes its requests about their host: its port, how often its handler ran, and how to ask it. */
+/** An API without baseUrl: it takes the host from the request. */
 async function start(express: typeof express5, trustProxy: unknown = false) {
   let runs = 0;
   const app = express();
@@ -38,7 +38,7 @@ function expectOtherUri(answer: RawAnswer): void {
 }
 
 describe.each(VERSIONS)('the origin of a request with Express $version', ({ express }) => {
-  it('is what its Host field says', async () => {
+  it('comes from the Host field', async () => {
     const api = await start(express);
     expect((await api.send(`${api.origin}/`, ['Host', api.host])).status).toBe(200);
     expect((await api.send('http://name.example:81/', ['Host', 'name.example:81'])).status).toBe(200);
@@ -56,18 +56,18 @@ describe.each(VERSIONS)('the origin of a request with Express $version', ({ expr
       ['X-Forwarded-Proto', 'https', 'X-Forwarded-Host', 'api.example.com:8443'],
     ],
     [
-      'several, of which the first is the caller’s',
+      'several, the first of which was written for the caller',
       'https://api.example.com/',
       ['X-Forwarded-Proto', 'https,http', 'X-Forwarded-Host', 'api.example.com, inner.example'],
     ],
-    ['the protocol alone', 'https://127.0.0.1/', ['X-Forwarded-Proto', 'https']],
-    ['the host alone', 'http://api.example.com/', ['X-Forwarded-Host', 'api.example.com']],
-  ])('is what a trusted proxy says: %s', async (_, htu, forwarded) => {
+    ['only the protocol', 'https://127.0.0.1/', ['X-Forwarded-Proto', 'https']],
+    ['only the host', 'http://api.example.com/', ['X-Forwarded-Host', 'api.example.com']],
+  ])('comes from a trusted proxy: %s', async (_, htu, forwarded) => {
     const fields = ['Host', '127.0.0.1', ...forwarded];
     const trusting = await start(express, true);
     expect((await trusting.send(htu, fields)).status).toBe(200);
     expectOtherUri(await trusting.send('http://127.0.0.1/', fields));
-    // Not believed unless it is trusted.
+    // The fields of other proxies are ignored.
     for (const trustProxy of [false, '10.0.0.1']) {
       const other = await start(express, trustProxy);
       expectOtherUri(await other.send(htu, fields));
@@ -85,7 +85,7 @@ describe.each(VERSIONS)('the origin of a request with Express $version', ({ expr
     ['X-Forwarded-Proto', 'javascript'],
     ['X-Forwarded-Proto', 'http://127.0.0.1/?'],
     ['X-Forwarded-Proto', 'HTTP:'],
-  ])('is not to be told where a trusted proxy says %s: %s', async (name, value) => {
+  ])('is unknown if a trusted proxy sends %s: %s', async (name, value) => {
     const api = await start(express, true);
     const fields = ['Host', '127.0.0.1'];
     const repeated = name === 'X-Forwarded-Host' ? `http://${value}/` : `${value}://127.0.0.1/`;
@@ -110,14 +110,14 @@ describe.each(VERSIONS)('the origin of a request with Express $version', ({ expr
     ['a space', (host) => `${host} ${host}`],
     ['a tab', (host) => `${host}\tx`],
     ['a scheme', (host) => `http://${host}`],
-    ['a port that is no number', () => '127.0.0.1:x'],
+    ['a port that is not a number', () => '127.0.0.1:x'],
     ['a port that is too long', () => '127.0.0.1:000080'],
     ['two ports', (host) => `${host}:80`],
-    ['half a bracket', () => '[::1'],
+    ['only one bracket', () => '[::1'],
     ['percent-encoding', (host) => host.replace('.', '%2E')],
     ['a byte that is not ASCII', (host) => `\u00e9.${host}`],
-    ['a port alone', () => ':80'],
-  ])('is not to be told where the Host field has %s', async (_, spoil) => {
+    ['only a port', () => ':80'],
+  ])('is unknown if the Host field has %s', async (_, spoil) => {
     const api = await start(express);
     const host = spoil(api.host);
     for (const htu of [`${api.origin}/`, `http://${host}/`, `http://${host}`]) {
@@ -126,7 +126,7 @@ describe.each(VERSIONS)('the origin of a request with Express $version', ({ expr
     expect([(await api.send(`${api.origin}/`, ['Host', api.host])).status, api.runs()]).toEqual([200, 1]);
   });
 
-  it('is not to be told where there are several Host fields', async () => {
+  it('is unknown if there are several Host fields', async () => {
     const api = await start(express);
     const others = ['Host', api.host, 'Host', 'evil.example'];
     for (const fields of [others, ['Host', api.host, 'host', api.host], [...others.slice(2), ...others.slice(0, 2)]]) {
@@ -159,7 +159,7 @@ describe.each(VERSIONS)('the target of a request with Express $version', ({ expr
     '/%2%36',
     '/orders%',
     '*',
-  ])('is not %s', async (path) => {
+  ])('is rejected: %s', async (path) => {
     const api = await start(express);
     const resolved = new URL(path, `${api.origin}/`).href;
     for (const htu of [resolved, `${api.origin}${path}`, `${api.origin}/orders`, `${api.origin}/`]) {
@@ -174,7 +174,7 @@ describe.each(VERSIONS)('the target of a request with Express $version', ({ expr
     ['?a=b', '/'],
     ['', '/'],
     ['/', '/'],
-  ])('may be in absolute form: %j behind the origin', async (target, path) => {
+  ])('can have the absolute form: %j after the origin', async (target, path) => {
     const api = await start(express);
     const send = (htu: string): Promise<RawAnswer> => api.send(htu, ['Host', api.host], `${api.origin}${target}`);
     expect((await send(`${api.origin}${path}`)).status).toBe(200);
@@ -182,7 +182,7 @@ describe.each(VERSIONS)('the target of a request with Express $version', ({ expr
     expectOtherUri(await send(`${api.origin}/other`));
   });
 
-  it('names its host in absolute form, whatever the Host field says (RFC 9112 §3.2.2)', async () => {
+  it('in absolute form has the host, and the Host field is ignored (RFC 9112 §3.2.2)', async () => {
     const api = await start(express);
     const send = (htu: string): Promise<RawAnswer> =>
       api.send(htu, ['Host', api.host], 'http://name.example:81/orders');
@@ -191,20 +191,20 @@ describe.each(VERSIONS)('the target of a request with Express $version', ({ expr
   });
 
   it.each(['name.example:b', 'a@name.example', 'name%2Eexample', 'name;example', "name'example", '', '[::1', 'a,b'])(
-    'is not one with the host %j',
+    'is rejected with the host %j',
     async (host) => {
       const api = await start(express);
       const target = `http://${host}/orders`;
       for (const htu of [`${api.origin}/orders`, target, `http://name.example/orders`]) {
         const answer = await api.send(htu, ['Host', api.host], target);
-        // Some are read by no router: Express answers before anybody else.
+        // Express itself responds 404 to some of them, before any middleware.
         if (answer.status !== 404) expectOtherUri(answer);
       }
       expect(api.runs()).toBe(0);
     },
   );
 
-  it('is refused with dot segments in absolute form too', async () => {
+  it('is rejected with dot segments in absolute form, too', async () => {
     const api = await start(express);
     expectOtherUri(await api.send(`${api.origin}/b`, ['Host', api.host], `${api.origin}/a/../b`));
     expect((await api.send(`${api.origin}/b`, ['Host', api.host], `${api.origin}/b`)).status).toBe(200);

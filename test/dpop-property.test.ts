@@ -2,13 +2,13 @@ import { describe, expect, it } from '@jest/globals';
 import express from 'express';
 import fc from 'fast-check';
 import { getAuth } from '../lib/index.js';
-import { ALGS, BASE_URL, challengeOn, dpopBearer, hashOf, now, setScene } from './dpop.js';
+import { ALGS, BASE_URL, challengeOn, dpopBearer, hashOf, now, createScene } from './dpop.js';
 import { base64url, challengesOf, type RawAnswer, signRaw } from './helpers.js';
 import { fieldValue, serveHostile } from './hostile.js';
 
 const RUNS = { numRuns: 300 };
 
-const scene = setScene();
+const scene = createScene();
 
 const request = serveHostile(
   () => {
@@ -25,8 +25,8 @@ function send(...proofs: string[]): Promise<RawAnswer> {
   return request(['Authorization', `DPoP ${scene.token}`, ...proofs.flatMap((proof) => ['DPoP', proof])]);
 }
 
-/** What every refusal of a proof has to be. */
-function expectRefusal(answer: RawAnswer): void {
+/** The properties of every rejection of a proof. */
+function expectRejection(answer: RawAnswer): void {
   expect(answer.status).toBe(401);
   const body = JSON.parse(answer.body) as { error: string; error_description: string };
   expect(['invalid_dpop_proof', 'invalid_token']).toContain(body.error);
@@ -42,37 +42,37 @@ const base64urlText = fc.string({ unit: fc.constantFrom(...Array.from('abcXYZ019
 const segment = fc.oneof(base64urlText, fc.json({ maxDepth: 3 }).map(base64url), fieldValue);
 
 describe('any DPoP header', () => {
-  it('of any text is answered with a well-formed refusal', async () => {
+  it('with any text gets a well-formed rejection', async () => {
     await fc.assert(
       fc.asyncProperty(fieldValue, async (value) => {
-        expectRefusal(await send(value));
+        expectRejection(await send(value));
       }),
       RUNS,
     );
   });
 
-  it('of any segments is answered with a well-formed refusal', async () => {
+  it('with any segments gets a well-formed rejection', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(segment, { minLength: 1, maxLength: 6 }), async (segments) => {
-        expectRefusal(await send(segments.join('.')));
+        expectRejection(await send(segments.join('.')));
       }),
       RUNS,
     );
   });
 
-  it('is refused beside a good one', async () => {
+  it('is rejected next to a valid one', async () => {
     await fc.assert(
       fc.asyncProperty(fieldValue, fc.boolean(), async (value, isFirst) => {
         const good = await scene.prove();
         const answer = await send(...(isFirst ? [value, good] : [good, value]));
-        expectRefusal(answer);
+        expectRejection(answer);
         expect(answer.body).toContain('more than one DPoP proof');
       }),
       { numRuns: 100 },
     );
   });
 
-  it('that was good and then altered is refused', async () => {
+  it('with a valid proof that was changed is rejected', async () => {
     const edit = fc.record({
       at: fc.nat(),
       removed: fc.nat({ max: 3 }),
@@ -83,15 +83,15 @@ describe('any DPoP header', () => {
         const good = await scene.prove();
         const place = at % good.length;
         const altered = good.slice(0, place) + added + good.slice(place + removed);
-        // Space around a field is none of it.
+        // White space around a field is not part of its value.
         const sent = altered.replace(/^[ \t]+|[ \t]+$/g, '');
         const bytes = (proof: string): string => Buffer.from(proof.split('.')[2] ?? '', 'base64url').toString('hex');
         const input = (proof: string): string => proof.split('.').slice(0, 2).join('.');
-        // Nor does a signature change by the bits that its last character has to spare.
+        // The unused bits of the last character do not change a signature.
         const isSame = input(sent) === input(good) && bytes(sent) === bytes(good) && /^[\w.-]+$/.test(sent);
         const answer = await send(altered);
         if (isSame) expect(answer.status).toBe(200);
-        else expectRefusal(answer);
+        else expectRejection(answer);
       }),
       RUNS,
     );
@@ -99,7 +99,7 @@ describe('any DPoP header', () => {
 });
 
 const junk = fc.jsonValue({ maxDepth: 2 });
-/** A good value mostly, so that many proofs are good in every respect but one, and some in all. */
+/** Mostly a valid value, so that many proofs have exactly one fault and some have none. */
 const mostly = (good: unknown, ...others: unknown[]): fc.Arbitrary<unknown> =>
   fc.oneof(
     { weight: 30, arbitrary: fc.constant(good) },
@@ -133,7 +133,7 @@ const drawnClaims = fc.record({
 let proofs = 0;
 const used = new Set<unknown>();
 
-/** Puts in what is known only when the proof is made. */
+/** Inserts the values that are known only when the proof is made. */
 function write(members: Drawn): string {
   const { jwk } = scene.client;
   return JSON.stringify(members)
@@ -148,7 +148,7 @@ function write(members: Drawn): string {
     .replaceAll('"LATER"', String(now() + 100));
 }
 
-/** The rules once more, in other words. */
+/** The same rules, written independently. */
 function isAcceptable(header: Drawn, claims: Drawn): boolean {
   const own = (name: string): unknown => (Object.keys(claims).includes(name) ? claims[name] : undefined);
   const has = (name: string): boolean => own(name) !== undefined;
@@ -171,17 +171,17 @@ function isAcceptable(header: Drawn, claims: Drawn): boolean {
   ].every(Boolean);
 }
 
-describe('any proof that the client has signed', () => {
-  it('is refused, whatever JSON it is made of', async () => {
+describe('a proof that the client signed', () => {
+  it('is rejected if it consists of random JSON', async () => {
     await fc.assert(
       fc.asyncProperty(fc.json({ maxDepth: 3 }), fc.json({ maxDepth: 3 }), async (header, payload) => {
-        expectRefusal(await send(await signRaw(header, payload, scene.client.key)));
+        expectRejection(await send(await signRaw(header, payload, scene.client.key)));
       }),
       RUNS,
     );
   });
 
-  it('is accepted exactly if it is good', async () => {
+  it('is accepted if and only if it is valid', async () => {
     const outcomes = { good: 0, bad: 0 };
     await fc.assert(
       fc.asyncProperty(drawnHeader, drawnClaims, more, more, async (header, claims, moreHeader, moreClaims) => {
@@ -195,12 +195,12 @@ describe('any proof that the client has signed', () => {
           expect([answer.status, answer.body]).toEqual([200, '"DPoP"']);
         } else {
           outcomes.bad++;
-          expectRefusal(answer);
+          expectRejection(answer);
         }
       }),
       { numRuns: 500 },
     );
-    // Else it would say little.
+    // Otherwise the test would prove little.
     expect(Math.min(outcomes.good, outcomes.bad)).toBeGreaterThan(50);
   });
 });

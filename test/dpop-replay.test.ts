@@ -6,58 +6,58 @@ import {
   BASE_URL,
   dpopBearer,
   DpopClient,
-  expectAdmitted,
-  expectProofRefused,
+  expectAccepted,
+  expectProofRejected,
   expectStoreUnavailable,
   now,
   present,
   serveDpop,
-  setScene,
+  createScene,
 } from './dpop.js';
 import { serve } from './helpers.js';
 import { advance, simulateTime } from './time.js';
 
-const scene = setScene();
+const scene = createScene();
 
 simulateTime();
 
 beforeEach(() => {
-  // At the turn of a second, where an edge is an edge.
+  // Starts at a full second, so that the limits of the tests are exact.
   jest.setSystemTime(now() * 1000 + 1000);
 });
 
 describe('a proof', () => {
-  it('is taken once', async () => {
+  it('is accepted once', async () => {
     const app = serveDpop(scene.issuer);
     const proof = await scene.prove();
-    await expectAdmitted(app, present(app, scene.token, proof));
-    for (let i = 0; i < 3; i++) await expectProofRefused(app, present(app, scene.token, proof), 'proof_replayed');
+    await expectAccepted(app, present(app, scene.token, proof));
+    for (let i = 0; i < 3; i++) await expectProofRejected(app, present(app, scene.token, proof), 'proof_replayed');
   });
 
-  it('is taken once of twenty at the same time', async () => {
+  it('is accepted once if it is sent twenty times concurrently', async () => {
     const app = serveDpop(scene.issuer);
     const proof = await scene.prove();
     const all = await Promise.all(Array.from({ length: 20 }, () => present(app, scene.token, proof)));
     expect(all.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(19).fill(401)]);
   });
 
-  it('may have the jti of another client', async () => {
+  it('can have the same jti as a proof of another client', async () => {
     const app = serveDpop(scene.issuer);
     const claims = { jti: randomUUID() };
-    await expectAdmitted(app, present(app, scene.token, await scene.prove({ claims })));
+    await expectAccepted(app, present(app, scene.token, await scene.prove({ claims })));
     const other = await DpopClient.make();
     const bound = await scene.issuer.issue({ cnf: other.cnf });
-    await expectAdmitted(app, present(app, bound, await other.prove(bound, { claims })));
+    await expectAccepted(app, present(app, bound, await other.prove(bound, { claims })));
   });
 
   it.each(['1', 'dpop:1', '__proto__', 'constructor', ' ', '\u0000', '🔑', 'x'.repeat(3_000)])(
-    'may have a jti such as %j, once',
+    'can have the jti %j, once',
     async (jti) => {
       const app = serveDpop(scene.issuer);
       for (let i = 0; i < 2; i++) {
         const sent = present(app, scene.token, await scene.prove({ claims: { jti } }));
-        if (i === 0) await expectAdmitted(app, sent);
-        else await expectProofRefused(app, sent, 'proof_replayed');
+        if (i === 0) await expectAccepted(app, sent);
+        else await expectProofRejected(app, sent, 'proof_replayed');
       }
     },
   );
@@ -65,109 +65,109 @@ describe('a proof', () => {
   it.each<[string, () => Record<string, unknown>]>([
     ['for another path', () => ({ htu: `${BASE_URL}/orders` })],
     ['made at another time', () => ({ iat: now() - 7 })],
-    ['with more in it', () => ({ more: 1 })],
-  ])('is not taken with the jti of another of the same client: %s', async (_, changes) => {
+    ['with another claim', () => ({ more: 1 })],
+  ])('is rejected with the jti of another proof of the client: %s', async (_, changes) => {
     const app = serveDpop(scene.issuer);
     const jti = randomUUID();
-    await expectAdmitted(app, present(app, scene.token, await scene.prove({ claims: { jti } })));
+    await expectAccepted(app, present(app, scene.token, await scene.prove({ claims: { jti } })));
     const { htu = `${BASE_URL}/`, ...others } = changes();
     const proof = await scene.prove({ claims: { jti, htu, ...others } });
     const sent = supertest(app).get((htu as string).slice(BASE_URL.length));
     const authorized = sent.set('Authorization', `DPoP ${scene.token}`).set('DPoP', proof);
-    await expectProofRefused(app, authorized, 'proof_replayed');
+    await expectProofRejected(app, authorized, 'proof_replayed');
   });
 
-  it('is not taken with the jti of another that went with another token', async () => {
+  it('is rejected with the jti of a proof for another token', async () => {
     const app = serveDpop(scene.issuer);
     const claims = { jti: randomUUID() };
-    await expectAdmitted(app, present(app, scene.token, await scene.prove({ claims })));
+    await expectAccepted(app, present(app, scene.token, await scene.prove({ claims })));
     const other = await scene.issuer.issue({ cnf: scene.client.cnf });
-    await expectProofRefused(app, present(app, other, await scene.client.prove(other, { claims })), 'proof_replayed');
+    await expectProofRejected(app, present(app, other, await scene.client.prove(other, { claims })), 'proof_replayed');
   });
 
-  it('is not used up by a request that is refused for another reason', async () => {
+  it('is not recorded if the request is rejected for another reason', async () => {
     const app = serveDpop(scene.issuer);
     const claims = { jti: randomUUID() };
     const bad = await scene.prove({ claims: { ...claims, htm: 'POST' } });
-    await expectProofRefused(app, present(app, scene.token, bad), 'proof_method_mismatch');
+    await expectProofRejected(app, present(app, scene.token, bad), 'proof_method_mismatch');
     const [header = '', payload = ''] = (await scene.prove({ claims })).split('.');
     const forged = `${header}.${payload}.${'A'.repeat(86)}`;
-    await expectProofRefused(app, present(app, scene.token, forged), 'proof_signature_mismatch');
-    await expectAdmitted(app, present(app, scene.token, await scene.prove({ claims })));
+    await expectProofRejected(app, present(app, scene.token, forged), 'proof_signature_mismatch');
+    await expectAccepted(app, present(app, scene.token, await scene.prove({ claims })));
   });
 });
 
 describe('several middlewares', () => {
-  it('that are the same one take a proof once per request', async () => {
+  it('that are identical record a proof once per request', async () => {
     const middleware = dpopBearer(scene.issuer, 'required');
     const app = serve(middleware, middleware);
     const proof = await scene.prove();
-    await expectAdmitted(app, present(app, scene.token, proof));
-    await expectProofRefused(app, present(app, scene.token, proof), 'proof_replayed');
+    await expectAccepted(app, present(app, scene.token, proof));
+    await expectProofRejected(app, present(app, scene.token, proof), 'proof_replayed');
   });
 
-  it('that share a store take a proof once per request', async () => {
+  it('with a shared store record a proof once per request', async () => {
     const dpop = { mode: 'required', store: memoryStore() } as const;
     const app = serve(dpopBearer(scene.issuer, dpop), dpopBearer(scene.issuer, dpop));
     const proof = await scene.prove();
-    await expectAdmitted(app, present(app, scene.token, proof));
-    await expectProofRefused(app, present(app, scene.token, proof), 'proof_replayed');
+    await expectAccepted(app, present(app, scene.token, proof));
+    await expectProofRejected(app, present(app, scene.token, proof), 'proof_replayed');
   });
 
-  it('that share a store take a proof once in all', async () => {
+  it('with a shared store accept a proof once in total', async () => {
     const store = memoryStore();
     const [one, other] = [serveDpop(scene.issuer, { store }), serveDpop(scene.issuer, { store })];
     const proof = await scene.prove();
-    await expectAdmitted(one, present(one, scene.token, proof));
-    await expectProofRefused(other, present(other, scene.token, proof), 'proof_replayed');
+    await expectAccepted(one, present(one, scene.token, proof));
+    await expectProofRejected(other, present(other, scene.token, proof), 'proof_replayed');
   });
 });
 
-describe('what is remembered of proofs', () => {
+describe('the record of a used proof', () => {
   it.each([
-    ['made now', 0, [0, 1, 30, 59, 60]],
-    ['made long ago', -60, [0]],
-    ['made by a clock that is ahead', 5, [0, 5, 59, 60, 64, 65]],
-  ])('lasts as long as one would pass that was %s', async (_, offset, times) => {
+    ['a current proof', 0, [0, 1, 30, 59, 60]],
+    ['an old proof', -60, [0]],
+    ['a proof of a clock that is ahead', 5, [0, 5, 59, 60, 64, 65]],
+  ])('lasts as long as the proof is valid: %s', async (_, offset, times) => {
     const app = serveDpop(scene.issuer);
     const start = now();
     const proof = await scene.prove({ claims: { iat: start + offset } });
-    await expectAdmitted(app, present(app, scene.token, proof));
+    await expectAccepted(app, present(app, scene.token, proof));
     for (const time of times) {
       await advance({ seconds: start + time - now() });
-      await expectProofRefused(app, present(app, scene.token, proof), 'proof_replayed');
+      await expectProofRejected(app, present(app, scene.token, proof), 'proof_replayed');
     }
     await advance({ seconds: 1 });
-    await expectProofRefused(app, present(app, scene.token, proof), 'proof_too_old');
+    await expectProofRejected(app, present(app, scene.token, proof), 'proof_too_old');
   });
 
-  it('lasts as long as one would pass where the clock is behind by the tolerance', async () => {
+  it('lasts long enough for a process whose clock is behind by the tolerance', async () => {
     const store = memoryStore();
     const app = serveDpop(scene.issuer, { store });
     const start = now();
     const proof = await scene.prove();
-    await expectAdmitted(app, present(app, scene.token, proof));
-    // Redis and other processes count their own seconds: what is remembered outlives the window by the tolerance.
+    await expectAccepted(app, present(app, scene.token, proof));
+    // Redis and other processes have their own clocks, so the record outlives the proof by the tolerance.
     await advance({ seconds: 65 });
     jest.setSystemTime((start + 60) * 1000);
-    await expectProofRefused(app, present(app, scene.token, proof), 'proof_replayed');
+    await expectProofRejected(app, present(app, scene.token, proof), 'proof_replayed');
   });
 
-  it('ends soon after a proof has become too old', async () => {
+  it('ends soon after the proof is too old', async () => {
     const app = serveDpop(scene.issuer, { store: memoryStore({ maxEntries: 1 }) });
-    await expectAdmitted(app, present(app, scene.token, await scene.prove()));
+    await expectAccepted(app, present(app, scene.token, await scene.prove()));
     await expectStoreUnavailable(app, present(app, scene.token, await scene.prove()));
     await advance({ seconds: 67 });
-    await expectAdmitted(app, present(app, scene.token, await scene.prove()));
+    await expectAccepted(app, present(app, scene.token, await scene.prove()));
   });
 
-  it('is never dropped for want of room', async () => {
+  it('is never evicted from a full store', async () => {
     const app = serveDpop(scene.issuer, { store: memoryStore({ maxEntries: 3 }) });
     const proofs = await Promise.all([scene.prove(), scene.prove(), scene.prove()]);
-    for (const proof of proofs) await expectAdmitted(app, present(app, scene.token, proof));
+    for (const proof of proofs) await expectAccepted(app, present(app, scene.token, proof));
     for (let i = 0; i < 10; i++) {
       await expectStoreUnavailable(app, present(app, scene.token, await scene.prove()));
     }
-    for (const proof of proofs) await expectProofRefused(app, present(app, scene.token, proof), 'proof_replayed');
+    for (const proof of proofs) await expectProofRejected(app, present(app, scene.token, proof), 'proof_replayed');
   });
 });

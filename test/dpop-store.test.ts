@@ -1,32 +1,39 @@
 import { describe, expect, it } from '@jest/globals';
 import { memoryStore, redisStore, type Store } from '../lib/index.js';
-import { expectAdmitted, expectProofRefused, expectStoreUnavailable, present, serveDpop, setScene } from './dpop.js';
+import {
+  expectAccepted,
+  expectProofRejected,
+  expectStoreUnavailable,
+  present,
+  serveDpop,
+  createScene,
+} from './dpop.js';
 import { describeWithRedis, makeClient } from './redis-server.js';
 import { simulateTime, untilDeadline } from './time.js';
 
-const scene = setScene();
+const scene = createScene();
 
-/** A store that answers a claim like this. */
+/** A store whose add() returns this. */
 function storeThat(add: () => unknown): Store {
   return { ...memoryStore(), add: add as Store['add'] };
 }
 
-// What somebody's store may reject with all the same.
+// A store may reject with something that is not an error.
 const NOTHING = undefined as unknown as Error;
 const TEXT = 'down' as unknown as Error;
 
-describe('a store of proofs that cannot be had', () => {
+describe('a replay store that fails', () => {
   it.each<[string, () => unknown]>([
     ['rejects', () => Promise.reject(new Error('ECONNREFUSED 10.0.0.1'))],
     ['rejects with nothing', () => Promise.reject(NOTHING)],
     ['rejects with text', () => Promise.reject(TEXT)],
     [
-      'throws at once',
+      'throws synchronously',
       () => {
         throw new Error('ECONNREFUSED 10.0.0.1');
       },
     ],
-  ])('is no fault of the caller’s: it %s', async (_, add) => {
+  ])('results in 503 and is used again later: it %s', async (_, add) => {
     let isDown = true;
     const good = memoryStore();
     const app = serveDpop(scene.issuer, {
@@ -35,41 +42,38 @@ describe('a store of proofs that cannot be had', () => {
     const proof = await scene.prove();
     await expectStoreUnavailable(app, present(app, scene.token, proof));
     isDown = false;
-    await expectAdmitted(app, present(app, scene.token, proof));
+    await expectAccepted(app, present(app, scene.token, proof));
   });
 
-  it('is asked last: who presents a bad proof does not hear of it', async () => {
+  it('is called last: an invalid proof is rejected before', async () => {
     const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.reject(new Error('down'))) });
     const bad = await scene.prove({ claims: { htm: 'POST' } });
-    await expectProofRefused(app, present(app, scene.token, bad), 'proof_method_mismatch');
+    await expectProofRejected(app, present(app, scene.token, bad), 'proof_method_mismatch');
     await expectStoreUnavailable(app, present(app, scene.token, await scene.prove()));
   });
 });
 
-describe('a store of proofs that answers', () => {
-  it.each([undefined, null, 'OK', 1, 'true', {}, [], [true], 0, ''])(
-    'neither true nor false is gone: %j',
-    async (answer) => {
-      const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.resolve(answer)) });
-      await expectStoreUnavailable(app, present(app, scene.token, await scene.prove()));
-    },
-  );
-
-  it('false has seen the proof before', async () => {
-    const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.resolve(false)) });
-    await expectProofRefused(app, present(app, scene.token, await scene.prove()), 'proof_replayed');
+describe('the result of add() of a replay store', () => {
+  it.each([undefined, null, 'OK', 1, 'true', {}, [], [true], 0, ''])('is an error if it is %j', async (answer) => {
+    const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.resolve(answer)) });
+    await expectStoreUnavailable(app, present(app, scene.token, await scene.prove()));
   });
 
-  it('true has not', async () => {
+  it('false rejects the proof as replayed', async () => {
+    const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.resolve(false)) });
+    await expectProofRejected(app, present(app, scene.token, await scene.prove()), 'proof_replayed');
+  });
+
+  it('true accepts the proof', async () => {
     const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.resolve(true)) });
-    await expectAdmitted(app, present(app, scene.token, await scene.prove()));
+    await expectAccepted(app, present(app, scene.token, await scene.prove()));
   });
 });
 
-describe('a store of proofs that hangs', () => {
+describe('a replay store that hangs', () => {
   simulateTime();
 
-  it('is given up after its deadline', async () => {
+  it('results in 503 after the timeout', async () => {
     const app = serveDpop(scene.issuer, { store: storeThat(() => new Promise(() => undefined)) });
     const proof = await scene.prove();
     const start = Date.now();
@@ -79,22 +83,22 @@ describe('a store of proofs that hangs', () => {
 });
 
 describeWithRedis('proofs in a real Redis server', (redis) => {
-  /** Several processes, as far as memory goes. */
+  /** APIs without shared memory, like several processes. */
   const fleet = (count: number) => {
     const store = (): Store => redisStore(redis.client, { timeout: 5 });
     return Array.from({ length: count }, () => serveDpop(scene.issuer, { store: store() }));
   };
 
-  it('are taken once in all', async () => {
+  it('are accepted once in total', async () => {
     const [one, other] = fleet(2) as [ReturnType<typeof serveDpop>, ReturnType<typeof serveDpop>];
     const proof = await scene.prove();
-    await expectAdmitted(one, present(one, scene.token, proof));
-    await expectProofRefused(other, present(other, scene.token, proof), 'proof_replayed');
-    await expectProofRefused(one, present(one, scene.token, proof), 'proof_replayed');
-    await expectAdmitted(other, present(other, scene.token, await scene.prove()));
+    await expectAccepted(one, present(one, scene.token, proof));
+    await expectProofRejected(other, present(other, scene.token, proof), 'proof_replayed');
+    await expectProofRejected(one, present(one, scene.token, proof), 'proof_replayed');
+    await expectAccepted(other, present(other, scene.token, await scene.prove()));
   });
 
-  it('are taken once of twenty at the same time', async () => {
+  it('are accepted once if they are sent twenty times concurrently', async () => {
     const apps = fleet(4);
     for (let round = 0; round < 5; round++) {
       const proof = await scene.prove();
@@ -105,36 +109,36 @@ describeWithRedis('proofs in a real Redis server', (redis) => {
     }
   });
 
-  it('leave only digests there, which end by themselves', async () => {
+  it('are stored only as digests with a lifetime', async () => {
     const [app] = fleet(1) as [ReturnType<typeof serveDpop>];
-    await expectAdmitted(app, present(app, scene.token, await scene.prove({ claims: { jti: 'canary-jti' } })));
+    await expectAccepted(app, present(app, scene.token, await scene.prove({ claims: { jti: 'canary-jti' } })));
     const keys = await redis.client.keys('*');
     expect(keys).toEqual([expect.stringMatching(/^express-resource-server:dpop:[\w-]{43}$/)]);
     const [key = ''] = keys;
     expect(await redis.client.get(key)).toBe('1');
     const left = await redis.client.pTTL(key);
-    // The window, and once more the tolerance for clocks that are behind.
+    // The lifetime of the proof, and the tolerance for clocks that are behind.
     expect([left > 55_000, left <= 67_000]).toEqual([true, true]);
   });
 
-  it('are answered 503 while it is gone, and taken once again when it is back', async () => {
+  it('get 503 while it is down, and are accepted once when it is back', async () => {
     const app = serveDpop(scene.issuer, { store: redisStore(redis.client) });
-    await expectAdmitted(app, present(app, scene.token, await scene.prove()));
+    await expectAccepted(app, present(app, scene.token, await scene.prove()));
     await redis.server.stop();
     const proof = await scene.prove();
     for (let i = 0; i < 3; i++) await expectStoreUnavailable(app, present(app, scene.token, proof));
     const isBack = new Promise((resolve) => redis.client.once('ready', resolve));
     await redis.server.start();
     await isBack;
-    await expectAdmitted(app, present(app, scene.token, proof));
-    await expectProofRefused(app, present(app, scene.token, proof), 'proof_replayed');
+    await expectAccepted(app, present(app, scene.token, proof));
+    await expectProofRejected(app, present(app, scene.token, proof), 'proof_replayed');
   });
 
-  it('are answered 503 while it hangs', async () => {
+  it('get 503 while it hangs', async () => {
     const client = makeClient(redis.server);
     await client.connect();
     const app = serveDpop(scene.issuer, { store: redisStore(client, { timeout: 0.05 }) });
-    await expectAdmitted(app, present(app, scene.token, await scene.prove()));
+    await expectAccepted(app, present(app, scene.token, await scene.prove()));
     redis.server.freeze();
     try {
       await expectStoreUnavailable(app, present(app, scene.token, await scene.prove()));

@@ -18,26 +18,26 @@ import {
 import { makeSigningKey, type SigningKey, TestIssuer } from '../lib/testing/issuer.js';
 import { type Challenge, challengesOf, handled, serve, signRaw } from './helpers.js';
 
-/** Where callers find the APIs of these tests, whatever port they listen on. */
+/** The URL of the APIs of these tests, on any port. */
 export const BASE_URL = 'https://api.example.com';
-/** `algs` of a challenge unless the API names its own. */
+/** The default `algs` of a challenge. */
 export const ALGS = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519';
 
-/** How one proof differs from a good one for `GET https://api.example.com/`. `undefined` leaves a member out. */
+/** How a proof differs from a valid one for `GET https://api.example.com/`. `undefined` removes a member. */
 export interface ProofChanges {
   readonly header?: Record<string, unknown>;
   readonly claims?: Record<string, unknown>;
-  /** Signs with this key; the header still names the client's own. */
+  /** Signs with this key; the header still contains the client's own key. */
   readonly signer?: SigningKey;
-  /** Signs this text instead of the claims. ES256 alone. */
+  /** Signs this text instead of the claims. Only for ES256. */
   readonly payload?: (json: string) => string;
 }
 
-/** A client with a key of its own. */
+/** A client with its own key. */
 export class DpopClient {
   private constructor(
     readonly key: SigningKey,
-    /** The public key as proofs carry it. */
+    /** The public key in its proofs. */
     readonly jwk: JWK,
     readonly thumbprint: string,
   ) {}
@@ -49,17 +49,17 @@ export class DpopClient {
     return new DpopClient(key, jwk, await calculateJwkThumbprint(jwk));
   }
 
-  /** What binds a token to this client. */
+  /** The claim that binds a token to this client. */
   get cnf(): { jkt: string } {
     return { jkt: this.thumbprint };
   }
 
-  /** A proof that goes with a token, unless the changes spoil it. */
+  /** A proof for a token, valid unless the changes make it invalid. */
   async prove(token: string, { header, claims, signer = this.key, payload }: ProofChanges = {}): Promise<string> {
     const all = { typ: 'dpop+jwt', alg: this.key.algorithm, jwk: this.jwk, ...header };
     const usual = { jti: randomUUID(), htm: 'GET', htu: `${BASE_URL}/`, iat: now(), ath: hashOf(token) };
     const json = JSON.stringify({ ...usual, ...claims });
-    // jose signs no header that lies about the key; such a one is signed as it is.
+    // jose does not sign a header whose `alg` does not belong to the key.
     if (all.alg !== signer.algorithm || payload !== undefined) {
       return signRaw(JSON.stringify(all), payload?.(json) ?? json, signer);
     }
@@ -78,18 +78,18 @@ export function now(): number {
   return Math.floor(Date.now() / 1000);
 }
 
-/** What nearly every test of proofs needs. */
+/** The objects that most tests of proofs need. */
 export interface Scene {
   readonly issuer: TestIssuer;
   readonly client: DpopClient;
-  /** Bound to the client's key, and good for a day. */
+  /** Bound to the client's key, valid for a day. */
   readonly token: string;
-  /** A proof of the client's that goes with the token, unless the changes spoil it. */
+  /** A proof of the client for the token, valid unless the changes make it invalid. */
   readonly prove: (changes?: ProofChanges) => Promise<string>;
 }
 
-/** Sets it before the first test of a file and clears it away after the last; until then nobody reads it. */
-export function setScene(): Scene {
+/** Creates the scene before the first test of a file and closes it after the last. */
+export function createScene(): Scene {
   const scene = {} as { -readonly [K in keyof Scene]: Scene[K] };
   scene.prove = (changes) => scene.client.prove(scene.token, changes);
   beforeAll(async () => {
@@ -101,16 +101,16 @@ export function setScene(): Scene {
   return scene;
 }
 
-/** Refused for this reason before and after a good proof of the same client has made its key known. */
-export async function expectFault(
+/** Expects a rejection before and after a valid proof of the same client, which caches its key. */
+export async function expectProofAlwaysRejected(
   { issuer, token, prove }: Scene,
   reason: InvalidDpopProofReason,
   make: () => string | Promise<string>,
 ): Promise<void> {
   const app = serveDpop(issuer);
-  await expectProofRefused(app, present(app, token, await make()), reason);
-  await expectAdmitted(app, present(app, token, await prove()));
-  await expectProofRefused(app, present(app, token, await make()), reason);
+  await expectProofRejected(app, present(app, token, await make()), reason);
+  await expectAccepted(app, present(app, token, await prove()));
+  await expectProofRejected(app, present(app, token, await make()), reason);
 }
 
 /** A middleware for the tokens of an issuer, at `BASE_URL`. */
@@ -122,44 +122,44 @@ export function dpopBearer(
   return jwtBearer({ issuer: issuer.url, audience: issuer.audience, baseUrl: BASE_URL, dpop, ...options });
 }
 
-/** An API that takes tokens bound to a key alone. */
+/** An API that accepts only DPoP-bound tokens. */
 export function serveDpop(issuer: TestIssuer, options: Partial<DpopOptions> = {}): Express {
   return serve(dpopBearer(issuer, { mode: 'required', ...options }));
 }
 
-/** `GET /` with a token and, unless it is left out, a proof. */
+/** Sends `GET /` with a token and an optional proof. */
 export function present(app: Express, token: string, proof?: string, scheme = 'DPoP'): supertest.Test {
   const sent = supertest(app).get('/').set('Authorization', `${scheme} ${token}`);
   return proof === undefined ? sent : sent.set('DPoP', proof);
 }
 
-/** The challenge on one scheme. Throws where there is none, or more than one. */
+/** The challenge of one scheme. Throws if there is none or more than one. */
 export function challengeOn(scheme: string, answer: { headers: unknown }): Challenge['parameters'] {
   const [found, ...more] = challengesOf(answer).filter((each) => each.scheme === scheme);
   if (found === undefined || more.length > 0) throw new Error(`${more.length} more challenges on ${scheme}`);
   return found.parameters;
 }
 
-/** Refused for this very reason, on the DPoP scheme alone, and no handler ran. */
-export function expectProofRefused(
+/** Expects a rejection of the proof for this reason, only in the DPoP challenge, and that no handler ran. */
+export function expectProofRejected(
   app: Express,
   sent: supertest.Test,
   reason: InvalidDpopProofReason,
   algs = ALGS,
 ): Promise<supertest.Response> {
-  return expectRefusal(app, sent, new InvalidDpopProofError(reason), algs);
+  return expectRejection(app, sent, new InvalidDpopProofError(reason), algs);
 }
 
-/** Refused as the token's failure, told on the DPoP scheme alone, and no handler ran. */
-export function expectBindingRefused(
+/** Expects a rejection of the token for this reason, only in the DPoP challenge, and that no handler ran. */
+export function expectTokenRejected(
   app: Express,
   sent: supertest.Test,
   reason: InvalidTokenReason,
 ): Promise<supertest.Response> {
-  return expectRefusal(app, sent, new InvalidTokenError(reason), ALGS);
+  return expectRejection(app, sent, new InvalidTokenError(reason), ALGS);
 }
 
-async function expectRefusal(
+async function expectRejection(
   app: Express,
   sent: supertest.Test,
   { code = 'none', message }: InvalidDpopProofError | InvalidTokenError,
@@ -179,14 +179,14 @@ async function expectRefusal(
   return response;
 }
 
-export async function expectAdmitted(app: Express, sent: supertest.Test): Promise<supertest.Response> {
+export async function expectAccepted(app: Express, sent: supertest.Test): Promise<supertest.Response> {
   const before = handled(app);
   const response = await sent;
   expect([response.status, handled(app)]).toEqual([200, before + 1]);
   return response;
 }
 
-/** Whether a proof was used before cannot be told: 503, when to try again, no challenge, and no handler ran. */
+/** Expects 503 with Retry-After and without a challenge, and that no handler ran. */
 export async function expectStoreUnavailable(app: Express, sent: supertest.Test): Promise<void> {
   const before = handled(app);
   const response = await sent;

@@ -4,7 +4,7 @@ import { listen } from '../example-app/listen.js';
 import { run } from '../example-app/run.js';
 import { readSettings } from '../example-app/settings.js';
 import { request, runSteps } from '../example-app/steps.js';
-import { TokenKeeper } from '../example-app/token-keeper.js';
+import { TokenCache } from '../example-app/token-cache.js';
 import { cloneInThisRealm } from './one-realm.js';
 
 cloneInThisRealm();
@@ -15,10 +15,10 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((each) => each.close()));
 });
 
-/** A keeper by a clock that stands still until it is told otherwise, and an issuer that numbers its tokens. */
-function makeKeeper(lifetime: number | undefined, refreshBefore = 30) {
+/** A cache with a simulated clock, and an issuer that numbers its tokens. */
+function makeCache(lifetime: number | undefined, refreshBefore = 30) {
   const state = { now: 1_000, fetches: 0, isDown: false };
-  const keeper = new TokenKeeper(
+  const cache = new TokenCache(
     () => {
       state.fetches++;
       if (state.isDown) return Promise.reject(new Error('the issuer is down'));
@@ -27,99 +27,99 @@ function makeKeeper(lifetime: number | undefined, refreshBefore = 30) {
     },
     { refreshBefore, clock: () => state.now },
   );
-  return { keeper, state };
+  return { cache, state };
 }
 
-describe('a TokenKeeper', () => {
-  it('keeps a token until shortly before it expires', async () => {
-    const { keeper, state } = makeKeeper(300);
-    expect(await keeper.token()).toBe('token-1');
+describe('TokenCache', () => {
+  it('caches a token until shortly before it expires', async () => {
+    const { cache, state } = makeCache(300);
+    expect(await cache.token()).toBe('token-1');
     state.now += 269;
-    expect(await keeper.token()).toBe('token-1');
+    expect(await cache.token()).toBe('token-1');
     state.now += 1;
-    expect(await keeper.token()).toBe('token-2');
+    expect(await cache.token()).toBe('token-2');
   });
 
-  it('asks the issuer once however many callers wait', async () => {
-    const { keeper, state } = makeKeeper(300);
-    expect(await Promise.all([keeper.token(), keeper.token(), keeper.token()])).toEqual(Array(3).fill('token-1'));
+  it('fetches one token for concurrent callers', async () => {
+    const { cache, state } = makeCache(300);
+    expect(await Promise.all([cache.token(), cache.token(), cache.token()])).toEqual(Array(3).fill('token-1'));
     expect(state.fetches).toBe(1);
   });
 
-  it('keeps a token for half its life where that is shorter than the margin', async () => {
-    const { keeper, state } = makeKeeper(20);
-    await keeper.token();
+  it('caches a token for half its lifetime if the lifetime is shorter than the margin', async () => {
+    const { cache, state } = makeCache(20);
+    await cache.token();
     state.now += 9;
-    expect(await keeper.token()).toBe('token-1');
+    expect(await cache.token()).toBe('token-1');
     state.now += 1;
-    expect(await keeper.token()).toBe('token-2');
+    expect(await cache.token()).toBe('token-2');
   });
 
-  it('does not keep a token of which nobody said how long it lives', async () => {
-    const { keeper } = makeKeeper(undefined);
-    expect(await keeper.token()).toBe('token-1');
-    expect(await keeper.token()).toBe('token-2');
+  it('does not cache a token without expires_in', async () => {
+    const { cache } = makeCache(undefined);
+    expect(await cache.token()).toBe('token-1');
+    expect(await cache.token()).toBe('token-2');
   });
 
-  it('goes on with a token that is still good while the issuer is down, and not a second longer', async () => {
-    const { keeper, state } = makeKeeper(300);
-    await keeper.token();
+  it('returns the cached token while the issuer is down, until the token expires', async () => {
+    const { cache, state } = makeCache(300);
+    await cache.token();
     state.isDown = true;
     state.now += 299;
-    expect(await keeper.token()).toBe('token-1');
+    expect(await cache.token()).toBe('token-1');
     state.now += 1;
-    await expect(keeper.token()).rejects.toThrow('the issuer is down');
+    await expect(cache.token()).rejects.toThrow('the issuer is down');
   });
 
-  it('tries again after a fetch that failed', async () => {
-    const { keeper, state } = makeKeeper(300);
+  it('fetches again after a failed fetch', async () => {
+    const { cache, state } = makeCache(300);
     state.isDown = true;
-    await expect(keeper.token()).rejects.toThrow('the issuer is down');
+    await expect(cache.token()).rejects.toThrow('the issuer is down');
     state.isDown = false;
-    expect(await keeper.token()).toBe('token-2');
+    expect(await cache.token()).toBe('token-2');
   });
 
-  it('fetches anew what it was told to forget', async () => {
-    const { keeper } = makeKeeper(300);
-    await keeper.token();
-    keeper.forget();
-    expect(await keeper.token()).toBe('token-2');
+  it('fetches a new token after invalidate()', async () => {
+    const { cache } = makeCache(300);
+    await cache.token();
+    cache.invalidate();
+    expect(await cache.token()).toBe('token-2');
   });
 });
 
-describe('a step that sends a request', () => {
-  const refused = () =>
+describe('request(), a step', () => {
+  const rejected = () =>
     Promise.resolve(new Response(null, { status: 401, headers: { 'WWW-Authenticate': 'Bearer realm="orders"' } }));
-  const fine = () => Promise.resolve(new Response('fine'));
+  const ok = () => Promise.resolve(new Response('fine'));
 
   it.each([
-    ['passes with the status', fine, { status: 200 }, true],
-    ['passes with status and challenge', refused, { status: 401, challenge: /^Bearer/ }, true],
-    ['fails with another status', fine, { status: 201 }, false],
-    ['fails with another challenge', refused, { status: 401, challenge: /insufficient_scope/ }, false],
-    ['fails without the challenge', fine, { status: 200, challenge: /^Bearer/ }, false],
-    ['fails with a challenge that nobody expected', refused, { status: 401 }, false],
-    ['fails where nothing answers', () => Promise.reject(new Error('refused')), { status: 200 }, false],
+    ['passes with the status', ok, { status: 200 }, true],
+    ['passes with status and challenge', rejected, { status: 401, challenge: /^Bearer/ }, true],
+    ['fails with another status', ok, { status: 201 }, false],
+    ['fails with another challenge', rejected, { status: 401, challenge: /insufficient_scope/ }, false],
+    ['fails without the challenge', ok, { status: 200, challenge: /^Bearer/ }, false],
+    ['fails with an unexpected challenge', rejected, { status: 401 }, false],
+    ['fails without a response', () => Promise.reject(new Error('refused')), { status: 200 }, false],
   ])('%s', async (_title, send, expected, passes) => {
     expect(await runSteps([request('a step', send, expected)], () => undefined)).toBe(passes);
   });
 
-  it('is the last one where it fails', async () => {
+  it('is the last step that runs if it fails', async () => {
     const lines: string[] = [];
     const steps = [
-      request('one', fine, { status: 200 }),
-      request('two', fine, { status: 404 }),
-      request('three', fine, { status: 200 }),
+      request('one', ok, { status: 200 }),
+      request('two', ok, { status: 404 }),
+      request('three', ok, { status: 200 }),
     ];
     expect(await runSteps(steps, (line) => lines.push(line))).toBe(false);
     expect(lines).toEqual(['ok    one\n      200 fine', 'FAIL  two\n      expected 404, got 200 fine']);
   });
 });
 
-describe('the example', () => {
+describe('the example app', () => {
   const ports = { PORT: '0', ISSUER_PORT: '0' };
 
-  it('walks through all its steps and ends with the status 0', async () => {
+  it('runs all steps and exits with 0', async () => {
     const lines: string[] = [];
     const running = await run(readSettings(ports, ['--once']), (line) => lines.push(line));
     opened.push(running);
@@ -127,7 +127,7 @@ describe('the example', () => {
     expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(26);
   });
 
-  it('ends with the status 1 where a step goes otherwise than expected', async () => {
+  it('exits with 1 if a step has an unexpected result', async () => {
     const lines: string[] = [];
     const settings = readSettings({ ...ports, MACHINE_CLIENTS: 'somebody-else' }, ['--once']);
     const running = await run(settings, (line) => lines.push(line));
@@ -136,7 +136,7 @@ describe('the example', () => {
     expect(lines.join('\n')).toMatch(/FAIL {2}GET \/internal\/jobs by the worker\n\s+expected 200, got 403/);
   });
 
-  it('serves only the API where the issuer is somebody else', async () => {
+  it('starts only the API for an external issuer', async () => {
     const issuer = await startIssuer({ clients: [], resources: {} });
     opened.push(issuer);
     const settings = readSettings({ ...ports, ISSUER: issuer.url, AUDIENCE: 'https://api.example.com' }, ['--once']);
@@ -147,7 +147,7 @@ describe('the example', () => {
     expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(3);
   });
 
-  it('serves the partner API for an issuer that is somebody else where it has credentials to ask it with', async () => {
+  it('serves the partner API for an external issuer if it has credentials for introspection', async () => {
     const issuer = await startIssuer({ clients: [], resources: {} });
     opened.push(issuer);
     const lines: string[] = [];
@@ -162,20 +162,20 @@ describe('the example', () => {
 
   it.each([
     ['an issuer without an audience', { ISSUER: 'https://auth.example.com' }, [], 'ISSUER and AUDIENCE'],
-    ['an id to introspect with, but no secret', { INTROSPECTION_CLIENT_ID: 'api' }, [], 'belong together'],
+    ['a client id for introspection without a secret', { INTROSPECTION_CLIENT_ID: 'api' }, [], 'belong together'],
     [
-      'credentials for the issuer that it brings itself',
+      'credentials for the embedded issuer',
       { INTROSPECTION_CLIENT_ID: 'api', INTROSPECTION_CLIENT_SECRET: 'secret' },
       [],
       'set ISSUER',
     ],
-    ['a port that is none', { PORT: '70000' }, [], 'PORT must be a port'],
-    ['an argument that it does not know', {}, ['--twice'], '--twice'],
+    ['an invalid port', { PORT: '70000' }, [], 'PORT must be a port'],
+    ['an unknown argument', {}, ['--twice'], '--twice'],
   ])('does not start with %s', (_what, env, args, message) => {
     expect(() => readSettings(env, args)).toThrow(message);
   });
 
-  it('gives way where its default port is taken, and not where the port was asked for', async () => {
+  it('uses another port if the default port is in use, but not if the port was configured', async () => {
     const first = await listen((_req, res) => res.end());
     opened.push(first);
     const taken = Number(new URL(first.url).port);

@@ -15,7 +15,7 @@ import {
   type TokenVerifier,
 } from '../lib/index.js';
 import { makeSigningKey, type SigningKey, TestIssuer } from '../lib/testing/issuer.js';
-import { BASE_URL, DpopClient, expectAdmitted, present } from './dpop.js';
+import { BASE_URL, DpopClient, expectAccepted, present } from './dpop.js';
 import { get, handled, serve, startIssuer } from './helpers.js';
 import { optionsFor } from './introspection.js';
 
@@ -29,11 +29,11 @@ beforeAll(async () => {
 
 afterAll(() => issuer.close());
 
-/** A token of RFC 9068 that is bound to the client. */
+/** A token according to RFC 9068 that is bound to the client. */
 const bound = (claims: Record<string, unknown> = {}, key?: SigningKey): Promise<string> =>
   issuer.issue({ cnf: client.cnf, ...claims }, key === undefined ? {} : { key });
 
-/** A further key of the issuer's. */
+/** Publishes another key of the issuer. */
 async function publish(algorithm: string): Promise<SigningKey> {
   const key = await makeSigningKey(algorithm);
   issuer.published.push(key.publicJwk);
@@ -55,13 +55,13 @@ async function expectToken(app: Express, token: string, reason: InvalidTokenReas
 }
 
 describe('the profile fapi2', () => {
-  it('takes bound tokens of RFC 9068', async () => {
+  it('accepts bound tokens according to RFC 9068', async () => {
     const app = fapi();
     const token = await bound();
-    await expectAdmitted(app, present(app, token, await client.prove(token)));
+    await expectAccepted(app, present(app, token, await client.prove(token)));
   });
 
-  it('takes no token that is not bound, whatever the options are', async () => {
+  it('rejects unbound tokens with all options', async () => {
     for (const options of [{}, { dpop: 'off' }, { mtls: 'off' }, { dpop: 'allowed', mtls: 'allowed' }] as const) {
       const app = fapi(options);
       const response = await get(app, await issuer.issue());
@@ -75,31 +75,34 @@ describe('the profile fapi2', () => {
   });
 
   it.each<[string, Record<string, unknown>, InvalidTokenReason]>([
-    ['members that bind nothing', { cnf: { kid: 'x' } }, 'binding_missing'],
-    ['nothing in cnf', { cnf: {} }, 'binding_missing'],
-    ['a cnf that is no object', { cnf: 'x' }, 'claim_malformed'],
-  ])('takes no token with %s', async (_what, claims, reason) => {
+    ['only unknown members in cnf', { cnf: { kid: 'x' } }, 'binding_missing'],
+    ['an empty cnf', { cnf: {} }, 'binding_missing'],
+    ['a cnf that is not an object', { cnf: 'x' }, 'claim_malformed'],
+  ])('rejects tokens with %s', async (_what, claims, reason) => {
     await expectToken(fapi(), await bound(claims), reason);
   });
 
-  it.each(['PS256', 'ES256', 'EdDSA', 'Ed25519'])('takes tokens that are signed with %s', async (alg) => {
+  it.each(['PS256', 'ES256', 'EdDSA', 'Ed25519'])('accepts tokens that are signed with %s', async (alg) => {
     const app = fapi();
     const token = await bound({}, await publish(alg));
-    await expectAdmitted(app, present(app, token, await client.prove(token)));
+    await expectAccepted(app, present(app, token, await client.prove(token)));
   });
 
-  it.each(['RS256', 'RS512', 'PS384', 'PS512', 'ES384', 'ES512'])('takes none that are signed with %s', async (alg) => {
-    await expectToken(fapi(), await bound({}, await publish(alg)), 'algorithm_refused');
-  });
+  it.each(['RS256', 'RS512', 'PS384', 'PS512', 'ES384', 'ES512'])(
+    'rejects tokens that are signed with %s',
+    async (alg) => {
+      await expectToken(fapi(), await bound({}, await publish(alg)), 'algorithm_refused');
+    },
+  );
 
-  it.each(['PS256', 'ES256', 'EdDSA', 'Ed25519'])('takes proofs that are signed with %s', async (alg) => {
+  it.each(['PS256', 'ES256', 'EdDSA', 'Ed25519'])('accepts proofs that are signed with %s', async (alg) => {
     const app = fapi();
     const prover = await DpopClient.make(alg);
     const token = await bound({ cnf: prover.cnf });
-    await expectAdmitted(app, present(app, token, await prover.prove(token)));
+    await expectAccepted(app, present(app, token, await prover.prove(token)));
   });
 
-  it.each(['RS256', 'PS384', 'ES384', 'ES512'])('takes none that are signed with %s', async (alg) => {
+  it.each(['RS256', 'PS384', 'ES384', 'ES512'])('rejects proofs that are signed with %s', async (alg) => {
     const app = fapi();
     const prover = await DpopClient.make(alg);
     const token = await bound({ cnf: prover.cnf });
@@ -108,16 +111,16 @@ describe('the profile fapi2', () => {
     expect(response.headers['www-authenticate']).toContain('algs="PS256 ES256 EdDSA Ed25519"');
   });
 
-  it.each(['sub', 'client_id', 'iat', 'jti', 'exp', 'aud'])('takes no JWT without %s', async (name) => {
+  it.each(['sub', 'client_id', 'iat', 'jti', 'exp', 'aud'])('rejects JWTs without %s', async (name) => {
     const reason = name === 'aud' ? 'audience_missing' : 'claim_missing';
     await expectToken(fapi(), await bound({ [name]: undefined }), reason);
   });
 
-  it.each(['JWT', undefined])('takes no JWT of the type %s', async (typ) => {
+  it.each(['JWT', undefined])('rejects JWTs of the type %s', async (typ) => {
     await expectToken(fapi(), await issuer.issue({ cnf: client.cnf }, { header: { typ } }), 'type_refused');
   });
 
-  it('reads tokens from the header alone', async () => {
+  it('reads tokens only from the header', async () => {
     const token = await bound();
     const response = await get(fapi())
       .query({ access_token: token })
@@ -128,17 +131,17 @@ describe('the profile fapi2', () => {
 
   it.each<[string, Partial<JwtBearerOptions>, string]>([
     ['a secret', { secret: 'x'.repeat(32) }, 'secret'],
-    ['tokens that are meant for any API', { audience: false }, 'audience'],
-    ['an algorithm that is not of FAPI', { algorithms: ['ES256', 'RS256'] }, 'algorithms'],
-    ['proofs in one that is not', { dpop: { mode: 'allowed', algorithms: ['ES512'] } }, 'algorithms'],
+    ['audience: false', { audience: false }, 'audience'],
+    ['another algorithm', { algorithms: ['ES256', 'RS256'] }, 'algorithms'],
+    ['another algorithm of proofs', { dpop: { mode: 'allowed', algorithms: ['ES512'] } }, 'algorithms'],
     ['an issuer over http:', { issuer: 'http://auth.example.com', allowInsecureHttp: true }, 'allowInsecureHttp'],
-    ['neither binding', { dpop: 'off', mtls: 'off' }, 'dpop, mtls'],
-  ])('may not be told to take %s', (_what, options, option) => {
+    ['both bindings off', { dpop: 'off', mtls: 'off' }, 'dpop, mtls'],
+  ])('rejects the options %s', (_what, options, option) => {
     expect(() => fapi(options)).toThrow(ConfigurationError);
     expect(() => fapi(options)).toThrow(option);
   });
 
-  it('may be told to take fewer algorithms', async () => {
+  it('accepts an option with fewer algorithms', async () => {
     const app = fapi({ algorithms: ['PS256'], dpop: { mode: 'required', algorithms: ['PS256'] } });
     await expectToken(app, await bound(), 'algorithm_refused');
   });
@@ -147,19 +150,19 @@ describe('the profile fapi2', () => {
 describe('the profile fapi2 for opaque tokens', () => {
   const api = (): Express => serve(introspectionBearer({ ...optionsFor(issuer), baseUrl: BASE_URL, profile: 'fapi2' }));
 
-  it('takes those that are bound', async () => {
+  it('accepts bound tokens', async () => {
     const app = api();
     const token = issuer.issueOpaque({ cnf: client.cnf });
-    await expectAdmitted(app, present(app, token, await client.prove(token)));
+    await expectAccepted(app, present(app, token, await client.prove(token)));
   });
 
-  it('takes no others', async () => {
+  it('rejects unbound tokens', async () => {
     const app = api();
     const response = await get(app, issuer.issueOpaque());
     expect([response.status, handled(app)]).toEqual([401, 0]);
   });
 
-  it('may not be told to ask over http:', () => {
+  it('rejects allowInsecureHttp', () => {
     const make = (): unknown =>
       introspectionBearer({ ...optionsFor(issuer), profile: 'fapi2', allowInsecureHttp: true });
     expect(make).toThrow(/^introspectionBearer: allowInsecureHttp: expected /);
@@ -182,7 +185,7 @@ describe('the profile fapi2 for opaque tokens', () => {
     else expect(strict).toThrow(/^introspectionVerifier: clientAuthentication: algorithm: expected /);
   });
 
-  it('believes no answer in a shared store that was signed with another algorithm', async () => {
+  it('ignores results in a shared store that were signed with another algorithm', async () => {
     const other = await startIssuer({ algorithm: 'RS256' });
     const shared = { ...optionsFor(other), signedResponse: true, store: memoryStore() };
     const token = other.issueOpaque({ cnf: client.cnf });
@@ -192,18 +195,18 @@ describe('the profile fapi2 for opaque tokens', () => {
     });
   });
 
-  it('is one of two profiles that a verifier of opaque tokens does not know', () => {
+  it('is the only profile of introspectionVerifier', () => {
     const make = (): unknown =>
       Reflect.apply(introspectionVerifier, undefined, [{ ...optionsFor(issuer), profile: 'rfc9068' }]);
     expect(make).toThrow(ConfigurationError);
   });
 });
 
-describe('one half of the profile fapi2', () => {
+describe('the profile fapi2 in one place', () => {
   const options = { profile: 'fapi2' } as const;
   const verifier = (): TokenVerifier => jwtVerifier({ issuer: issuer.url, audience: issuer.audience, ...options });
 
-  it('in a verifier: it takes no token that is not bound', async () => {
+  it('in a verifier: it rejects unbound tokens', async () => {
     await expect(verifier().verify(await issuer.issue())).rejects.toMatchObject({
       reason: 'binding_missing',
     });
@@ -221,11 +224,11 @@ describe('one half of the profile fapi2', () => {
     expect([responses.map(({ status }) => status), handled(app)]).toEqual([[401, 200, 401], 1]);
   });
 
-  it('in a middleware, with a verifier that knows nothing of it: bound tokens alone pass', async () => {
+  it('in a middleware with a verifier without the profile: only bound tokens are accepted', async () => {
     const lax = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
     const app = serve(bearer(lax, { baseUrl: BASE_URL, ...options }));
     expect((await get(app, await issuer.issue())).status).toBe(401);
     const token = await bound();
-    await expectAdmitted(app, present(app, token, await client.prove(token)));
+    await expectAccepted(app, present(app, token, await client.prove(token)));
   });
 });

@@ -10,7 +10,7 @@ import {
   requireUser,
 } from '../lib/index.js';
 
-const USER = { sub: 'alice' };
+const USER = { sub: 'alice', sid: 'session-1' };
 const isFoo = (value: unknown): boolean => value === 'foo';
 
 /** A gate, claims that it lets pass, claims that it does not, and what it says then. */

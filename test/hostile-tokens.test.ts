@@ -48,11 +48,11 @@ function claimsOf(token: string): string {
 
 describe('a token of bad form', () => {
   it.each<[string, Forge, InvalidTokenReason]>([
-    ['one segment', () => Promise.resolve('opaque'), 'malformed'],
-    ['two segments', async (issuer) => (await issuer.issue()).split('.').slice(0, 2).join('.'), 'malformed'],
-    ['four segments', async (issuer) => `${await issuer.issue()}.x`, 'malformed'],
-    ['a dot at its end', async (issuer) => `${await issuer.issue()}.`, 'malformed'],
-    ['a dot at its start', async (issuer) => `.${await issuer.issue()}`, 'malformed'],
+    ['one segment', () => Promise.resolve('opaque'), 'not_a_jwt'],
+    ['two segments', async (issuer) => (await issuer.issue()).split('.').slice(0, 2).join('.'), 'not_a_jwt'],
+    ['four segments', async (issuer) => `${await issuer.issue()}.x`, 'not_a_jwt'],
+    ['a dot at its end', async (issuer) => `${await issuer.issue()}.`, 'not_a_jwt'],
+    ['a dot at its start', async (issuer) => `.${await issuer.issue()}`, 'not_a_jwt'],
     ['nothing but dots', () => Promise.resolve('..'), 'malformed'],
     ['no header', withSegment(0, () => ''), 'malformed'],
     ['no payload', withSegment(1, () => ''), 'malformed'],
@@ -118,7 +118,7 @@ describe('a token of bad form', () => {
     const { n = '', e = '' } = (await makeSigningKey('RS256')).publicJwk;
     const header = { alg: 'RSA-OAEP-256', enc: 'A256GCM' };
     const token = await new CompactEncrypt(encode('{}')).setProtectedHeader(header).encrypt({ kty: 'RSA', n, e });
-    await expectInvalidToken(serveFor(issuer), token, 'malformed');
+    await expectInvalidToken(serveFor(issuer), token, 'not_a_jwt');
   });
 
   it('is refused: in the JSON serialization, which no header can carry', async () => {
@@ -132,7 +132,7 @@ describe('a token of bad form', () => {
       status: 400,
       body: { error: 'invalid_request', error_description: 'The request carries more than one credential.' },
     });
-    await expectInvalidToken(api, base64url(JSON.stringify(jws)), 'malformed');
+    await expectInvalidToken(api, base64url(JSON.stringify(jws)), 'not_a_jwt');
     expect(handled(api)).toBe(0);
   });
 

@@ -13,7 +13,7 @@ import {
   trustedIssuers,
   introspectionVerifier,
 } from '../lib/index.js';
-import { issuerMemory } from '../example-app/issuer-memory.js';
+import { createMemoryAdapter } from '../example-app/issuer-adapter.js';
 import { expectForbidden, expectInvalidToken, get, listen, serve } from './helpers.js';
 import { movableClock } from './introspection.js';
 import { cloneInThisRealm } from './one-realm.js';
@@ -42,7 +42,7 @@ async function startServer(api: Partial<ClientMetadata> = {}) {
     { ...usual, client_id: 'the:api', ...(api.jwks === undefined ? { client_secret: SECRET } : {}), ...api },
   ];
   const provider = new Provider(url, {
-    adapter: issuerMemory(),
+    adapter: createMemoryAdapter(),
     clients,
     jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: ALGORITHM, use: 'sig', kid: 'server-key' }] },
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],

@@ -269,6 +269,6 @@ describe('a store that never answers', () => {
     expect(calls).toBe(1);
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
     expect(calls).toBe(1);
-    await expect(untilDeadline(verifier.invalidate('token'))).rejects.toThrow('the store did not answer within 1 s');
+    await expect(untilDeadline(verifier.invalidate('token'))).rejects.toThrow('the store did not respond within 1 s');
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { UpstreamError } from '../lib/index.js';
 import { makeSigningKey, type TestIssuer } from '../lib/testing/issuer.js';
-import type { SignedAnswerChanges } from '../lib/testing/introspection.js';
+import type { SignedResponseChanges } from '../lib/testing/introspection.js';
 import { expectInvalidToken, expectUnavailable, get, signWithSecret, startIssuer } from './helpers.js';
 import { apiFor, verifierFor } from './introspection.js';
 
@@ -48,7 +48,7 @@ describe('a signed answer', () => {
   });
 
   const later = 60;
-  it.each<[string, (now: number) => SignedAnswerChanges]>([
+  it.each<[string, (now: number) => SignedResponseChanges]>([
     ['iss is another', () => ({ claims: { iss: 'https://elsewhere.example.com' } })],
     ['iss is missing', () => ({ claims: { iss: undefined } })],
     ['it is for another client', () => ({ claims: { aud: 'another-api' } })],

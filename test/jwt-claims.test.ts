@@ -23,22 +23,20 @@ describe('the claims of a token', () => {
     ['an aud that is an object', { aud: { 0: 'https://api.example.com', length: 1 } }, 'audience_mismatch'],
     ['two auds of others', { aud: ['a', 'b'] }, 'audience_mismatch'],
     ['no exp', { exp: undefined }, 'claim_missing'],
-    ['an exp that is null', { exp: null }, 'claim_malformed'],
+    ['an exp that is null', { exp: null }, 'claim_missing'],
     ['an exp that is a string', { exp: String(NOW + 300) }, 'claim_malformed'],
     ['an exp that is an array', { exp: [NOW + 300] }, 'claim_malformed'],
     ['an exp that is true', { exp: true }, 'claim_malformed'],
     ['an exp below zero', { exp: -1 }, 'expired'],
     ['an nbf that is a string', { nbf: String(NOW - 300) }, 'claim_malformed'],
-    ['an nbf that is null', { nbf: null }, 'claim_malformed'],
     ['an iat that is a string', { iat: String(NOW - 300) }, 'claim_malformed'],
     ['an iat that is an object', { iat: {} }, 'claim_malformed'],
     ['a sub that is a number', { sub: 1 }, 'claim_malformed'],
-    ['a sub that is null', { sub: null }, 'claim_malformed'],
     ['a client_id that is an array', { client_id: ['client-1'] }, 'claim_malformed'],
     ['a jti that is a number', { jti: 1 }, 'claim_malformed'],
     ['an at_hash', { at_hash: 'x' }, 'id_token'],
     ['a c_hash', { c_hash: 'x' }, 'id_token'],
-    ['an s_hash', { s_hash: null }, 'id_token'],
+    ['an s_hash', { s_hash: '' }, 'id_token'],
   ])('are refused with %s', async (_what, claims, reason) => {
     const issuer = await startIssuer({ clock });
     const api = serveFor(issuer, { clock });
@@ -82,7 +80,7 @@ describe('the claims of a token', () => {
     const issuer = await startIssuer();
     const token = await issuer.issue({ aud: undefined });
     expect((await get(serveFor(issuer, { audience: false }), token)).status).toBe(200);
-    await expectInvalidToken(serveFor(issuer), token, 'audience_mismatch');
+    await expectInvalidToken(serveFor(issuer), token, 'audience_missing');
   });
 
   it('must all be there that are required, own ones and with any value', async () => {
@@ -90,7 +88,8 @@ describe('the claims of a token', () => {
     const api = serveFor(issuer, { requiredClaims: ['tenant', 'constructor'] });
     await expectInvalidToken(api, await issuer.issue({ tenant: 't' }), 'claim_missing');
     await expectInvalidToken(api, await issuer.issue({ constructor: 1 }), 'claim_missing');
-    expect((await get(api, await issuer.issue({ tenant: null, constructor: 1 }))).status).toBe(200);
+    expect((await get(api, await issuer.issue({ tenant: '', constructor: 1 }))).status).toBe(200);
+    await expectInvalidToken(api, await issuer.issue({ tenant: null, constructor: 1 }), 'claim_missing');
   });
 });
 
@@ -101,14 +100,15 @@ describe('the times of a token', () => {
   const YOUNG_EXACT: Partial<JwtBearerOptions> = { maxTokenAge: 60, clockTolerance: 0 };
 
   it.each<[string, Partial<JwtBearerOptions>, Claims, Claims, InvalidTokenReason]>([
-    ['exp', TOLERANT, { exp: NOW - 4.9 }, { exp: NOW - 5 }, 'expired'],
+    ['exp', TOLERANT, { exp: NOW - 9.9 }, { exp: NOW - 10 }, 'expired'],
     ['exp without tolerance', EXACT, { exp: NOW + 0.1 }, { exp: NOW }, 'expired'],
     ['exp with much tolerance', { clockTolerance: 300 }, { exp: NOW - 299 }, { exp: NOW - 300 }, 'expired'],
-    ['nbf', TOLERANT, { nbf: NOW + 5 }, { nbf: NOW + 5.1 }, 'not_yet_valid'],
+    ['nbf', TOLERANT, { nbf: NOW + 10 }, { nbf: NOW + 10.1 }, 'not_yet_valid'],
     ['nbf without tolerance', EXACT, { nbf: NOW }, { nbf: NOW + 1 }, 'not_yet_valid'],
-    ['iat', TOLERANT, { iat: NOW + 5 }, { iat: NOW + 5.1 }, 'issued_in_future'],
-    ['iat without tolerance', EXACT, { iat: NOW }, { iat: NOW + 1 }, 'issued_in_future'],
-    ['maxTokenAge', YOUNG, { iat: NOW - 64 }, { iat: NOW - 65 }, 'too_old'],
+    ['iat', TOLERANT, { iat: NOW + 60 }, { iat: NOW + 60.1 }, 'issued_in_future'],
+    ['iat without tolerance', EXACT, { iat: NOW + 60 }, { iat: NOW + 61 }, 'issued_in_future'],
+    ['iat with much tolerance', { clockTolerance: 300 }, { iat: NOW + 300 }, { iat: NOW + 301 }, 'issued_in_future'],
+    ['maxTokenAge', YOUNG, { iat: NOW - 69 }, { iat: NOW - 70 }, 'too_old'],
     ['maxTokenAge without tolerance', YOUNG_EXACT, { iat: NOW - 59 }, { iat: NOW - 60 }, 'too_old'],
     ['a missing iat', YOUNG, { iat: NOW }, { iat: undefined }, 'claim_missing'],
   ])('end to the second: %s', async (_what, options, good, bad, reason) => {
@@ -119,8 +119,8 @@ describe('the times of a token', () => {
   });
 
   it.each<[string, Partial<JwtBearerOptions>, number, InvalidTokenReason]>([
-    ['exp', {}, 305, 'expired'],
-    ['maxTokenAge', { maxTokenAge: 60 }, 65, 'too_old'],
+    ['exp', {}, 310, 'expired'],
+    ['maxTokenAge', { maxTokenAge: 60 }, 70, 'too_old'],
   ])('end for a token that was accepted before: %s', async (_what, options, seconds, reason) => {
     let now = NOW;
     const issuer = await startIssuer({ clock: () => now });
@@ -177,7 +177,7 @@ describe('the profile rfc9068', () => {
   it.each<[string, InvalidTokenReason]>([
     ['iss', 'issuer_mismatch'],
     ['exp', 'claim_missing'],
-    ['aud', 'audience_mismatch'],
+    ['aud', 'audience_missing'],
     ['sub', 'claim_missing'],
     ['client_id', 'claim_missing'],
     ['iat', 'claim_missing'],

@@ -7,7 +7,7 @@ import { listen, serve } from './helpers.js';
 import { describeWithNginx, Nginx } from './nginx.js';
 import { getTls } from './tls.js';
 
-describeWithNginx('behind nginx, which ends TLS', () => {
+describeWithNginx('behind nginx, which terminates TLS', () => {
   let issuer: TestIssuer;
   let own: TestCertificate;
   let other: TestCertificate;
@@ -40,15 +40,15 @@ describeWithNginx('behind nginx, which ends TLS', () => {
       'proxy_set_header X-Client-Cert $ssl_client_escaped_cert;',
     );
 
-  it('a token passes with the certificate that it is bound to', async () => {
+  it('accepts a token with the certificate that it is bound to', async () => {
     const port = await withCertificate();
     expect((await getTls(port, { token, certificate: own })).status).toBe(200);
   });
 
   it.each<[string, () => TestCertificate | undefined]>([
     ['with another certificate', () => other],
-    ['without one', () => undefined],
-  ])('it does not pass %s, nor with a header that the client brings along', async (_what, certificate) => {
+    ['without a certificate', () => undefined],
+  ])('rejects a token %s, also with a forged header of the client', async (_what, certificate) => {
     const port = await withCertificate();
     const forged = { 'X-Client-Cert': encodeURIComponent(own.cert) };
     const answers = [
@@ -59,19 +59,19 @@ describeWithNginx('behind nginx, which ends TLS', () => {
   });
 
   it.each<[string, string | undefined]>([
-    ['what nginx says of the request', undefined],
+    ['the forwarded fields of nginx', undefined],
     ['baseUrl', 'https://api.example.com'],
-  ])('a DPoP proof names the URL that the client used, by %s', async (_what, baseUrl) => {
+  ])('compares a DPoP proof with the URL that the client used, by %s', async (_what, baseUrl) => {
     const client = await DpopClient.make();
     const forwarded = 'proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;';
     const own = baseUrl === undefined ? {} : { baseUrl };
     const port = await start({ dpop: 'required', ...own }, forwarded, baseUrl === undefined);
     const bound = await issuer.issue({ cnf: client.cnf });
-    const ask = async (htu: string) => {
+    const send = async (htu: string) => {
       const headers = { DPoP: await client.prove(bound, { claims: { htu } }) };
       return getTls(port, { token: bound, scheme: 'DPoP', path: '/orders?limit=1', headers });
     };
-    expect((await ask(`${baseUrl ?? `https://127.0.0.1:${port}`}/orders`)).status).toBe(200);
-    expect((await ask(`http://127.0.0.1:${port}/orders`)).status).toBe(401);
+    expect((await send(`${baseUrl ?? `https://127.0.0.1:${port}`}/orders`)).status).toBe(200);
+    expect((await send(`http://127.0.0.1:${port}/orders`)).status).toBe(401);
   });
 });

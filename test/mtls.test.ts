@@ -30,12 +30,12 @@ afterAll(() => issuer.close());
 
 const boundTo = (thumbprint: unknown): Promise<string> => issuer.issue({ cnf: { 'x5t#S256': thumbprint } });
 
-/** A real server for the tokens of the issuer. */
+/** A TLS server that accepts the tokens of the issuer. */
 function listen(options: Partial<JwtBearerOptions> = {}): Promise<number> {
   return listenTls(serveFor(issuer, { mtls: 'allowed', ...options }), server);
 }
 
-function expectRefusal(answer: Pick<TlsAnswer, 'status' | 'body' | 'headers'>, reason: InvalidTokenReason): void {
+function expectRejection(answer: Pick<TlsAnswer, 'status' | 'body' | 'headers'>, reason: InvalidTokenReason): void {
   const { message } = new InvalidTokenError(reason);
   expect({ status: answer.status, body: answer.body }).toEqual({
     status: 401,
@@ -46,42 +46,48 @@ function expectRefusal(answer: Pick<TlsAnswer, 'status' | 'body' | 'headers'>, r
   ]);
 }
 
-describe('a token that is bound to a certificate', () => {
-  it.each([['allowed'], ['required']] as const)('passes over a connection with that certificate: %s', async (mtls) => {
-    const port = await listen({ mtls });
-    const token = await boundTo(own.thumbprint);
-    const statuses = [await getTls(port, { token, certificate: own }), await getTls(port, { token, certificate: own })];
-    expect(statuses.map(({ status }) => status)).toEqual([200, 200]);
-  });
+describe('a certificate-bound token', () => {
+  it.each([['allowed'], ['required']] as const)(
+    'is accepted on a connection with that certificate: %s',
+    async (mtls) => {
+      const port = await listen({ mtls });
+      const token = await boundTo(own.thumbprint);
+      const statuses = [
+        await getTls(port, { token, certificate: own }),
+        await getTls(port, { token, certificate: own }),
+      ];
+      expect(statuses.map(({ status }) => status)).toEqual([200, 200]);
+    },
+  );
 
-  it('passes where it is opaque, with cnf in the answer to the question about it (§3.2)', async () => {
+  it('can be opaque, with cnf in the introspection response (§3.2)', async () => {
     const app = serve(introspectionBearer({ ...optionsFor(issuer), mtls: 'required' }));
     const port = await listenTls(app, server);
     const token = issuer.introspection.issue({ cnf: { 'x5t#S256': own.thumbprint } });
     expect((await getTls(port, { token, certificate: own })).status).toBe(200);
-    expectRefusal(await getTls(port, { token, certificate: other }), 'binding_mismatch');
-    expectRefusal(await getTls(port, { token }), 'certificate_missing');
+    expectRejection(await getTls(port, { token, certificate: other }), 'binding_mismatch');
+    expectRejection(await getTls(port, { token }), 'certificate_missing');
   });
 
   it.each<[string, () => TestCertificate]>([
     ['has expired', () => makeCertificate('old', { days: -1 })],
-    ['is of an authority that nobody here knows', () => makeCertificate('ours', { signedBy: makeCertificate('ca') })],
+    ['is signed by an unknown authority', () => makeCertificate('ours', { signedBy: makeCertificate('ca') })],
     ['has an RSA key', () => makeCertificate('rsa', { keyType: 'rsa' })],
-  ])('passes where the certificate %s: it is the binding that counts', async (_what, make) => {
+  ])('is accepted if the certificate %s, because only the binding is checked', async (_what, make) => {
     const certificate = make();
     const port = await listen();
     expect((await getTls(port, { token: await boundTo(certificate.thumbprint), certificate })).status).toBe(200);
   });
 
-  it('passes with other members in its cnf, which bind nothing here', async () => {
+  it('is accepted with other members in cnf, which are ignored (RFC 7800 §3.1)', async () => {
     const port = await listen();
     const token = await issuer.issue({ cnf: { 'x5t#S256': own.thumbprint, 'x5t#S512': 'x', kid: 'y' } });
     expect((await getTls(port, { token, certificate: own })).status).toBe(200);
   });
 });
 
-/** RFC 8705, sentence by sentence: what a token is bound to, what the client shows, and what comes of it. */
-const REFUSED: readonly (readonly [
+/** The sentences of RFC 8705: the binding of the token, the certificate of the client, the expected reason. */
+const REJECTED: readonly (readonly [
   sentence: string,
   options: Partial<JwtBearerOptions>,
   cnf: () => Record<string, unknown> | undefined,
@@ -96,14 +102,14 @@ const REFUSED: readonly (readonly [
     'certificate_missing',
   ],
   [
-    '§3: it is verified that it matches the one of the token',
+    '§3: the certificate must match the thumbprint in the token',
     {},
     () => cnfOf(own.thumbprint),
     () => other,
     'binding_mismatch',
   ],
   [
-    '§3: another certificate of the same name is another one',
+    '§3: another certificate with the same name does not match',
     {},
     () => cnfOf(own.thumbprint),
     () => makeCertificate('client'),
@@ -148,9 +154,9 @@ const REFUSED: readonly (readonly [
     () => own,
     'binding_unproven',
   ],
-  ['a token must be bound where that is required', { mtls: 'required' }, () => undefined, () => own, 'binding_missing'],
+  ['with mtls required, a token must be bound', { mtls: 'required' }, () => undefined, () => own, 'binding_missing'],
   [
-    'being bound to a DPoP key is another binding',
+    'a DPoP binding does not replace a certificate binding',
     { mtls: 'required' },
     () => ({ jkt: own.thumbprint }),
     () => own,
@@ -170,39 +176,39 @@ const sha256 = (data: string | Buffer): Buffer => createHash('sha256').update(da
 const publicKeyOf = ({ der }: TestCertificate): Buffer =>
   new X509Certificate(der).publicKey.export({ format: 'der', type: 'spki' });
 
-describe('a request is refused with 401 invalid_token (§3)', () => {
-  it.each(REFUSED)('%s', async (_sentence, options, cnf, certificate, reason) => {
+describe('a request is rejected with 401 invalid_token (§3)', () => {
+  it.each(REJECTED)('%s', async (_sentence, options, cnf, certificate, reason) => {
     const app = serveFor(issuer, { mtls: 'allowed', ...options });
     const port = await listenTls(app, server);
     const confirmation = cnf();
     const token = await issuer.issue(confirmation === undefined ? {} : { cnf: confirmation });
-    expectRefusal(await getTls(port, { token, certificate: certificate() }), reason);
+    expectRejection(await getTls(port, { token, certificate: certificate() }), reason);
     expect(handled(app)).toBe(0);
   });
 
-  it('over a connection without TLS', async () => {
+  it('on a connection without TLS', async () => {
     const response = await get(serveFor(issuer, { mtls: 'allowed' }), await boundTo(own.thumbprint));
-    expectRefusal(response, 'certificate_missing');
+    expectRejection(response, 'certificate_missing');
   });
 
-  it('also where the token has passed before', async () => {
+  it('also if the token is cached', async () => {
     const port = await listen();
     const token = await boundTo(own.thumbprint);
     expect((await getTls(port, { token, certificate: own })).status).toBe(200);
-    expectRefusal(await getTls(port, { token, certificate: other }), 'binding_mismatch');
-    expectRefusal(await getTls(port, { token }), 'certificate_missing');
+    expectRejection(await getTls(port, { token, certificate: other }), 'binding_mismatch');
+    expectRejection(await getTls(port, { token }), 'certificate_missing');
     expect((await getTls(port, { token, certificate: own })).status).toBe(200);
   });
 
-  it('whatever headers say of certificates', async () => {
+  it('also with forged header fields', async () => {
     const port = await listen();
     const headers = { 'client-cert': `:${own.der.toString('base64')}:`, 'x-client-cert': encodeURIComponent(own.cert) };
-    expectRefusal(await getTls(port, { token: await boundTo(own.thumbprint), headers }), 'certificate_missing');
+    expectRejection(await getTls(port, { token: await boundTo(own.thumbprint), headers }), 'certificate_missing');
   });
 });
 
-describe('connections', () => {
-  it('keep their certificate for all their requests, and each its own', async () => {
+describe('TLS connections', () => {
+  it('have their own certificate for all their requests', async () => {
     const port = await listen();
     const [mine, theirs] = [
       new Agent({ keepAlive: true, maxSockets: 1 }),
@@ -219,17 +225,17 @@ describe('connections', () => {
     expect(statuses).toEqual([200, 401, 200, 401]);
   });
 
-  it('may change their certificate in a renegotiation (RFC 5246 §7.4.1): the one that they have counts', async () => {
+  it('can change their certificate in a renegotiation (RFC 5246 §7.4.1): the current one is used', async () => {
     const port = await listen();
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const [mine, theirs] = [await boundTo(own.thumbprint), await boundTo(other.thumbprint)];
-    const ask = async (token: string): Promise<number> =>
+    const send = async (token: string): Promise<number> =>
       (await getTls(port, { token, certificate: own, agent, maxVersion: 'TLSv1.2' })).status;
-    const before = [await ask(mine), await ask(theirs)];
-    // Node's client shows the same certificate each time.
+    const before = [await send(mine), await send(theirs)];
+    // Node's client always sends the same certificate.
     const peer = jest.spyOn(TLSSocket.prototype, 'getPeerX509Certificate');
     peer.mockReturnValue(new X509Certificate(other.der));
-    const after = [await ask(mine), await ask(theirs)];
+    const after = [await send(mine), await send(theirs)];
     peer.mockRestore();
     agent.destroy();
     expect([before, after]).toEqual([
@@ -238,21 +244,18 @@ describe('connections', () => {
     ]);
   });
 
-  it.each([['TLSv1.2'], ['TLSv1.3']] as const)(
-    'that resume a session prove its certificate: %s',
-    async (maxVersion) => {
-      const port = await listen();
-      // It closes each connection and keeps the session.
-      const agent = new Agent({ keepAlive: false, maxCachedSessions: 10 });
-      const token = await boundTo(own.thumbprint);
-      const answers: TlsAnswer[] = [];
-      for (let i = 0; i < 3; i++) answers.push(await getTls(port, { token, certificate: own, agent, maxVersion }));
-      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
-      expect(answers.at(-1)?.isResumed).toBe(true);
-    },
-  );
+  it.each([['TLSv1.2'], ['TLSv1.3']] as const)('that resume a session have its certificate: %s', async (maxVersion) => {
+    const port = await listen();
+    // The agent closes each connection and keeps the session.
+    const agent = new Agent({ keepAlive: false, maxCachedSessions: 10 });
+    const token = await boundTo(own.thumbprint);
+    const answers: TlsAnswer[] = [];
+    for (let i = 0; i < 3; i++) answers.push(await getTls(port, { token, certificate: own, agent, maxVersion }));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(answers.at(-1)?.isResumed).toBe(true);
+  });
 
-  it('need no certificate for tokens that are not bound', async () => {
+  it('do not need a certificate for unbound tokens', async () => {
     const port = await listen();
     expect((await getTls(port, { token: await issuer.issue() })).status).toBe(200);
   });

@@ -8,7 +8,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { TestCertificate } from './certificates.js';
 import { freePort } from './redis-server.js';
 
-/** An nginx of the test's own that ends TLS, asks for client certificates and passes requests on. */
+/** An nginx that terminates TLS, requests client certificates and forwards requests. */
 export class Nginx {
   readonly port: number;
   readonly #process: ChildProcess;
@@ -20,7 +20,7 @@ export class Nginx {
     this.#folder = folder;
   }
 
-  /** Starts one in front of a port; `location` is what it does with each request beside passing it on. */
+  /** Starts nginx in front of a port; `location` has additional directives. */
   static async start(own: TestCertificate, target: number, location: string): Promise<Nginx> {
     const folder = mkdtempSync(join(tmpdir(), 'nginx-'));
     const port = await freePort();
@@ -84,7 +84,7 @@ function isOpen(port: number): Promise<boolean> {
 
 const isInstalled = spawnSync('nginx', ['-v']).status === 0;
 
-/** Tests that need nginx. Where there is none they are not run, and that is said; in CI that is a failure. */
+/** Tests that need nginx. Without it they are skipped, with a message; in CI that is a failure. */
 export function describeWithNginx(name: string, tests: () => void): void {
   if (isInstalled) {
     describe(name, tests);

@@ -35,57 +35,57 @@ const THUMBPRINTS = {
   both: { jkt: 'key', x5tS256: 'certificate' },
 } as const;
 
-/** What DESIGN rule 9 and the words of the options say, sentence by sentence. The first that applies is the answer. */
-const RULES: readonly [says: string, reason: InvalidTokenReason, applies: (row: Row) => boolean][] = [
+/** DESIGN rule 9 and the docstrings of the options, as rules. The first rule that applies is the expected result. */
+const RULES: readonly [rule: string, reason: InvalidTokenReason, applies: (row: Row) => boolean][] = [
   [
-    'a token bound to a key is no bearer token',
+    'a DPoP-bound token is never a bearer token',
     'binding_unproven',
     ({ scheme, binding }) => scheme === 'Bearer' && ['a key', 'both'].includes(binding),
   ],
   [
-    'where no proofs are taken, a token bound to a key cannot be proven',
+    'with dpop off, a DPoP-bound token cannot be proven',
     'binding_unproven',
     ({ dpop, binding }) => dpop === 'off' && ['a key', 'both'].includes(binding),
   ],
   [
-    'where no certificates are looked at, a token bound to one cannot be proven',
+    'with mtls off, a certificate-bound token cannot be proven',
     'binding_unproven',
     ({ mtls, binding }) => mtls === 'off' && ['a certificate', 'both'].includes(binding),
   ],
   [
-    'with DPoP comes a token that is bound to a key',
+    'the scheme DPoP needs a DPoP-bound token',
     'binding_missing',
     ({ scheme, binding }) => scheme === 'DPoP' && ['nothing', 'a certificate'].includes(binding),
   ],
   [
-    'where DPoP is required, every token is bound to a key',
+    'with dpop required, every token must be DPoP-bound',
     'binding_missing',
     ({ dpop, binding }) => dpop === 'required' && ['nothing', 'a certificate'].includes(binding),
   ],
   [
-    'where mutual TLS is required, every token is bound to a certificate',
+    'with mtls required, every token must be certificate-bound',
     'binding_missing',
     ({ mtls, binding }) => mtls === 'required' && ['nothing', 'a key'].includes(binding),
   ],
   [
-    'where a binding is required, no token is bound to nothing',
+    'if a binding is required, every token must have one',
     'binding_missing',
     ({ isBindingRequired, binding }) => isBindingRequired && binding === 'nothing',
   ],
 ];
 
-/** All that passes, counted out: the modes with which a token may come. */
-const PASSES: readonly [Scheme, Binding, dpop: string, mtls: string, isBindingRequired: string][] = [
+/** All accepted combinations. */
+const ACCEPTED: readonly [Scheme, Binding, dpop: string, mtls: string, isBindingRequired: string][] = [
   ['Bearer', 'nothing', 'off allowed', 'off allowed', 'false'],
   ['Bearer', 'a certificate', 'off allowed', 'allowed required', 'false true'],
   ['DPoP', 'a key', 'allowed required', 'off allowed', 'false true'],
   ['DPoP', 'both', 'allowed required', 'allowed required', 'false true'],
 ];
 
-function check({ scheme, binding, ...policy }: Row): InvalidTokenReason | 'passes' {
+function check({ scheme, binding, ...policy }: Row): InvalidTokenReason | 'accepted' {
   try {
     checkBinding(scheme, THUMBPRINTS[binding], policy);
-    return 'passes';
+    return 'accepted';
   } catch (error) {
     if (error instanceof InvalidTokenError) return error.reason;
     throw error;
@@ -104,11 +104,11 @@ describe('the table of bindings', () => {
 
   it.each(ROWS.map((row) => [describeRow(row), row] as const))('%s', (_, row) => {
     const rule = RULES.find(([, , applies]) => applies(row));
-    expect(check(row)).toBe(rule?.[1] ?? 'passes');
+    expect(check(row)).toBe(rule?.[1] ?? 'accepted');
   });
 
-  it('lets those pass that were counted out, and nothing else', () => {
-    const expected = PASSES.flatMap(([scheme, binding, dpop, mtls, required]) =>
+  it('accepts exactly the listed combinations', () => {
+    const expected = ACCEPTED.flatMap(([scheme, binding, dpop, mtls, required]) =>
       ROWS.filter(
         (row) =>
           row.scheme === scheme &&
@@ -118,12 +118,12 @@ describe('the table of bindings', () => {
           required.split(' ').includes(String(row.isBindingRequired)),
       ),
     );
-    const passing = ROWS.filter((row) => check(row) === 'passes');
+    const passing = ROWS.filter((row) => check(row) === 'accepted');
     expect(passing.map(describeRow).sort()).toEqual(expected.map(describeRow).sort());
     expect(passing).toHaveLength(28);
   });
 
-  it('never lets a token that is bound to a key pass as a bearer token', () => {
+  it('never accepts a DPoP-bound token as a bearer token', () => {
     const downgraded = ROWS.filter(
       ({ scheme, binding }) => scheme === 'Bearer' && (binding === 'a key' || binding === 'both'),
     );
@@ -131,77 +131,81 @@ describe('the table of bindings', () => {
     expect(new Set(downgraded.map(check))).toEqual(new Set(['binding_unproven']));
   });
 
-  it('never lets a token pass whose binding nobody looks at', () => {
+  it('never accepts a token whose binding is not checked', () => {
     const unseen = ROWS.filter(
       ({ binding, dpop, mtls }) =>
         (dpop === 'off' && (binding === 'a key' || binding === 'both')) ||
         (mtls === 'off' && (binding === 'a certificate' || binding === 'both')),
     );
     expect(unseen.length).toBeGreaterThan(0);
-    expect(unseen.filter((row) => check(row) === 'passes')).toEqual([]);
+    expect(unseen.filter((row) => check(row) === 'accepted')).toEqual([]);
   });
 });
 
-describe('a refused binding', () => {
+describe('a rejected binding', () => {
   const policy = { dpop: 'allowed', mtls: 'allowed', isBindingRequired: false } as const;
 
   it.each<[string, () => unknown, { checked: string; expected: unknown; found: unknown }]>([
     [
-      'a token bound to a key as a bearer token',
+      'a DPoP-bound token as a bearer token',
       () => {
         checkBinding('Bearer', THUMBPRINTS['a key'], policy);
       },
       { checked: 'scheme', expected: 'DPoP', found: 'Bearer' },
     ],
     [
-      'a token bound to a key where no proofs are taken',
+      'a DPoP-bound token with dpop off',
       () => {
         checkBinding('Bearer', THUMBPRINTS['a key'], { ...policy, dpop: 'off' });
       },
       { checked: 'cnf.jkt', expected: 'none, because dpop is off', found: 'key' },
     ],
     [
-      'a token bound to a certificate where none are looked at',
+      'a certificate-bound token with mtls off',
       () => {
         checkBinding('Bearer', THUMBPRINTS['a certificate'], { ...policy, mtls: 'off' });
       },
       { checked: 'cnf.x5t#S256', expected: 'none, because mtls is off', found: 'certificate' },
     ],
     [
-      'a token bound to no key with DPoP',
+      'an unbound token with the scheme DPoP',
       () => {
         checkBinding('DPoP', THUMBPRINTS.nothing, policy);
       },
       { checked: 'cnf.jkt', expected: 'the thumbprint of a key', found: undefined },
     ],
     [
-      'a token bound to no certificate where that is required',
+      'an unbound token with mtls required',
       () => {
         checkBinding('Bearer', THUMBPRINTS.nothing, { ...policy, mtls: 'required' });
       },
       { checked: 'cnf.x5t#S256', expected: 'the thumbprint of a certificate', found: undefined },
     ],
     [
-      'a token bound to nothing where one is required',
+      'an unbound token if a binding is required',
       () => {
         checkBinding('Bearer', THUMBPRINTS.nothing, { ...policy, isBindingRequired: true });
       },
       { checked: 'cnf', expected: 'jkt or x5t#S256', found: undefined },
     ],
-    ['a cnf that is none', () => readConfirmation({ cnf: 1 }), { checked: 'cnf', expected: 'an object', found: 1 }],
     [
-      'a member that is no text',
+      'a cnf that is not an object',
+      () => readConfirmation({ cnf: 1 }),
+      { checked: 'cnf', expected: 'an object', found: 1 },
+    ],
+    [
+      'a member that is not a string',
       () => readConfirmation({ cnf: { jkt: 1 } }),
       { checked: 'cnf.jkt', expected: 'a non-empty string', found: 1 },
     ],
-  ])('is explained on the cause: %s', (_what, refuse, cause) => {
-    let refused: unknown;
+  ])('has its details in the cause: %s', (_what, reject, cause) => {
+    let rejected: unknown;
     try {
-      refuse();
+      reject();
     } catch (error) {
-      refused = error;
+      rejected = error;
     }
-    expect(refused).toBeInstanceOf(InvalidTokenError);
-    expect(refused).toMatchObject({ cause });
+    expect(rejected).toBeInstanceOf(InvalidTokenError);
+    expect(rejected).toMatchObject({ cause });
   });
 });

@@ -198,6 +198,8 @@ const make = {
     call(library.introspectionVerifier, { issuer, clientId: 'c', clientSecret: 's', audience: 'a', ...given }),
   bearer: (given: Given) => call(library.bearer, { verify: () => Promise.reject(new Error()) }, given),
   trustedIssuers: (given: Given) => call(library.trustedIssuers, () => undefined, given),
+  protectedResourceMetadata: (given: Given) =>
+    call(library.protectedResourceMetadata, { resource: issuer, authorizationServers: [issuer], ...given }),
   memoryStore: (given: Given) => call(library.memoryStore, given),
   redisStore: (given: Given) => call(library.redisStore, { get: command, set: command, del: command }, given),
 };
@@ -213,6 +215,7 @@ const OPTIONS: readonly (readonly [heading: string, give: (options: Given) => un
   ['### `dpop`', (dpop) => make.bearer({ dpop: { mode: 'allowed', nonce: true, ...dpop } })],
   ['### `mtls`', (mtls) => make.bearer({ mtls: { mode: 'allowed', ...mtls } })],
   ['## `trustedIssuers`', make.trustedIssuers],
+  ['## `protectedResourceMetadata`', make.protectedResourceMetadata],
   ['## `memoryStore`', make.memoryStore],
   ['## `redisStore`', make.redisStore],
 ];

@@ -139,7 +139,7 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
     try {
       await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
       await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
-      await expect(store.get('key')).rejects.toThrow('Redis did not answer within 0.05 s');
+      await expect(store.get('key')).rejects.toThrow('Redis did not respond within 0.05 s');
     } finally {
       redis.server.thaw();
     }

@@ -222,7 +222,7 @@ describe('redisStore with a client that never answers', () => {
     const waiting = call(redisStore(hanging, { timeout: 3 }));
     waiting.catch(() => undefined);
     const started = Date.now();
-    await expect(untilDeadline(waiting)).rejects.toThrow('Redis did not answer within 3 s');
+    await expect(untilDeadline(waiting)).rejects.toThrow('Redis did not respond within 3 s');
     expect(Date.now() - started).toBe(3_000);
   });
 });

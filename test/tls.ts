@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls';
 import type { TestCertificate } from './certificates.js';
 import { open } from './helpers.js';
 
-/** An HTTPS server that asks for client certificates and takes any, or none; ends with the test. Gives its port. */
+/** Starts an HTTPS server that requests client certificates and accepts any or none, until the test ends. Returns its port. */
 export function listenTls(app: RequestListener, own: TestCertificate, options?: ServerOptions): Promise<number> {
   const { key, cert } = own;
   const server = createServer({ key, cert, requestCert: true, rejectUnauthorized: false, ...options }, app);
@@ -16,7 +16,7 @@ export interface TlsRequest {
   readonly scheme?: string;
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What the client authenticates with. @default nothing */
+  /** The client certificate. @default none */
   readonly certificate?: TestCertificate | undefined;
   readonly agent?: Agent;
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
@@ -26,13 +26,13 @@ export interface TlsAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly body: unknown;
-  /** Whether the connection went on with the session of another. */
+  /** Whether the connection resumed a session. */
   readonly isResumed: boolean;
 }
 
-/** One request by a real client. Whose server it is, is not looked at. */
-export function getTls(port: number, asked: TlsRequest = {}): Promise<TlsAnswer> {
-  const { token, scheme = 'Bearer', path = '/', headers = {}, certificate, agent = false, maxVersion } = asked;
+/** Sends one request with Node's client, which does not verify the certificate of the server. */
+export function getTls(port: number, options: TlsRequest = {}): Promise<TlsAnswer> {
+  const { token, scheme = 'Bearer', path = '/', headers = {}, certificate, agent = false, maxVersion } = options;
   const authorization = token === undefined ? {} : { authorization: `${scheme} ${token}` };
   return new Promise((resolve, reject) => {
     const sent = request(

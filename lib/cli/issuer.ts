@@ -1,23 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { TestIssuer } from '../testing/issuer.js';
+import type { CommandIo, ExitStatus } from './io.js';
 import { tokenEndpoint } from './token-endpoint.js';
+import { parseOptions, UsageError } from './usage.js';
 
-export const USAGE = `Usage: express-resource-server issuer [options]
-
-Starts an authorization server for development on 127.0.0.1: client-credentials grant, introspection, metadata and JWKS.
-Keys, tokens and the client secret exist only until it stops.
-
-  --port <number>      port (default: 4444; 0 for a free one)
-  --scopes <scopes>    scopes that the client may request, separated by spaces or commas
-                       (default: "orders:read orders:write")
-  --audience <name>    audience of the tokens (default: https://api.example.com)
-  --opaque             issues opaque tokens instead of JWTs
-  --host <address>     only loopback is accepted: 127.0.0.1 or localhost
-`;
-
-/** A mistake in the arguments: its message is for the person at the terminal. */
-export class UsageError extends Error {}
+/** The command `issuer`: it prints how to get a token, and the server runs until the process ends. */
+export async function issuer(args: string[], io: CommandIo): Promise<ExitStatus> {
+  const { text } = await startIssuer(args);
+  io.stdout.write(text);
+  return 0;
+}
 
 export interface DevelopmentIssuer {
   /** What to print: the issuer, the client, and the command that gets a token. */
@@ -34,7 +26,7 @@ export interface DevelopmentIssuer {
  *
  * @throws UsageError for wrong arguments, and for an address other than loopback.
  */
-export async function startIssuer(args: readonly string[]): Promise<DevelopmentIssuer> {
+export async function startIssuer(args: string[]): Promise<DevelopmentIssuer> {
   const { port, scopes, audience, opaque: isOpaque } = readArguments(args);
   const clientId = 'client-1';
   const clientSecret = randomBytes(16).toString('hex');
@@ -65,8 +57,19 @@ For development only. Press Ctrl+C to stop.
   return { text, url: issuer.url, audience, clientId, clientSecret, close: () => issuer.close() };
 }
 
-function readArguments(args: readonly string[]) {
-  const { port, scopes, host, audience, opaque } = parse(args);
+function readArguments(args: string[]) {
+  const options = {
+    port: { type: 'string', default: '4444' },
+    scopes: { type: 'string', default: 'orders:read orders:write' },
+    audience: { type: 'string', default: 'https://api.example.com' },
+    host: { type: 'string', default: '127.0.0.1' },
+    opaque: { type: 'boolean', default: false },
+  } as const;
+  const { port, scopes, host, audience, opaque } = parseOptions(
+    args,
+    options,
+    'There is an argument that is no option.',
+  );
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new UsageError('--port must be a number from 0 to 65535');
   if (!['127.0.0.1', 'localhost'].includes(host)) {
     throw new UsageError(`--host ${host}: this issuer is for development and listens on loopback only (127.0.0.1)`);
@@ -77,23 +80,6 @@ function readArguments(args: readonly string[]) {
     throw new UsageError('--scopes contains a character that a scope must not contain');
   }
   return { port: Number(port), scopes: names, audience, opaque };
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        port: { type: 'string', default: '4444' },
-        scopes: { type: 'string', default: 'orders:read orders:write' },
-        audience: { type: 'string', default: 'https://api.example.com' },
-        host: { type: 'string', default: '127.0.0.1' },
-        opaque: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }
 
 async function listen(port: number, audience: string): Promise<TestIssuer> {

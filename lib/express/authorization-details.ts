@@ -40,7 +40,14 @@ export function requireAuthorizationDetails(type: string, predicate?: DetailsPre
   };
   const decide = (auth: Auth): boolean | Promise<boolean> =>
     accepts === undefined ? detailsOf(auth, required).length > 0 : isAnyAccepted(auth, accepts);
-  return gate(name, decide, () => new InsufficientScopeError('authorization_details_missing'));
+  return gate(
+    name,
+    decide,
+    ({ claims }) =>
+      new InsufficientScopeError('authorization_details_missing', [], {
+        cause: { checked: 'authorization_details', expected: required, found: claim(claims, 'authorization_details') },
+      }),
+  );
 }
 
 function detailsOf({ claims }: Auth, type: string): AuthorizationDetails[] {

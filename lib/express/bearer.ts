@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
-import type { Scheme } from '../challenge.js';
-import { ConfigurationError, InvalidRequestError, MissingTokenError } from '../errors.js';
+import { publish } from '../diagnostics.js';
+import { ConfigurationError, type FailedCheck, InvalidRequestError, MissingTokenError } from '../errors.js';
 import { describe, pickOptions, readOptions, rejectUnknown } from '../options.js';
 import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type ProofResult, type SenderConstraint } from '../proof/policy.js';
 import { type AccessToken, makeAuth } from '../token/access-token.js';
-import { assertToken68, type Credentials, readAuthorization } from '../token/credentials.js';
+import { assertToken, type Credentials, readAuthorization } from '../token/credentials.js';
+import { checkProfileOptions } from '../token/profile.js';
 import { systemClock } from '../util/clock.js';
 import { isPromise } from '../util/is-promise.js';
 import { createIntrospectionVerifier } from '../verify/introspection.js';
@@ -16,7 +17,8 @@ import { createJwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier, VerifierContext } from '../verify/token-verifier.js';
 import { authenticationOf, setAuthentication } from './auth.js';
-import { type BearerOptions, bearerRules } from './bearer-options.js';
+import { describeBearer, issuersOf } from './bearer-description.js';
+import { type BearerOptions, bearerRules, readChallengeOptions } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
 import { requestUri } from './request-uri.js';
 import { continueAfter, respondWith, type RespondSettings } from './respond.js';
@@ -84,7 +86,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
   const { optional = false, property = 'auth', errors = 'respond', tokenFrom, baseUrl } = options;
   const profile = options.profile ?? verifier.profile;
   const clock = verifier.clock ?? systemClock;
-  if (profile === 'fapi2' && tokenFrom !== undefined) throw headerOnly(where);
+  checkProfileOptions(where, profile, { tokenFrom });
   const constraint = makeSenderConstraint({
     where,
     dpop: options.dpop,
@@ -94,7 +96,10 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     uriOf: (req) => requestUri(req, baseUrl),
   });
   const { schemes, algs } = constraint;
-  const settings: RespondSettings = { errors, realm: options.realm, schemes, algs, clock, property };
+  const challenge = { schemes, algs, ...readChallengeOptions(options) };
+  const { onRejection } = options;
+  const { issuer } = verifier;
+  const settings: RespondSettings = { errors, clock, property, onRejection, issuer, ...challenge };
   const supportsDpop = schemes.includes('DPoP');
 
   const accept = (
@@ -108,6 +113,10 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     const auth = makeAuth(accessToken, token, scheme);
     setAuthentication(req, { auth, settings });
     (req as unknown as Record<string, unknown>)[property] = auth;
+    publish('request.accepted', () => {
+      const { issuer: from, clientId, format } = accessToken;
+      return { request: req, issuer: from, clientId, format, scheme };
+    });
   };
 
   const verifyAndAccept = async (
@@ -138,21 +147,24 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     });
   };
 
-  return function bearerMiddleware(req: IncomingMessage, res: ServerResponse, next: Next): void {
-    let scheme: Scheme | undefined;
+  const bearerMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next): void => {
+    let presented: Credentials | undefined;
     const reject = (error: unknown): void => {
       clearAuthentication(req, settings);
-      respondWith(error, res, next, settings, scheme);
+      respondWith(error, req, res, next, settings, presented);
     };
     let pending: Promise<void> | undefined;
     try {
-      const credentials = credentialsOf(req, tokenFrom);
+      const credentials = credentialsOf(req, tokenFrom, verifier.allowsAnyTokenCharacters === true);
       // RFC 6750 §3.1: an unsupported scheme gets the response for no credentials, but `optional` does not accept it.
-      if (credentials?.scheme === 'DPoP' && !supportsDpop) throw new MissingTokenError();
-      scheme = credentials?.scheme;
+      if (credentials?.scheme === 'DPoP' && !supportsDpop) {
+        const cause: FailedCheck = { checked: 'scheme', expected: schemes, found: 'DPoP' };
+        throw new MissingTokenError({ cause });
+      }
+      presented = credentials;
       if (credentials !== undefined) pending = authenticate(req, res, credentials);
       else if (optional) clearAuthentication(req, settings);
-      else throw new MissingTokenError();
+      else throw noCredentials();
     } catch (error) {
       reject(error);
       return;
@@ -168,6 +180,13 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
         next,
       );
   };
+  return describeBearer(bearerMiddleware, {
+    authorizationServers: () => issuersOf(verifier),
+    dpopAlgorithms: algs,
+    isDpopRequired: !schemes.includes('Bearer'),
+    supportsMtls: constraint.supportsMtls,
+    scopeNames: options.scopeNames ?? {},
+  });
 }
 
 /** Reads the address only if a verifier needs it: a read of an Express request is expensive. */
@@ -183,6 +202,12 @@ class RequestContext implements VerifierContext {
     const ip: unknown = 'ip' in this.#req ? this.#req.ip : undefined;
     return typeof ip === 'string' ? ip : this.#req.socket.remoteAddress;
   }
+}
+
+/** The error for a request without credentials. */
+function noCredentials(): MissingTokenError {
+  const cause: FailedCheck = { checked: 'Authorization', expected: 'Bearer <token>', found: undefined };
+  return new MissingTokenError({ cause });
 }
 
 // Another middleware may have authenticated the request before. This one does not confirm it, so no gate may see it.
@@ -211,8 +236,12 @@ function offerNonce(res: ServerResponse, nonce: string): void {
   res.setHeader('Cache-Control', 'no-store');
 }
 
-function credentialsOf(req: IncomingMessage, tokenFrom: BearerOptions['tokenFrom']): Credentials | undefined {
-  const fromHeader = readAuthorization(req);
+function credentialsOf(
+  req: IncomingMessage,
+  tokenFrom: BearerOptions['tokenFrom'],
+  allowsAnyCharacters: boolean,
+): Credentials | undefined {
+  const fromHeader = readAuthorization(req, allowsAnyCharacters);
   // Every request that Express passes to a middleware is an Express request.
   const elsewhere: unknown = tokenFrom?.(req as Request);
   if (elsewhere === undefined || elsewhere === null || elsewhere === '') return fromHeader;
@@ -226,7 +255,7 @@ function credentialsOf(req: IncomingMessage, tokenFrom: BearerOptions['tokenFrom
   }
   // A number or an object in a parsed body comes from the caller.
   if (typeof elsewhere !== 'string') throw new InvalidRequestError('malformed_credentials');
-  return { scheme: 'Bearer', token: assertToken68(elsewhere) };
+  return { scheme: 'Bearer', token: assertToken(elsewhere, allowsAnyCharacters) };
 }
 
 function assertVerifier(where: string, verifier: unknown): asserts verifier is TokenVerifier {
@@ -246,15 +275,6 @@ function assertAccessToken(value: unknown): asserts value is AccessToken {
     if (typeof value.claims === 'object' && value.claims !== null && Array.isArray(value.scopes)) return;
   }
   throw invalid('bearer: result of the verifier', 'an AccessToken', value, 'Build it with createAccessToken(claims).');
-}
-
-function headerOnly(where: string): ConfigurationError {
-  return new ConfigurationError({
-    option: `${where}: tokenFrom`,
-    expected: 'no function, because the profile fapi2 accepts tokens only in the Authorization header',
-    got: 'a function',
-    fix: 'Remove it.',
-  });
 }
 
 function invalid(option: string, expected: string, got: unknown, fix?: string): ConfigurationError {

@@ -15,7 +15,7 @@ export type Predicate<Args extends unknown[]> = (...args: Args) => boolean | Pro
 export function gate(
   name: string,
   decide: Predicate<[auth: Auth, req: Request, settings: RespondSettings]>,
-  rejection: () => ResourceServerError,
+  rejection: (auth: Auth, settings: RespondSettings) => ResourceServerError,
 ): Middleware {
   return function gateMiddleware(req: IncomingMessage, res, next): void {
     const authentication = authenticationOf(req);
@@ -25,15 +25,17 @@ export function gate(
     }
     const { auth, settings } = authentication;
     const failed = (error: unknown): void => {
-      respondWith(error, res, next, settings, auth?.scheme);
+      respondWith(error, req, res, next, settings, auth);
     };
     if (auth === undefined) {
-      failed(new MissingTokenError());
+      failed(
+        new MissingTokenError({ cause: { checked: 'authentication', expected: 'an access token', found: undefined } }),
+      );
       return;
     }
     const conclude = (decision: unknown): void => {
       if (decision === true) next();
-      else failed(rejection());
+      else failed(rejection(auth, settings));
     };
     let decision: boolean | PromiseLike<boolean>;
     try {

@@ -1,10 +1,11 @@
 import type { Request } from 'express';
-import { InsufficientScopeError } from '../errors.js';
-import type { InsufficientScopeReason } from '../reasons.js';
+import { type FailedCheck, InsufficientScopeError } from '../errors.js';
 import { assertNotRequest, callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
+import { rawClaim } from '../token/claims.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
+import { isScope } from './scopes.js';
 
 /** A value that a claim can be compared with. */
 export type ClaimValue = string | number | boolean | null;
@@ -18,13 +19,11 @@ export interface RequireThatOptions {
 /** Makes a string with a space a compile error: it is several scopes. */
 export type SingleScope<S extends string> = S & (S extends `${string} ${string}` ? never : S);
 
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/; // RFC 6749 §3.3
-
 const scopesRule: Rule<string[]> = {
   ...texts(
     'at least one scope, each a string without spaces and quotes',
     'Pass scopes as separate arguments.',
-    (value) => SCOPE.test(value),
+    isScope,
   ),
   hint: (value) => {
     const scopes: unknown[] = Array.isArray(value) ? value : [];
@@ -43,7 +42,6 @@ const scopeArgumentsRule: Rule<string[]> = {
     return scopes?.some((scope) => /^[\w:./-]+,[\w:./-]+/.test(scope)) === true ? undefined : scopes;
   },
 };
-const clientsRule = texts('at least one client id', 'Pass client ids as separate arguments.');
 const nameRule = text('the name of a claim', 'Pass it as the first argument.');
 const predicateRule = callable<Predicate<[Auth, Request]>>(
   'a function of (auth, req)',
@@ -57,7 +55,8 @@ const noArgumentsRule: Rule<unknown[]> = {
 const requireThatRules: Rules<RequireThatOptions> = { scopes: scopesRule };
 
 /**
- * Requires all of these scopes. For an array: `requireScopes(...(scopes as [string, ...string[]]))`.
+ * Requires all of these scopes; a scope that includes another by `scopeHierarchy` of the middleware is sufficient for it.
+ * For an array: `requireScopes(...(scopes as [string, ...string[]]))`.
  *
  * @throws ConfigurationError without a scope, or for an argument that is not one scope (RFC 6749 §3.3).
  */
@@ -66,13 +65,16 @@ export function requireScopes<S extends string, M extends string>(
   ...more: SingleScope<M>[]
 ): Middleware {
   const needed = parseScopes('requireScopes', [scope, ...more]);
-  return scopeGate('requireScopes', 'scope_missing', needed, (auth) =>
-    needed.every((scope) => auth.scopes.includes(scope)),
+  return gate(
+    'requireScopes',
+    ({ scopes }, _req, { scopeHierarchy }) =>
+      needed.every((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
+    ({ scopes }, { scopeHierarchy }) => missingScope(scopeHierarchy?.narrowestOfAll(needed) ?? needed, needed, scopes),
   );
 }
 
 /**
- * Requires at least one of these scopes.
+ * Requires at least one of these scopes, or one that includes it by `scopeHierarchy` of the middleware.
  *
  * @throws ConfigurationError without a scope, or for an argument that is not one scope (RFC 6749 §3.3).
  */
@@ -81,7 +83,21 @@ export function requireAnyScope<S extends string, M extends string>(
   ...more: SingleScope<M>[]
 ): Middleware {
   const any = parseScopes('requireAnyScope', [scope, ...more]);
-  return scopeGate('requireAnyScope', 'scope_missing', any, (auth) => any.some((scope) => auth.scopes.includes(scope)));
+  return gate(
+    'requireAnyScope',
+    ({ scopes }, _req, { scopeHierarchy }) =>
+      any.some((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
+    ({ scopes }, { scopeHierarchy }) => missingScope(scopeHierarchy?.narrowestOfAny(any) ?? any, any, scopes),
+  );
+}
+
+/** The challenge names the sufficient scopes; the failed check says what was required and found. */
+function missingScope(
+  sufficient: readonly string[],
+  expected: readonly string[],
+  found: readonly string[],
+): InsufficientScopeError {
+  return new InsufficientScopeError('scope_missing', sufficient, { cause: { checked: 'scope', expected, found } });
 }
 
 function parseScopes(where: string, scopes: readonly unknown[]): string[] {
@@ -102,25 +118,35 @@ export function requireClaim(
   assertNotRequest('requireClaim', name);
   const claimName = parse('requireClaim', nameRule, name);
   const accepts = parse('requireClaim', expectedRule, expected);
-  return scopeGate('requireClaim', 'claim_mismatch', [], (auth) => {
-    // Unlike elsewhere, `null` is a value here: a gate may expect it.
-    return Object.hasOwn(auth.claims, claimName) && accepts(auth.claims[claimName]);
-  });
+  // Unlike elsewhere, `null` is a value here: a gate may expect it.
+  const valueOf = ({ claims }: Auth): unknown => rawClaim(claims, claimName);
+  return gate(
+    'requireClaim',
+    (auth) => {
+      const value = valueOf(auth);
+      return value !== undefined && accepts(value);
+    },
+    (auth) =>
+      new InsufficientScopeError('claim_mismatch', [], {
+        cause: {
+          checked: claimName,
+          expected: typeof expected === 'function' ? 'a value that the predicate accepts' : expected,
+          found: valueOf(auth),
+        },
+      }),
+  );
 }
 
-/**
- * Requires one of these clients.
- *
- * @throws ConfigurationError without a client id.
- */
-export function requireClient(...clientIds: string[]): Middleware {
-  assertNotRequest('requireClient', clientIds[0]);
-  const allowed = new Set(parse('requireClient', clientsRule, clientIds));
-  return scopeGate(
-    'requireClient',
-    'client_refused',
-    [],
-    ({ clientId }) => clientId !== undefined && allowed.has(clientId),
+function callerGate(
+  name: string,
+  reason: 'machine_required' | 'user_required',
+  property: 'isMachine' | 'isUser',
+): Middleware {
+  const cause: FailedCheck = { checked: property, expected: true, found: false };
+  return gate(
+    name,
+    (auth) => auth[property],
+    () => new InsufficientScopeError(reason, [], { cause }),
   );
 }
 
@@ -132,7 +158,7 @@ export function requireClient(...clientIds: string[]): Middleware {
 export function requireMachine(...none: undefined[]): Middleware {
   assertNotRequest('requireMachine', none[0]);
   parse('requireMachine', noArgumentsRule, none);
-  return scopeGate('requireMachine', 'machine_required', [], (auth) => auth.isMachine);
+  return callerGate('requireMachine', 'machine_required', 'isMachine');
 }
 
 /**
@@ -143,7 +169,7 @@ export function requireMachine(...none: undefined[]): Middleware {
 export function requireUser(...none: undefined[]): Middleware {
   assertNotRequest('requireUser', none[0]);
   parse('requireUser', noArgumentsRule, none);
-  return scopeGate('requireUser', 'user_required', [], (auth) => auth.isUser);
+  return callerGate('requireUser', 'user_required', 'isUser');
 }
 
 /**
@@ -159,7 +185,8 @@ export function requireThat(
   assertNotRequest('requireThat', predicate);
   const decide = parse('requireThat', predicateRule, predicate);
   const { scopes = [] } = readOptions<RequireThatOptions>('requireThat', options, requireThatRules);
-  return scopeGate('requireThat', 'condition_failed', scopes, decide);
+  const cause: FailedCheck = { checked: 'the predicate of requireThat', expected: true, found: false };
+  return gate('requireThat', decide, () => new InsufficientScopeError('condition_failed', scopes, { cause }));
 }
 
 const expectedRule: Rule<Predicate<[unknown]>> = {
@@ -176,13 +203,4 @@ const expectedRule: Rule<Predicate<[unknown]>> = {
 
 function isClaimValue(value: unknown): value is ClaimValue {
   return value === null || ['string', 'number', 'boolean'].includes(typeof value);
-}
-
-function scopeGate(
-  name: string,
-  reason: InsufficientScopeReason,
-  scopes: readonly string[],
-  decide: Predicate<[auth: Auth, req: Request]>,
-): Middleware {
-  return gate(name, decide, () => new InsufficientScopeError(reason, scopes));
 }

@@ -1,17 +1,19 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import { types } from 'node:util';
 import { type ChallengeContext, headersOf, type Scheme } from '../challenge.js';
 import { ConfigurationError, InvalidTokenError, ResourceServerError, withHeaders } from '../errors.js';
 import type { Next } from './middleware.js';
+import type { ScopeHierarchy } from './scope-hierarchy.js';
+import { reportRejection, type ReportSettings } from './report.js';
 
 /** What a middleware shares with the gates behind it. */
-export interface RespondSettings extends ChallengeContext {
+export interface RespondSettings extends ChallengeContext, ReportSettings {
   readonly errors: 'respond' | 'problem' | 'next';
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
   /** The property of the request that holds the `Auth`. */
   readonly property: string;
+  /** Which scopes include which others; without it, each includes only itself. */
+  readonly scopeHierarchy?: ScopeHierarchy | undefined;
 }
 
 /**
@@ -20,24 +22,34 @@ export interface RespondSettings extends ChallengeContext {
  */
 export function respondWith(
   error: unknown,
+  req: IncomingMessage,
   res: ServerResponse,
   next: Next,
   settings: RespondSettings,
-  presented?: Scheme,
+  presented?: Presented,
 ): void {
   if (!(error instanceof ResourceServerError) || error.status === undefined || res.headersSent) {
     passToErrorHandler(error, next);
     return;
   }
-  const { headers, type, body } = responseTo(error, error.status, settings, presented);
+  const { headers, type, body } = responseTo(error, error.status, settings, presented?.scheme);
   for (const name in headers) res.setHeader(name, headers[name] ?? '');
   if (settings.errors === 'next') {
-    next(withHeaders(error, headers));
+    const presentedError = withHeaders(error, headers);
+    next(presentedError);
+    reportRejection(presentedError, req, settings, presented?.token);
     return;
   }
   res.statusCode = error.status;
   res.setHeader('Content-Type', type);
   res.end(body);
+  reportRejection(error, req, settings, presented?.token);
+}
+
+/** What the request presented, as far as it was read. */
+export interface Presented {
+  readonly scheme: Scheme;
+  readonly token?: string | undefined;
 }
 
 interface PreparedResponse {

@@ -48,7 +48,21 @@ export function requireAuthentication(options: RequireAuthenticationOptions, ...
     if (acrValues !== undefined && !acrValues.some((value) => value === acr)) return false;
     return maxAge === undefined || isRecent(claim(claims, 'auth_time'), maxAge, clock());
   };
-  return gate('requireAuthentication', isEnough, () => new InsufficientAuthenticationError({ acrValues, maxAge }));
+  return gate(
+    'requireAuthentication',
+    isEnough,
+    ({ claims }) =>
+      new InsufficientAuthenticationError(
+        { acrValues, maxAge },
+        {
+          cause: {
+            checked: 'acr, auth_time',
+            expected: { acrValues, maxAge },
+            found: { acr: claim(claims, 'acr'), authTime: claim(claims, 'auth_time') },
+          },
+        },
+      ),
+  );
 }
 
 function isRecent(authTime: unknown, maxAge: number, now: number): boolean {

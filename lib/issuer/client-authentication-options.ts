@@ -11,22 +11,22 @@ export type ClientAuthentication =
   | 'client_secret_post'
   | 'tls_client_auth'
   | {
-      /** A JWK, PKCS #8 in PEM, or a CryptoKey that may sign. */
+      /** A JWK, PKCS #8 in PEM, or a CryptoKey that can sign. */
       readonly privateKey: Jwk | string | WebCryptoKey;
-      /** What it signs with, such as `'ES256'`. */
+      /** The signature algorithm, such as `'ES256'`. */
       readonly algorithm: string;
     }
   | {
-      /** Gives the access token that the introspection endpoint wants to see. Asked at each call: keep it yourself. */
+      /** Returns the access token for the introspection endpoint. It is called for every request, so cache the token. */
       readonly bearerToken: () => string | Promise<string>;
     };
 
-/** A secret, or a function that gives the one that is current. */
+/** A secret, or a function that returns the current one. */
 export type ClientSecret = string | (() => string | Promise<string>);
 
 export const clientSecretRule: Rule<ClientSecret> = {
-  expected: 'a non-empty string, or a function that gives one',
-  fix: 'Read it from where secrets are kept, or pass a function that does.',
+  expected: 'a non-empty string, or a function that returns one',
+  fix: 'Read it from your secret storage, or pass a function that does.',
   secret: true,
   parse: (value) =>
     typeof value === 'function' || (typeof value === 'string' && value !== '') ? (value as ClientSecret) : undefined,
@@ -35,7 +35,7 @@ export const clientSecretRule: Rule<ClientSecret> = {
 export const clientAuthenticationRule: Rule<ClientAuthentication> = {
   expected:
     "'client_secret_basic', 'client_secret_post', 'tls_client_auth', { privateKey, algorithm } or { bearerToken }",
-  fix: 'Use what the authorization server has registered for this API.',
+  fix: 'Use the method that is registered for this API at the authorization server.',
   secret: true,
   parse: parseClientAuthentication,
 };
@@ -53,7 +53,7 @@ function parseClientAuthentication(value: unknown): ClientAuthentication | undef
   return isKnown && bearerToken === undefined && isPrivateKey(privateKey) ? (value as ClientAuthentication) : undefined;
 }
 
-function isPrivateKey(key: unknown): boolean {
+export function isPrivateKey(key: unknown): boolean {
   if (isCryptoKey(key)) return key.type === 'private' && key.usages.includes('sign');
   try {
     const input = typeof key === 'string' ? key : ({ key, format: 'jwk' } as JsonWebKeyInput);

@@ -4,11 +4,11 @@ import type { Jwk, WebCryptoKey } from '../token/jwk-types.js';
 import { withTimeout } from '../util/timeout.js';
 import type { ClientAuthentication, ClientSecret } from './client-authentication-options.js';
 
-/** What authentication adds to a request. */
+/** What client authentication adds to a request. */
 export interface AuthenticationParts {
   readonly headers: Readonly<Record<string, string>>;
   readonly form: Readonly<Record<string, string>>;
-  /** Which of our secrets, one after the other, was used. */
+  /** Number of the secret that was used: it grows with each rotation. */
   readonly generation: number;
 }
 
@@ -16,24 +16,24 @@ export interface ClientAuthenticatorOptions {
   readonly clientId: string | undefined;
   readonly clientSecret: ClientSecret | undefined;
   readonly clientAuthentication: ClientAuthentication;
-  /** Who the assertion is for: the issuer, or the endpoint where no issuer is configured. */
+  /** Audience of the assertion: the issuer, or the endpoint if no issuer is configured. */
   readonly audience: string | undefined;
-  /** How long a function of the user's may take. Seconds. */
+  /** Deadline of one call of a function from the options. Seconds. */
   readonly timeout: number;
   /** Seconds since the epoch. */
   readonly clock: () => number;
 }
 
-/** How long an assertion of ours is good for: only as long as one request takes. Seconds. */
+/** Lifetime of an assertion. It is used for one request only. Seconds. */
 const ASSERTION_LIFETIME = 60;
-/** Least time between two questions for a secret: callers may be able to make the server refuse us. Seconds. */
+/** Minimum time between two calls for a secret, because callers may be able to make the server reject us. Seconds. */
 const SECRET_COOLDOWN = 5;
 
-/** Authenticates the API at the authorization server. Holds secrets and shows them to nobody else. */
+/** Authenticates this API at the authorization server. Secrets leave this object only in a request to that server. */
 export class ClientAuthenticator {
   readonly #options: ClientAuthenticatorOptions;
   #secret: Promise<string> | undefined;
-  #secretAskedAt = Number.NEGATIVE_INFINITY;
+  #secretReadAt = Number.NEGATIVE_INFINITY;
   #generation = 0;
   #key: Promise<CryptoKey | Uint8Array> | undefined;
 
@@ -41,7 +41,7 @@ export class ClientAuthenticator {
     this.#options = options;
   }
 
-  /** The parts that a request to this endpoint needs. Rejects where a secret or a key cannot be had. */
+  /** Returns the parts for a request to this endpoint. Rejects if a secret or a key is unavailable. */
   async authenticate(endpoint: string): Promise<AuthenticationParts> {
     const { clientId = '', clientAuthentication: method, timeout } = this.#options;
     const generation = this.#generation;
@@ -55,21 +55,21 @@ export class ClientAuthenticator {
       return { headers: { Authorization }, form: {}, generation };
     }
     if ('bearerToken' in method) {
-      const token = assertBearerToken(await askFor(method.bearerToken, timeout, 'bearerToken'));
+      const token = assertBearerToken(await callFor(method.bearerToken, timeout, 'bearerToken'));
       return { headers: { Authorization: `Bearer ${token}` }, form: {}, generation };
     }
     return { headers: {}, form: await this.#assertion(method, endpoint), generation };
   }
 
   /**
-   * The server refused these credentials: whether there may be others by now. A secret that was rotated is asked for
-   * again, but not for every caller whose token the server dislikes.
+   * The server rejected these credentials. Returns whether there may be newer ones. A rotated secret is read again, but not
+   * for every token that the server rejects.
    */
   invalidateSecret({ generation }: AuthenticationParts): boolean {
     if (typeof this.#options.clientSecret !== 'function') return false;
-    // Another caller has found that out before.
+    // Another caller has already invalidated this secret.
     if (generation !== this.#generation) return true;
-    if (this.#options.clock() < this.#secretAskedAt + SECRET_COOLDOWN) return false;
+    if (this.#options.clock() < this.#secretReadAt + SECRET_COOLDOWN) return false;
     this.#secret = undefined;
     this.#generation++;
     return true;
@@ -77,21 +77,21 @@ export class ClientAuthenticator {
 
   #currentSecret(): Promise<string> {
     if (this.#secret !== undefined) return this.#secret;
-    this.#secretAskedAt = this.#options.clock();
+    this.#secretReadAt = this.#options.clock();
     const { clientSecret = '', timeout } = this.#options;
-    const asked = askFor(
+    const secret = callFor(
       typeof clientSecret === 'function' ? clientSecret : () => clientSecret,
       timeout,
       'clientSecret',
     );
-    this.#secret = asked;
-    asked.catch(() => {
-      if (this.#secret === asked) this.#secret = undefined;
+    this.#secret = secret;
+    secret.catch(() => {
+      if (this.#secret === secret) this.#secret = undefined;
     });
-    return asked;
+    return secret;
   }
 
-  // RFC 7523 §3: issuer and subject are the client; fresh `jti`, short `exp`.
+  // RFC 7523 §3: issuer and subject are the client; a new `jti` and a short `exp`.
   async #assertion(
     { privateKey, algorithm }: { privateKey: Jwk | string | WebCryptoKey; algorithm: string },
     endpoint: string,
@@ -116,24 +116,27 @@ export class ClientAuthenticator {
   }
 }
 
-async function askFor(give: () => string | Promise<string>, timeout: number, what: string): Promise<string> {
-  const value: unknown = await withTimeout(Promise.resolve(give()), timeout, what);
+async function callFor(read: () => string | Promise<string>, timeout: number, what: string): Promise<string> {
+  const value: unknown = await withTimeout(Promise.resolve(read()), timeout, what);
   if (typeof value === 'string' && value !== '') return value;
-  throw new TypeError(`${what} gave no text`);
+  throw new TypeError(`${what} did not return a string`);
 }
 
-// RFC 6750 §2.1. Checked here, because `fetch` would show a header value that it refuses in its error.
+// RFC 6750 §2.1. Checked here, because the error of `fetch` for an invalid header contains the value.
 function assertBearerToken(token: string): string {
   if (/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return token;
-  throw new TypeError('bearerToken gave what is no bearer token');
+  throw new TypeError('bearerToken did not return a bearer token');
 }
 
-async function importPrivateKey(key: Jwk | string | WebCryptoKey, algorithm: string): Promise<CryptoKey | Uint8Array> {
+export async function importPrivateKey(
+  key: Jwk | string | WebCryptoKey,
+  algorithm: string,
+): Promise<CryptoKey | Uint8Array> {
   if (typeof key === 'string') return importPKCS8(key, algorithm);
   return isJwk(key) ? importJWK(key as JWK, algorithm) : (key as CryptoKey);
 }
 
-function isJwk(key: Jwk | WebCryptoKey): key is Jwk {
+export function isJwk(key: Jwk | WebCryptoKey): key is Jwk {
   return 'kty' in key;
 }
 

@@ -1,17 +1,17 @@
-/** Talking to the authorization server: one deadline for all of an exchange, a byte cap, no redirect, JSON or nothing. */
+/** Requests to the authorization server: one deadline for the whole exchange, a maximum size, no redirects. */
 
-/** Replaceable for proxies, custom certificate authorities and client certificates. */
+/** A function like the global `fetch`, for proxies, custom certificate authorities and client certificates. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 export interface HttpOptions {
   readonly fetch: Fetch;
-  /** For the whole exchange, body included. Seconds. */
+  /** Deadline of the whole exchange, body included. Seconds. */
   readonly timeout: number;
-  /** Cap on the body of an answer. */
+  /** Maximum size of the body of a response, after decompression. */
   readonly maxBytes: number;
 }
 
-export interface Answer {
+export interface HttpResponse {
   readonly body: string;
   /** The media type, in lower case and without parameters. */
   readonly type: string;
@@ -19,7 +19,7 @@ export interface Answer {
   readonly maxAge: number | undefined;
 }
 
-export interface JsonAnswer extends Answer {
+export interface JsonResponse extends HttpResponse {
   readonly json: Record<string, unknown>;
 }
 
@@ -28,12 +28,12 @@ export type HttpFailure = 'unreachable' | 'timeout' | 'redirect' | 'status' | 't
 // Two copies of the package in one process recognize each other's errors.
 const HTTP_ERROR = Symbol.for('express-resource-server.http-error.v1');
 
-/** Why an exchange with the authorization server failed. It travels as the `cause` of an `UpstreamError`. */
+/** Why a request to the authorization server failed: the `cause` of an `UpstreamError`. */
 export class HttpError extends Error {
   readonly failure: HttpFailure;
-  /** Of the answer, where there was one. */
+  /** HTTP status of the response, if there was one. */
   readonly status: number | undefined;
-  /** `error` of an OAuth error response (RFC 6749 §5.2), where the answer was one. */
+  /** `error` of an OAuth error response (RFC 6749 §5.2), if the response was one. */
   readonly code: string | undefined;
 
   constructor(
@@ -57,24 +57,24 @@ export class HttpError extends Error {
 
 Object.defineProperty(HttpError.prototype, HTTP_ERROR, { value: true });
 
-// What a kept-alive connection shows that the server had closed before our request reached it.
+// Errors of a pooled connection that the server closed before our request arrived.
 const CLOSED_CONNECTION = new Set<unknown>(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 
-/** Fetches a JSON object. Every way in which that can go wrong is an `HttpError`. */
-export async function fetchJson(...request: Parameters<typeof fetchAnswer>): Promise<JsonAnswer> {
-  const answer = await fetchAnswer(...request);
-  const json = parseObject(answer.body);
-  if (json === undefined) throw new HttpError('invalid', `${request[0]} did not answer with a JSON object`);
-  return { ...answer, json };
+/** Fetches a JSON object. Every failure is an `HttpError`. */
+export async function fetchJson(...request: Parameters<typeof fetchResponse>): Promise<JsonResponse> {
+  const response = await fetchResponse(...request);
+  const json = parseObject(response.body);
+  if (json === undefined) throw new HttpError('invalid', `${request[0]} did not return a JSON object`);
+  return { ...response, json };
 }
 
-/** Fetches a document of any type. Every way in which that can go wrong is an `HttpError`. */
-export async function fetchAnswer(
+/** Fetches a document of any type. Every failure is an `HttpError`. */
+export async function fetchResponse(
   url: string,
   http: HttpOptions,
   closing?: AbortSignal,
   init: RequestInit = {},
-): Promise<Answer> {
+): Promise<HttpResponse> {
   const deadline = new AbortController();
   const expired = new Promise<never>((_, reject) => {
     const stop = (error: HttpError): void => {
@@ -82,11 +82,11 @@ export async function fetchAnswer(
       deadline.abort(error);
     };
     const timer = setTimeout(() => {
-      stop(new HttpError('timeout', `${url} did not answer within ${http.timeout} s`));
+      stop(new HttpError('timeout', `${url} did not respond within ${http.timeout} s`));
     }, http.timeout * 1000);
     timer.unref();
     const close = (): void => {
-      stop(new HttpError('unreachable', `${url} was not waited for: closed`));
+      stop(new HttpError('unreachable', `the request to ${url} was aborted: the verifier was closed`));
     };
     closing?.addEventListener('abort', close, { once: true });
     deadline.signal.addEventListener('abort', () => {
@@ -96,19 +96,19 @@ export async function fetchAnswer(
     if (closing?.aborted === true) close();
   });
   try {
-    // The race is for a `fetch` of the user's that does not heed the signal: the deadline holds all the same.
+    // A `fetch` from the options may ignore the signal. The deadline still applies.
     return await Promise.race([exchange(url, http, { ...init, signal: deadline.signal }), expired]);
   } finally {
     deadline.abort();
   }
 }
 
-async function exchange(url: string, http: HttpOptions, init: RequestInit): Promise<Answer> {
+async function exchange(url: string, http: HttpOptions, init: RequestInit): Promise<HttpResponse> {
   const response = await send(url, http, { redirect: 'manual', ...init });
   if (response.status === 400) {
     const error = parseObject(decode(url, await readBody(url, response, http.maxBytes)))?.error;
     const code = typeof error === 'string' ? error : undefined;
-    throw new HttpError('status', `${url} answered 400`, { status: 400, code });
+    throw new HttpError('status', `${url} responded 400`, { status: 400, code });
   }
   if (response.status !== 200) {
     await response.body?.cancel();
@@ -118,7 +118,7 @@ async function exchange(url: string, http: HttpOptions, init: RequestInit): Prom
         status: response.status,
       });
     }
-    throw new HttpError('status', `${url} answered ${response.status}`, { status: response.status });
+    throw new HttpError('status', `${url} responded ${response.status}`, { status: response.status });
   }
   const { headers } = response;
   return {
@@ -141,7 +141,7 @@ async function send(url: string, http: HttpOptions, init: RequestInit): Promise<
   }
 }
 
-// `fetch` tells the reason of a failure as its cause.
+// `fetch` puts the reason of a failure into `cause`.
 function isClosedConnection(error: unknown): boolean {
   return [error, memberOf(error, 'cause')].some((each) => CLOSED_CONNECTION.has(memberOf(each, 'code')));
 }
@@ -151,7 +151,7 @@ function memberOf(value: unknown, name: string): unknown {
 }
 
 function unreachable(url: string, cause: unknown): HttpError {
-  return cause instanceof HttpError ? cause : new HttpError('unreachable', `${url} cannot be reached`, { cause });
+  return cause instanceof HttpError ? cause : new HttpError('unreachable', `${url} is not reachable`, { cause });
 }
 
 async function readBody(url: string, response: Response, maxBytes: number): Promise<Buffer> {
@@ -169,7 +169,7 @@ async function readBody(url: string, response: Response, maxBytes: number): Prom
   }
   if (size > maxBytes) {
     await reader?.cancel();
-    throw new HttpError('too_large', `${url} answered with more than ${maxBytes} bytes`);
+    throw new HttpError('too_large', `${url} returned more than ${maxBytes} bytes`);
   }
   return Buffer.concat(chunks);
 }
@@ -178,11 +178,11 @@ function decode(url: string, body: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(body);
   } catch (cause) {
-    throw new HttpError('invalid', `${url} did not answer with UTF-8`, { cause });
+    throw new HttpError('invalid', `${url} did not return UTF-8`, { cause });
   }
 }
 
-/** A JSON object, or nothing. */
+/** Parses a JSON object; `undefined` for anything else. */
 export function parseObject(body: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(body);

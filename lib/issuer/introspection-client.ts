@@ -2,81 +2,89 @@ import { setMaxListeners } from 'node:events';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import { Backoff } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
-import { type Answer, fetchAnswer, HttpError, type HttpOptions, parseObject } from './http.js';
+import { fetchResponse, HttpError, type HttpResponse, type HttpOptions, parseObject } from './http.js';
 import type { KeySource } from './key-set.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { checkTimes } from '../token/claim-checks.js';
 import { verifySignature } from './verify-signature.js';
+import { isPlainObject } from '../util/is-plain-object.js';
+import { SingleFlight } from '../util/single-flight.js';
+import { TokenBucket } from '../util/token-bucket.js';
 import { ConcurrencyLimiter } from '../util/concurrency-limiter.js';
 
-/** Tells what the authorization server says of a token: an introspection response (RFC 7662 §2.2), `active` true or false. */
+/** Returns the introspection response (RFC 7662 §2.2) for a token. */
 export interface IntrospectionSource {
   introspect(token: string): Promise<IntrospectionResult>;
 }
 
 export interface IntrospectionResult {
   readonly response: Claims & { readonly active: boolean };
-  /** When the server was asked. Seconds since the epoch. */
+  /** When the request was sent. Seconds since the epoch. */
   readonly introspectedAt: number;
 }
 
-/** What a signed answer must be (RFC 9701 §5). */
+/** Requirements for a signed response (RFC 9701 §5). */
 export interface SignedResponseRules {
   readonly keys: KeySource;
   readonly issuer: string;
-  /** Who the answer is for: our client id. */
+  /** Our client id: the audience of the response. */
   readonly clientId: string;
   readonly algorithms: ReadonlySet<string>;
 }
 
 export interface IntrospectionClientOptions {
   readonly endpoint: () => Promise<string>;
+  /** Discovers the endpoint again. Only if it is discovered. */
+  readonly rediscover?: (() => Promise<string>) | undefined;
   readonly clientAuthenticator: ClientAuthenticator;
   readonly http: HttpOptions;
-  /** `undefined` where the answer is plain JSON. */
+  /** `undefined` if the response is plain JSON. */
   readonly signed: SignedResponseRules | undefined;
   /** Seconds since the epoch. */
   readonly clock: () => number;
 }
 
 const SIGNED_TYPE = 'application/token-introspection+jwt';
-/** How old a signed answer may be, and how far clocks may differ. Seconds. */
+/** Maximum age of a signed response, and the clock tolerance. Seconds. */
 const SIGNED_TIMES = { clockTolerance: 5, maxTokenAge: 300 };
 
-/** How many questions are under way at once, and how many wait: what a flood of made-up tokens may cost the server. */
+/** Maximum number of concurrent and of waiting requests: it limits what a flood of made-up tokens costs the server. */
 const MAX_CONCURRENT = 100;
 const MAX_WAITING = 1_000;
-/** What is asked about to find out whether the server is there. No server has issued it. */
+/** Minimum time between two searches for an endpoint that has moved. Seconds. */
+const REDISCOVERY_INTERVAL = 30;
+/** A token that no server has issued. It tests whether the server is reachable. */
 const PROBE = 'reachability-probe';
 
 /**
- * Asks the introspection endpoint. What is wrong with the server, the network or our own credentials is an
- * `UpstreamError` and never the caller's fault.
+ * Calls the introspection endpoint. A failure of the server, of the network or of our credentials is an `UpstreamError`.
  *
- * A server that cannot be reached is left alone for a while. Whether that is so is not decided by a caller's token: there
- * may be one that only its own exchange breaks at, and one caller must not cut off the others. So a question of our own
- * is asked before the server is given up, and again before it is trusted.
+ * After the server was unreachable, requests pause. A caller's token must not decide that, because one token may break only
+ * its own request, and one caller must not cut off the others. So the client sends a probe of its own before it pauses, and
+ * before it continues.
  */
 export class IntrospectionClient implements IntrospectionSource {
   readonly #options: IntrospectionClientOptions;
   readonly #backoff: Backoff;
   readonly #limiter: ConcurrencyLimiter;
   readonly #closing = new AbortController();
-  #probing: Promise<void> | undefined;
+  readonly #probes = new SingleFlight<void>();
+  readonly #rediscoveries: TokenBucket;
 
   constructor(options: IntrospectionClientOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
+    this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: options.clock });
     const { timeout } = options.http;
     this.#limiter = new ConcurrencyLimiter({ limit: MAX_CONCURRENT, maxWaiting: MAX_WAITING, timeout });
-    // Each question under way listens to it, however many there are.
+    // Every request in progress has a listener.
     setMaxListeners(0, this.#closing.signal);
   }
 
   async introspect(token: string): Promise<IntrospectionResult> {
     if (this.#backoff.failures > 0) {
-      if (this.#backoff.wait > 0 || this.#probing !== undefined) throw this.#unavailable(undefined);
+      if (this.#backoff.wait > 0 || this.#probes.isRunning('')) throw this.#unavailable(undefined);
       await this.#probe();
     }
     try {
@@ -93,29 +101,26 @@ export class IntrospectionClient implements IntrospectionSource {
     try {
       return { response: await this.#read(await this.#post(token)), introspectedAt };
     } catch (error) {
-      // Some servers tell so of a token of a kind that they would never be asked about: it is not one of theirs.
+      // Some servers respond so for a token that is not theirs.
       const isForeign = error instanceof HttpError && error.code === 'unsupported_token_type';
       if (isForeign) return { response: { active: false }, introspectedAt };
       throw error;
     }
   }
 
-  /** Asks a question of our own, once however many want to know: any answer will do. */
+  /** Tests whether the server is reachable. Any response shows that it is. */
   #probe(): Promise<void> {
-    this.#probing ??= this.#post(PROBE)
-      .then(
+    return this.#probes.run('', async () => {
+      const error = await this.#post(PROBE).then(
         () => undefined,
-        (error: unknown) => error,
-      )
-      .then((error) => {
-        if (isUnreachable(error)) this.#backoff.failed();
-        else this.#backoff.succeeded();
-        this.#probing = undefined;
-      });
-    return this.#probing;
+        (reason: unknown) => reason,
+      );
+      if (isUnreachable(error)) this.#backoff.failed();
+      else this.#backoff.succeeded();
+    });
   }
 
-  /** Finds out where to ask, and what signed answers are verified with. */
+  /** Loads the metadata, and the keys of signed responses. */
   async ready(): Promise<void> {
     try {
       await this.#options.endpoint();
@@ -129,22 +134,35 @@ export class IntrospectionClient implements IntrospectionSource {
     this.#closing.abort();
   }
 
-  async #post(token: string): Promise<Answer> {
-    const { clientAuthenticator } = this.#options;
+  async #post(token: string): Promise<HttpResponse> {
     const endpoint = await this.#options.endpoint();
+    try {
+      return await this.#postTo(endpoint, token);
+    } catch (error) {
+      // The endpoint may have moved. Callers choose tokens, so they must not choose how often the metadata is read.
+      const { rediscover } = this.#options;
+      if (rediscover === undefined || !isMissing(error) || !this.#rediscoveries.take()) throw error;
+      const moved = await rediscover();
+      if (moved === endpoint) throw error;
+      return this.#postTo(moved, token);
+    }
+  }
+
+  async #postTo(endpoint: string, token: string): Promise<HttpResponse> {
+    const { clientAuthenticator } = this.#options;
     const credentials = await clientAuthenticator.authenticate(endpoint);
     try {
       return await this.#postOnce(token, endpoint, credentials);
     } catch (error) {
-      const isRefused = error instanceof HttpError && [400, 401, 403].includes(error.status ?? 0);
-      if (!isRefused || !clientAuthenticator.invalidateSecret(credentials)) throw error;
+      const isRejected = error instanceof HttpError && [400, 401, 403].includes(error.status ?? 0);
+      if (!isRejected || !clientAuthenticator.invalidateSecret(credentials)) throw error;
     }
     return this.#postOnce(token, endpoint, await clientAuthenticator.authenticate(endpoint));
   }
 
-  #postOnce(token: string, endpoint: string, { headers, form }: AuthenticationParts): Promise<Answer> {
+  #postOnce(token: string, endpoint: string, { headers, form }: AuthenticationParts): Promise<HttpResponse> {
     const { http, signed } = this.#options;
-    return fetchAnswer(endpoint, http, this.#closing.signal, {
+    return fetchResponse(endpoint, http, this.#closing.signal, {
       method: 'POST',
       headers: {
         Accept: signed === undefined ? 'application/json' : SIGNED_TYPE,
@@ -155,14 +173,15 @@ export class IntrospectionClient implements IntrospectionSource {
     });
   }
 
-  async #read({ body, type }: Answer): Promise<IntrospectionResult['response']> {
+  async #read({ body, type }: HttpResponse): Promise<IntrospectionResult['response']> {
     const { signed } = this.#options;
-    if (signed !== undefined && type !== SIGNED_TYPE) throw new HttpError('invalid', `the answer is of type ${type}`);
+    if (signed !== undefined && type !== SIGNED_TYPE)
+      throw new HttpError('invalid', 'the response is not of the type for signed responses');
     const response = signed === undefined ? parseObject(body) : await this.#readSigned(body, signed);
     const active = response === undefined ? undefined : claim(response, 'active');
-    // RFC 7662 §2.2: a boolean. Anything else is no introspection response, whatever it looks like.
+    // RFC 7662 §2.2: `active` is a boolean.
     if (response === undefined || typeof active !== 'boolean') {
-      throw new HttpError('invalid', 'the answer is no introspection response');
+      throw new HttpError('invalid', 'the response is not an introspection response');
     }
     return { ...response, active };
   }
@@ -178,16 +197,16 @@ export class IntrospectionClient implements IntrospectionSource {
       typeof claim(claims, 'iat') === 'number' &&
       readAudience(claims).includes(signed.clientId);
     if (!isOurs)
-      throw new HttpError('invalid', 'the signed answer is not of this issuer, for us, or of the right form');
+      throw new HttpError('invalid', 'the signed response is not from this issuer, not for us, or malformed');
     try {
       checkTimes(claims, SIGNED_TIMES, this.#options.clock());
       await verifySignature(jwt, signed.keys);
     } catch (cause) {
       if (!(cause instanceof InvalidTokenError)) throw cause;
-      throw new HttpError('invalid', 'the signed answer does not verify', { cause });
+      throw new HttpError('invalid', 'the signed response does not verify', { cause });
     }
     const info = claim(claims, 'token_introspection');
-    return typeof info === 'object' && info !== null && !Array.isArray(info) ? (info as Claims) : undefined;
+    return isPlainObject(info) ? info : undefined;
   }
 
   #unavailable(cause: unknown): UpstreamError {
@@ -199,10 +218,15 @@ function isUnreachable(error: unknown): boolean {
   return error instanceof HttpError && (error.failure === 'unreachable' || error.failure === 'timeout');
 }
 
+function isMissing(error: unknown): boolean {
+  if (!(error instanceof HttpError)) return false;
+  return isUnreachable(error) || error.failure === 'redirect' || [404, 405, 410].includes(error.status ?? 0);
+}
+
 function parseSigned(body: string, maxBytes: number): ParsedJwt {
   try {
     return parseJwt(body, maxBytes);
   } catch (cause) {
-    throw new HttpError('invalid', 'the signed answer is no JWT', { cause });
+    throw new HttpError('invalid', 'the signed response is not a JWT', { cause });
   }
 }

@@ -8,8 +8,8 @@ const MAX_CANDIDATES = 5;
 const MAX_RSA: RsaLimits = { modulus: 16_384, exponent: 256 };
 
 /**
- * The usable public keys of one JWKS (RFC 7517 §5). jose selects and imports them; what cannot be safe is left out
- * beforehand, so that one bad key does not spoil the good ones.
+ * The usable public keys of one JWKS (RFC 7517 §5). Unsafe keys are left out, so that one bad key does not make the others
+ * unusable.
  */
 export class Jwks {
   /** Equal for two sets with the same usable keys. */
@@ -17,7 +17,7 @@ export class Jwks {
   readonly keys: readonly JWK[];
   readonly #kids: ReadonlySet<unknown>;
   readonly #select: ReturnType<typeof createKeySelector>;
-  // Only what was found is remembered, so its size is bounded by the keys and not by what callers ask for.
+  // Only found keys are cached, so the number of keys limits its size, and not the key ids that callers make up.
   readonly #found = new Map<string, Promise<readonly KeyObject[]>>();
 
   private constructor(keys: JWK[]) {
@@ -27,7 +27,7 @@ export class Jwks {
     this.#select = createKeySelector(keys);
   }
 
-  /** Makes a set out of a document; `undefined` where that is no JWKS or holds more keys than can be meant. */
+  /** Creates a set from a document; `undefined` if it is not a JWKS or has too many keys. */
   static of(document: unknown): Jwks | undefined {
     if (typeof document !== 'object' || document === null || !('keys' in document)) return undefined;
     const { keys } = document;
@@ -35,19 +35,19 @@ export class Jwks {
     return new Jwks(keys.filter((key) => isSafePublicJwk(key, MAX_RSA)));
   }
 
-  /** The same for a document of the issuer's, where being none is a failure of the issuer's. */
+  /** Creates a set from a response of the issuer. @throws HttpError if it is not a JWKS. */
   static fetchedFrom(url: string, document: unknown): Jwks {
     const set = Jwks.of(document);
-    if (set === undefined) throw new HttpError('invalid', `${url} is no JWKS, or one of more than ${MAX_KEYS} keys`);
+    if (set === undefined) throw new HttpError('invalid', `${url} is not a JWKS, or has more than ${MAX_KEYS} keys`);
     return set;
   }
 
-  /** The keys that a token of this algorithm and key id may have been signed with, at most 5. */
+  /** Returns the keys, at most 5, that may have signed a token with this algorithm and key id. */
   async find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]> {
     const name = kid === undefined ? alg : `${alg} ${kid}`;
     const known = this.#found.get(name);
     if (known !== undefined) return known;
-    // Made-up key ids come in floods, and jose tells each of them with an error.
+    // A flood of made-up key ids must be cheap, and jose creates an error for each of them.
     if (kid !== undefined && !this.#kids.has(kid)) return [];
     const search = this.#search(alg, kid);
     const keys = await search;
@@ -60,7 +60,7 @@ export class Jwks {
       const key = await this.#select(kid === undefined ? { alg } : { alg, kid });
       return [KeyObject.from(key)];
     } catch (error) {
-      // The one key that is meant may be malformed in ways that only its import shows: then there is no such key.
+      // A key that cannot be imported counts as missing.
       if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return [];
       const keys: KeyObject[] = [];
       for await (const key of error) {

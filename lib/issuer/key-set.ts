@@ -7,14 +7,20 @@ export interface KeySet {
   readonly version: number;
   /** Returns the keys that may have signed a token with this algorithm and key id. */
   find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]>;
+  /** The ids of all keys, for people who look for a cause. */
+  readonly kids: readonly (string | undefined)[];
 }
 
 /** Provides a verifier with keys. */
 export interface KeySource {
   /** @throws UpstreamError if there are no keys that may be used. */
   get(): Promise<KeySet>;
-  /** Fetches the keys again because a token needs a key that is not cached. How often is limited. */
-  reloadForUnknownKey(): Promise<KeySet>;
+  /**
+   * Fetches the keys again because none of the given ones verifies a token. How often is limited.
+   *
+   * @throws UpstreamError if the issuer is unavailable, or the limit is reached.
+   */
+  reloadForUnknownKey(tried: KeySet): Promise<KeySet>;
   /** Returns what `get` would return, but only if that does not need to wait. */
   current(): KeySet | undefined;
   ready(): Promise<void>;
@@ -38,7 +44,10 @@ export interface KeyOptions {
    * that time ends. Seconds, 1 to 86,400. @default the response's `max-age`, limited to 60 to 86,400; without one, 600
    */
   refreshInterval?: number | undefined;
-  /** Minimum time between two fetches that unknown key ids cause. Seconds, 1 to 3,600. @default 30 */
+  /**
+   * Tokens with an unknown key cause a fetch of the keys: at most 4 in a burst, then one per `cooldown`. Until the next one
+   * is allowed, such tokens get a 503 with `Retry-After`. Seconds, 1 to 3,600. @default 30
+   */
   cooldown?: number | undefined;
   /**
    * How long cached keys may still be used after they stopped being fresh, while the issuer is unavailable. Seconds, 0
@@ -55,8 +64,8 @@ export interface KeyOptions {
 export class StaticKeySet implements KeySource {
   readonly #keys: KeySet;
 
-  constructor(find: KeySet['find']) {
-    this.#keys = { version: 0, find };
+  constructor(find: KeySet['find'], kids: KeySet['kids'] = []) {
+    this.#keys = { version: 0, find, kids };
   }
 
   get(): Promise<KeySet> {

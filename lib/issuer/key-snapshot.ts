@@ -6,13 +6,13 @@ import type { Clock } from '../util/clock.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { isAllowedTarget } from '../util/url.js';
 
-/** The issuer's last good documents, as they outlive the process. Public keys only. */
+/** The last keys of an issuer, as they are saved for the next process. Public keys only. */
 export interface Snapshot {
   readonly jwksUri: string;
   readonly jwks: Jwks;
   /** Seconds since the epoch. */
   readonly fetchedAt: number;
-  /** When the address of the keys was learned from the metadata. Seconds since the epoch. */
+  /** When the metadata with the address of the keys was fetched. Seconds since the epoch. */
   readonly metadataFetchedAt: number;
   /** Seconds. */
   readonly maxAge: number | undefined;
@@ -21,7 +21,7 @@ export interface Snapshot {
 export interface KeySnapshotOptions {
   readonly store: Store;
   readonly issuer: string;
-  /** Where that is configured and not discovered. */
+  /** The address of the keys, if it is configured. */
   readonly jwksUri: string | undefined;
   readonly allowInsecureHttp: boolean;
   /** Seconds. */
@@ -32,9 +32,8 @@ export interface KeySnapshotOptions {
 }
 
 /**
- * Saves the last good keys and reads them at start, so that a process that boots during an outage works. What comes out
- * of the store is checked like what comes from the issuer. The store is a help and no more: where it fails, that is kept
- * in `lastError` and requests go on without.
+ * Saves the last keys and reads them at startup, so that a process that starts during an outage works. Data from the store
+ * is checked like data from the issuer. If the store fails, `lastError` has the reason and requests continue without it.
  */
 export class KeySnapshot {
   lastError: unknown;
@@ -95,7 +94,7 @@ export class KeySnapshot {
     };
   }
 
-  // Not older than maxStale; and a clock that ran ahead when it was saved must not make it younger than new.
+  // Not older than maxStale. If the clock that saved it was ahead, it counts as saved now.
   #checkTime(time: unknown): number | undefined {
     const now = this.#options.clock();
     if (typeof time !== 'number' || !(now < time + this.#options.maxStale)) return undefined;

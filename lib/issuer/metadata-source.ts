@@ -22,6 +22,7 @@ export interface MetadataSourceOptions {
 export class MetadataSource {
   readonly issuer: string;
   readonly #resource: RefreshingResource<IssuerMetadata>;
+  #url: string | undefined;
 
   constructor(options: MetadataSourceOptions) {
     const { issuer, allowInsecureHttp, http, restore } = options;
@@ -29,7 +30,8 @@ export class MetadataSource {
     this.#resource = new RefreshingResource({
       ...options,
       load: async (closing) => {
-        const { metadata, maxAge } = await fetchMetadata(issuer, allowInsecureHttp, http, closing);
+        const { metadata, maxAge, url } = await fetchMetadata(issuer, allowInsecureHttp, http, closing, this.#url);
+        this.#url = url;
         return { value: metadata, maxAge };
       },
       restore: restore ?? (() => Promise.resolve(undefined)),

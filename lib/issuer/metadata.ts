@@ -5,16 +5,23 @@ import { isAllowedTarget, parseUrl } from '../util/url.js';
 export interface IssuerMetadata {
   readonly issuer: string;
   readonly jwks_uri?: string | undefined;
-  /** RFC 7662, announced as RFC 8414 §2 says. */
+  /** RFC 7662. */
   readonly introspection_endpoint?: string | undefined;
 }
 
-/** Members that name where the issuer sends us. */
+export interface FetchedMetadata {
+  readonly metadata: IssuerMetadata;
+  /** How long the server says that it is fresh. Seconds. */
+  readonly maxAge: number | undefined;
+  readonly url: string;
+}
+
+/** Members that contain an address. */
 const ADDRESSES = ['jwks_uri', 'introspection_endpoint'] as const;
 
 /**
- * Where an issuer's metadata may be: OpenID Connect Discovery 1.0 §4 first, because nearly every server has it, then
- * RFC 8414 §3.1, which puts the well-known part between host and path.
+ * The possible addresses of an issuer's metadata: OpenID Connect Discovery 1.0 §4 first, because nearly every server has
+ * it, then RFC 8414 §3.1, which puts the well-known part between host and path.
  */
 export function metadataUrls(issuer: string): string[] {
   const url = parseUrl(issuer);
@@ -27,27 +34,29 @@ export function metadataUrls(issuer: string): string[] {
 }
 
 /**
- * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3) and may point only to
- * where `isAllowedTarget` allows. A form that is not there, or is no such document, leads to the next; a server that cannot be
- * reached or is failing is not asked a second time.
+ * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3); addresses that
+ * `isAllowedTarget` rejects are left out. If one address has no such document, the next is tried, but not if the server is
+ * unreachable or failing. `lastUrl`, where the document was the last time, is tried first.
  */
 export async function fetchMetadata(
   issuer: string,
   allowInsecureHttp: boolean,
   http: HttpOptions,
   closing: AbortSignal,
-): Promise<{ metadata: IssuerMetadata; maxAge: number | undefined }> {
+  lastUrl?: string,
+): Promise<FetchedMetadata> {
   const failures: Error[] = [];
-  for (const url of metadataUrls(issuer)) {
+  const urls = metadataUrls(issuer).sort((a, b) => Number(b === lastUrl) - Number(a === lastUrl));
+  for (const url of urls) {
     try {
       const { json, maxAge } = await fetchJson(url, http, closing);
-      return { metadata: checkMetadata(json, url, issuer, allowInsecureHttp), maxAge };
+      return { metadata: checkMetadata(json, url, issuer, allowInsecureHttp), maxAge, url };
     } catch (error) {
       if (!(error instanceof HttpError) || !shouldTryNext(error)) throw error;
       failures.push(error);
     }
   }
-  throw new AggregateError(failures, `no metadata of ${issuer} at any well-known address`);
+  throw new AggregateError(failures, `there is no metadata of ${issuer} at a well-known address`);
 }
 
 function shouldTryNext(error: HttpError): boolean {
@@ -67,7 +76,7 @@ function checkMetadata(
   const addresses: Partial<Record<(typeof ADDRESSES)[number], string>> = {};
   for (const name of ADDRESSES) {
     const address = json[name];
-    // One that may not be asked is as good as none: who needs it will say so.
+    // An address that may not be called counts as missing. The code that needs it reports that.
     if (typeof address === 'string' && isAllowedTarget(issuer, address, allowInsecureHttp)) addresses[name] = address;
   }
   return { issuer, ...addresses };

@@ -4,39 +4,39 @@ import { withTimeout } from '../util/timeout.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { Backoff } from '../util/backoff.js';
 
-/** What a load brought. */
+/** The result of a load. */
 export interface LoadResult<T> {
   readonly value: T;
-  /** For how long the server calls it fresh. Seconds. */
+  /** How long the server says that it is fresh. Seconds. */
   readonly maxAge: number | undefined;
-  /** Where that was not just now. Seconds since the epoch. */
+  /** Seconds since the epoch. @default now */
   readonly fetchedAt?: number | undefined;
 }
 
 export interface RefreshingResourceOptions<T> {
-  /** Fetches the document. The signal is aborted when nobody waits any more. */
+  /** Fetches the document. The signal is aborted by `close`. */
   readonly load: (closing: AbortSignal) => Promise<LoadResult<T>>;
-  /** What an earlier process has left, if anything: looked for before the first load, and where a load failed. */
+  /** Reads what an earlier process saved: before the first load, and after a failed one. */
   readonly restore: () => Promise<LoadResult<T> | undefined>;
-  /** How the failure is called where there is nothing to serve. */
+  /** The reason of the `UpstreamError` if there is no usable document. */
   readonly reason: UpstreamReason;
   /** Seconds since the epoch. */
   readonly clock: () => number;
-  /** Fresh for that long whatever the server says. Seconds. */
+  /** How long a document is fresh, whatever the server says. Seconds. */
   readonly refreshInterval: number | undefined;
-  /** How long a value that cannot be refreshed still serves after it was fresh. Seconds. */
+  /** How long a document may still be used after it stopped being fresh. Seconds. */
   readonly maxStale: number;
-  /** Whether it is refreshed by timer; otherwise only when somebody gets it. */
+  /** Whether a timer refreshes it; otherwise only `get` does. */
   readonly refreshAhead: boolean;
 }
 
-/** The state of a kept document, for a readiness probe. */
+/** The state of a cached document, for a readiness probe. */
 export interface ResourceHealth {
-  /** Seconds since it was fetched; `undefined` where there is none that may serve. */
+  /** Seconds since it was fetched; `undefined` without a usable document. */
   readonly age: number | undefined;
-  /** `fresh`; `stale`, overdue and still served while it cannot be refreshed; `unavailable`, too old or never had. */
+  /** `stale`: no longer fresh, but still used because it cannot be refreshed. `unavailable`: too old, or never fetched. */
   readonly state: 'fresh' | 'stale' | 'unavailable';
-  /** Failed attempts since the last good one. */
+  /** Failed attempts since the last success. */
   readonly failures: number;
 }
 
@@ -49,20 +49,25 @@ interface Entry<T> {
 }
 
 const DOCUMENT = 'document';
-/** How long a request waits for an attempt after a failed one. Seconds. */
+/** How long a request waits for the next attempt after a failed one. Seconds. */
 const RETRY_WAIT = 1;
 const MIN_FRESH = 60;
 const MAX_FRESH = 86_400;
 const DEFAULT_FRESH = 600;
 
+/** How long a document is fresh: its `max-age` within limits. Seconds. */
+export function freshFor(maxAge = DEFAULT_FRESH): number {
+  return Math.min(MAX_FRESH, Math.max(MIN_FRESH, maxAge));
+}
+
 /**
- * A document of the issuer's, kept alive: fetched once however many ask, refreshed in the background before it grows
- * old, served on while it cannot be refreshed, asked for less and less often while that fails.
+ * A cached document of the issuer. Concurrent requests cause one fetch. It is refreshed in the background before it stops
+ * being fresh, stays in use while a refresh fails, and failed fetches back off.
  */
 export class RefreshingResource<T> {
   readonly #options: RefreshingResourceOptions<T>;
   readonly #backoff: Backoff;
-  readonly #memory: BoundedCache<Entry<T>>;
+  readonly #cache: BoundedCache<Entry<T>>;
   readonly #closing = new AbortController();
   #loading: Promise<T> | undefined;
   #restoring: Promise<void> | undefined;
@@ -72,23 +77,32 @@ export class RefreshingResource<T> {
   constructor(options: RefreshingResourceOptions<T>) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
-    this.#memory = new BoundedCache({ maxEntries: 1, clock: options.clock });
+    this.#cache = new BoundedCache({ maxEntries: 1, clock: options.clock });
   }
 
-  /** What can be served without waiting: fresh, or overdue after a refresh was tried and failed. */
+  /** Returns the value if no wait is necessary: it is fresh, or it is stale and a refresh has failed. */
   peek(): T | undefined {
-    const entry = this.#memory.get(DOCUMENT);
+    const entry = this.#cache.get(DOCUMENT);
     if (entry === undefined) return undefined;
     return this.isFailing || this.#options.clock() < entry.freshUntil ? entry.value : undefined;
   }
 
-  /** The value, waiting for it where there is none to serve. An `UpstreamError` where it cannot be had. */
+  /** Returns the value, and fetches it if necessary. @throws UpstreamError if it is unavailable. */
   async get(): Promise<T> {
     const value = this.peek();
     if (value === undefined) return this.#wait();
-    // The timer does this, unless it is late: a process may have been frozen.
+    // Normally the timer does this. It is late if the process was frozen.
     if (this.isFailing && this.#backoff.wait === 0) this.#reloadInBackground();
     return value;
+  }
+
+  get isLoading(): boolean {
+    return this.#loading !== undefined;
+  }
+
+  /** Whether attempts pause after failures. */
+  get isPaused(): boolean {
+    return this.#backoff.wait > 0;
   }
 
   /** Whether the last attempt failed. */
@@ -96,7 +110,7 @@ export class RefreshingResource<T> {
     return this.#backoff.failures > 0;
   }
 
-  /** Asks the issuer now, whatever is kept; an `UpstreamError`, at once while attempts are backing off, if that fails. */
+  /** Fetches the document now. @throws UpstreamError if that fails; immediately during a pause after failures. */
   reload(): Promise<T> {
     if (this.#loading !== undefined) return this.#loading;
     if (this.#backoff.wait > 0) return Promise.reject(this.#error());
@@ -107,14 +121,14 @@ export class RefreshingResource<T> {
   }
 
   health(): ResourceHealth {
-    const entry = this.#memory.get(DOCUMENT);
+    const entry = this.#cache.get(DOCUMENT);
     const { failures } = this.#backoff;
     if (entry === undefined) return { age: undefined, state: 'unavailable', failures };
     const now = this.#options.clock();
     return { age: now - entry.fetchedAt, state: now < entry.freshUntil ? 'fresh' : 'stale', failures };
   }
 
-  /** Ends the refreshing and whatever is being fetched. */
+  /** Ends the refreshes, and aborts a fetch in progress. */
   close(): void {
     clearTimeout(this.#timer);
     this.#closing.abort();
@@ -125,10 +139,10 @@ export class RefreshingResource<T> {
     const restored = this.peek();
     if (restored !== undefined) return restored;
     try {
-      // A server that has failed before may hang as well: no crowd waits for that.
+      // A server that failed may also hang. Requests must not pile up behind that.
       return await (this.isFailing ? withTimeout(this.reload(), RETRY_WAIT, 'the server') : this.reload());
     } catch {
-      // Having failed, what is overdue may serve. Why it failed is kept as state.
+      // After a failed refresh a stale value may be used. `health` reports the failure.
       const stale = this.peek();
       if (stale === undefined) throw this.#error();
       return stale;
@@ -138,29 +152,29 @@ export class RefreshingResource<T> {
   async #load(): Promise<T> {
     try {
       const loaded = await this.#options.load(this.#closing.signal);
-      this.#keep(loaded);
+      this.#store(loaded);
       this.#backoff.succeeded();
       this.#lastError = undefined;
       return loaded.value;
     } catch (error) {
       this.#failed(error);
-      // What was left may have been out of reach as well when it was first looked for.
-      if (this.#memory.get(DOCUMENT) === undefined) await this.#restore();
+      // The saved document may have been unreachable when it was first read.
+      if (this.#cache.get(DOCUMENT) === undefined) await this.#restore();
       throw this.#error();
     }
   }
 
   async #restore(): Promise<void> {
     const restored = await this.#options.restore();
-    if (restored !== undefined) this.#keep(restored);
+    if (restored !== undefined) this.#store(restored);
   }
 
-  #keep({ value, maxAge = DEFAULT_FRESH, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
+  #store({ value, maxAge, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
     const { clock, maxStale, refreshInterval } = this.#options;
-    const freshUntil = fetchedAt + (refreshInterval ?? Math.min(MAX_FRESH, Math.max(MIN_FRESH, maxAge)));
-    this.#memory.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
+    const freshUntil = fetchedAt + (refreshInterval ?? freshFor(maxAge));
+    this.#cache.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
     const left = Math.max(0, freshUntil - clock());
-    // Ahead of time, so that no request waits; at no fixed time, so that a fleet does not arrive together.
+    // Early, so that no request waits. At a random time, so that the processes of a fleet do not call together.
     this.#schedule(left * (0.75 + Math.random() * 0.15));
   }
 
@@ -180,7 +194,7 @@ export class RefreshingResource<T> {
   }
 
   #reloadInBackground(): void {
-    // A failure is kept as state and told to whoever asks next; there is nobody to tell here.
+    // The next call of `get` reports a failure.
     this.reload().catch(() => undefined);
   }
 

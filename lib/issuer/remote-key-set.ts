@@ -1,6 +1,8 @@
+import { UpstreamError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { Clock } from '../util/clock.js';
 import { SingleFlight } from '../util/single-flight.js';
+import { TokenBucket } from '../util/token-bucket.js';
 import { fetchJson, HttpError, type HttpOptions } from './http.js';
 import { Jwks } from './jwks.js';
 import type { KeySet, KeysHealth, KeySource } from './key-set.js';
@@ -27,6 +29,12 @@ export interface RemoteKeySetOptions {
   readonly clock: Clock;
 }
 
+/**
+ * How many unknown keys in a row cause a fetch; after that, one per `cooldown`. A fetch is two requests, metadata and keys,
+ * so with the default cooldown a flood costs the issuer at most 12 requests in a minute.
+ */
+const MAX_BURST = 4;
+
 /** The keys of one version of the JWKS. */
 class VersionedKeys implements KeySet {
   readonly version: number;
@@ -35,6 +43,10 @@ class VersionedKeys implements KeySet {
   constructor(jwks: Jwks, version: number) {
     this.jwks = jwks;
     this.version = version;
+  }
+
+  get kids(): KeySet['kids'] {
+    return this.jwks.keys.map(({ kid }) => kid);
   }
 
   find(...key: Parameters<KeySet['find']>): ReturnType<KeySet['find']> {
@@ -49,12 +61,13 @@ export class RemoteKeySet implements KeySource {
   readonly #keys: RefreshingResource<VersionedKeys>;
   readonly #snapshot: KeySnapshot | undefined;
   readonly #reloads = new SingleFlight<KeySet>();
+  readonly #budget: TokenBucket;
   #latest: VersionedKeys | undefined;
-  #reloadedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
-    const { jwksUri, http, snapshot: store } = options;
+    const { jwksUri, http, cooldown, clock, snapshot: store } = options;
+    this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock });
     if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout });
     if (jwksUri === undefined) {
       const restore = (): Promise<LoadResult<IssuerMetadata> | undefined> => this.#restoreMetadata();
@@ -73,15 +86,10 @@ export class RemoteKeySet implements KeySource {
     return this.#keys.get();
   }
 
-  // Callers choose key ids, so they must not choose how often the issuer is called.
-  reloadForUnknownKey(): Promise<KeySet> {
-    if (this.#reloads.isRunning('')) return this.#reloads.run('', () => this.#keys.get());
-    const now = this.#options.clock();
-    // If the clock was set back, the cooldown ends.
-    const isCoolingDown = now >= this.#reloadedAt && now < this.#reloadedAt + this.#options.cooldown;
-    if (isCoolingDown && !this.#keys.isFailing) return this.#keys.get();
-    this.#reloadedAt = now;
-    return this.#reloads.run('', () => this.#keys.reload());
+  reloadForUnknownKey(tried: KeySet): Promise<KeySet> {
+    const current = this.#keys.peek();
+    if (current !== undefined && current.version !== tried.version) return Promise.resolve(current);
+    return this.#reloads.run('', () => this.#reloadWithinBudget(tried));
   }
 
   current(): KeySet | undefined {
@@ -106,6 +114,21 @@ export class RemoteKeySet implements KeySource {
     this.#metadata?.close();
   }
 
+  // Callers choose key ids and signatures, so they must not choose how often the issuer is called. Without a token left, it
+  // is unknown whether the issuer has the key: that is a 503, because a 401 would reject valid tokens after a rotation.
+  async #reloadWithinBudget(tried: KeySet): Promise<KeySet> {
+    if (this.#keys.isLoading) {
+      // This refresh may have started before the key was published, so only new keys count.
+      const refreshed = await this.#keys.reload();
+      if (refreshed.version !== tried.version) return refreshed;
+    }
+    // After failures the backoff limits the requests.
+    if (!this.#keys.isFailing && !this.#budget.take()) throw new UpstreamError('keys_unavailable', this.#budget.wait);
+    // The keys may have moved, while their old address still responds.
+    if (!this.#keys.isPaused) await this.#metadata?.reload();
+    return this.#keys.reload();
+  }
+
   async #load(closing: AbortSignal): Promise<LoadResult<VersionedKeys>> {
     const jwksUri = this.#options.jwksUri ?? (await this.#discoverJwksUri());
     const { json, maxAge } = await fetchJson(jwksUri, this.#options.http, closing);
@@ -128,9 +151,8 @@ export class RemoteKeySet implements KeySource {
   async #discoverJwksUri(): Promise<string> {
     const metadata = this.#metadata;
     if (metadata === undefined) throw new TypeError('there is no metadata to discover the keys by');
-    // Keys that cannot be fetched, or are not among the cached ones, may have moved.
-    const isDoubtful = this.#keys.isFailing || this.#reloads.isRunning('');
-    const { jwks_uri: jwksUri } = await (isDoubtful ? metadata.reload() : metadata.get());
+    // Keys that cannot be fetched may have moved.
+    const { jwks_uri: jwksUri } = await (this.#keys.isFailing ? metadata.reload() : metadata.get());
     if (jwksUri === undefined) {
       throw new HttpError('invalid', `the metadata of ${this.#options.issuer} has no jwks_uri that may be called`);
     }

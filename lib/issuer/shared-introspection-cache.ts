@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backoff } from '../util/backoff.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 import { withTimeout } from '../util/timeout.js';
 import type { Store } from '../store/store.js';
 import { claim, type Claims } from '../token/claims.js';
@@ -8,28 +9,28 @@ import type { IntrospectionResult, IntrospectionSource } from './introspection-c
 
 export interface SharedIntrospectionCacheOptions {
   readonly store: Store;
-  /** What the answers depend on beside the token: server and client. */
+  /** What a response depends on beside the token: server and client. */
   readonly scope: readonly string[];
-  /** How long a positive answer is shared. Seconds. */
+  /** How long a positive response is shared. Seconds. */
   readonly maxAge: number;
-  /** How long a negative answer is shared. Seconds. */
+  /** How long a negative response is shared. Seconds. */
   readonly negativeMaxAge: number;
-  /** How long one question to the server takes at most. Seconds. */
+  /** Deadline of one request to the server. Seconds. */
   readonly introspectionTimeout: number;
   /** Seconds since the epoch. */
   readonly clock: () => number;
 }
 
-/** Deadline for one call of the store. Seconds. */
+/** Deadline of one call of the store. Seconds. */
 const STORE_TIMEOUT = 1;
-/** Longer answers are not shared. Characters of JSON. */
+/** Longer responses are not shared. Characters of JSON. */
 const MAX_SHARED_LENGTH = 65_536;
-/** How often one process looks whether another has its answer. Milliseconds. */
+/** How often a process checks whether another one has the response. Milliseconds. */
 const LOOK_INTERVAL = 25;
 
 /**
- * Shares the answers of the authorization server between processes: what one has asked, all know. The store is a help
- * and no more; where it cannot be had, each process asks for itself, and tries the store again after a while.
+ * Shares introspection responses between processes: one process sends the request, all use the response. If the store is
+ * unavailable, each process sends its own requests, and tries the store again after a pause.
  */
 export class SharedIntrospectionCache implements IntrospectionSource {
   readonly #source: IntrospectionSource;
@@ -51,34 +52,34 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     const lock = `${key}:lock`;
     const isFirst = await this.#call((store) => store.add(lock, this.#introspectionLifetime));
     if (isFirst === false) {
-      const told = await this.#waitForAnother(key, lock);
-      if (told !== undefined) return told;
+      const shared = await this.#waitForAnother(key, lock);
+      if (shared !== undefined) return shared;
     }
     try {
-      // Another may have asked, and been done, since we looked.
-      const told = isFirst === true ? await this.#read(key) : undefined;
-      if (told !== undefined) return told;
-      const info = await this.#source.introspect(token);
-      await this.#save(key, info);
-      return info;
+      // Another process may have finished since the first read.
+      const shared = isFirst === true ? await this.#read(key) : undefined;
+      if (shared !== undefined) return shared;
+      const result = await this.#source.introspect(token);
+      await this.#save(key, result);
+      return result;
     } finally {
       if (isFirst === true) await this.#call((store) => store.delete(lock));
     }
   }
 
   /**
-   * Drops what is shared of a token, and what is being asked about it at this moment. Rejects where the store cannot be
-   * told: a revocation must not get lost.
+   * Deletes the shared response for a token, also one that is being fetched now. Rejects if the store is unavailable,
+   * because a revocation must not get lost.
    */
   async invalidate(token: string): Promise<void> {
     const { store } = this.#options;
     const key = this.#key(token);
-    // First the mark, then the deletion: whoever saves at this moment sees the one or suffers the other.
+    // First the mark, then the deletion: a process that saves now either sees the mark, or its value is deleted.
     await withTimeout(store.set(markOf(key), true, this.#introspectionLifetime), STORE_TIMEOUT, 'the store');
     await withTimeout(store.delete(key), STORE_TIMEOUT, 'the store');
   }
 
-  /** Longer than any question to the server takes. Seconds. */
+  /** Longer than any request to the server takes. Seconds. */
   get #introspectionLifetime(): number {
     return Math.ceil(this.#options.introspectionTimeout) + 1;
   }
@@ -89,23 +90,23 @@ export class SharedIntrospectionCache implements IntrospectionSource {
 
   async #read(key: string): Promise<IntrospectionResult | undefined> {
     const saved = await this.#call((store) => store.get(key));
-    const info = readSaved(saved);
-    if (info === undefined) return undefined;
-    const age = this.#options.clock() - info.introspectedAt;
-    // An answer from the future is of a clock that cannot be trusted to let it end.
-    return age > -STORE_TIMEOUT * 60 && age < this.#lifetime(info) ? info : undefined;
+    const result = readSaved(saved);
+    if (result === undefined) return undefined;
+    const age = this.#options.clock() - result.introspectedAt;
+    // A response from the future comes from a wrong clock, which would keep it alive for too long.
+    return age > -STORE_TIMEOUT * 60 && age < this.#lifetime(result) ? result : undefined;
   }
 
-  async #save(key: string, info: IntrospectionResult): Promise<void> {
-    const { response, introspectedAt } = info;
-    const lifetime = this.#lifetime(info) - (this.#options.clock() - introspectedAt);
+  async #save(key: string, result: IntrospectionResult): Promise<void> {
+    const { response, introspectedAt } = result;
+    const lifetime = this.#lifetime(result) - (this.#options.clock() - introspectedAt);
     if (lifetime <= 0) return;
-    // What is too large, or too deep to be written as JSON, is not shared: that is no failure of the store's.
+    // A response that is too large, or too deep for JSON, is not shared. That is not a failure of the store.
     if (!isWritable(response)) return;
     await this.#call(async (store) => {
       await store.set(key, { version: 1, response, introspectedAt }, lifetime);
-      // Forgotten while it was asked for: then this answer is already out of date. Clocks are not compared, because the
-      // mark may be another machine's.
+      // Invalidated during the request: this response is outdated. Times are not compared, because the mark may come from
+      // a machine with a different clock.
       if ((await store.get(markOf(key))) !== undefined) await store.delete(key);
     });
   }
@@ -117,20 +118,20 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     return typeof exp === 'number' ? Math.min(maxAge, exp - introspectedAt) : maxAge;
   }
 
-  // Another process asks at this moment. Should it die over that, its lock ends by itself.
+  // Another process is sending the request. If that process dies, its lock expires.
   async #waitForAnother(key: string, lock: string): Promise<IntrospectionResult | undefined> {
     const looks = (this.#options.introspectionTimeout * 1000) / LOOK_INTERVAL;
     for (let look = 0; look < looks; look++) {
       await pause(LOOK_INTERVAL, undefined, { ref: false });
-      const told = await this.#read(key);
-      if (told !== undefined) return told;
-      const isStillAsking = await this.#call(async (store) => (await store.get(lock)) !== undefined);
-      if (isStillAsking !== true) return this.#read(key);
+      const shared = await this.#read(key);
+      if (shared !== undefined) return shared;
+      const isStillRunning = await this.#call(async (store) => (await store.get(lock)) !== undefined);
+      if (isStillRunning !== true) return this.#read(key);
     }
     return undefined;
   }
 
-  /** One call of the store; `undefined` where it cannot be had. */
+  /** Calls the store; `undefined` if it is unavailable. */
   async #call<T>(use: (store: Store) => Promise<T>): Promise<T | undefined> {
     if (this.#backoff.wait > 0) return undefined;
     try {
@@ -138,7 +139,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
       this.#backoff.succeeded();
       return value;
     } catch {
-      // Nobody's failure but the store's: the server is asked instead.
+      // Requests do not depend on the store.
       this.#backoff.failed();
       return undefined;
     }
@@ -157,12 +158,12 @@ function isWritable(response: Claims): boolean {
   }
 }
 
-/** What comes out of a store is believed as little as what comes from the network. */
+/** Data from a store is checked like data from the network. */
 function readSaved(saved: unknown): IntrospectionResult | undefined {
-  if (typeof saved !== 'object' || saved === null) return undefined;
-  const { version, response, introspectedAt } = saved as Record<string, unknown>;
+  if (!isPlainObject(saved)) return undefined;
+  const { version, response, introspectedAt } = saved;
   if (version !== 1 || typeof introspectedAt !== 'number' || !Number.isFinite(introspectedAt)) return undefined;
-  if (typeof response !== 'object' || response === null || Array.isArray(response)) return undefined;
-  const active = claim(response as Claims, 'active');
+  if (!isPlainObject(response)) return undefined;
+  const active = claim(response, 'active');
   return typeof active === 'boolean' ? { response: { ...response, active }, introspectedAt } : undefined;
 }

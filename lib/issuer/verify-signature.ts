@@ -1,17 +1,25 @@
-import { InvalidTokenError } from '../errors.js';
-import type { KeySet, KeySource } from './key-set.js';
 import type { ParsedJwt } from '../token/parse-jwt.js';
+import { rejectToken } from '../token/reject-token.js';
 import { isSignedWith } from '../token/signature.js';
+import type { KeySet, KeySource } from './key-set.js';
 
-/** The keys among which the one is that the token was signed with. */
+/**
+ * Verifies the signature of a token and returns the keys it was verified with. If no cached key verifies it, the issuer may
+ * have a new key, under a new key id or under the same one, so the keys are fetched again.
+ *
+ * @throws InvalidTokenError if no key of the issuer signed it; UpstreamError if that is unknown.
+ */
 export async function verifySignature(jwt: ParsedJwt, source: KeySource): Promise<KeySet> {
-  const { alg, kid } = jwt.header;
   const cached = await source.get();
-  const found = await cached.find(alg, kid);
-  if (await isSignedWith(found, jwt)) return cached;
-  // A key that was named and found has had its say. One that was not found, or not named, may be newer than ours.
-  if (found.length > 0 && kid !== undefined) throw new InvalidTokenError('signature_mismatch');
-  const reloaded = await source.reloadForUnknownKey();
-  if (reloaded.version !== cached.version && (await isSignedWith(await reloaded.find(alg, kid), jwt))) return reloaded;
-  throw new InvalidTokenError(found.length > 0 ? 'signature_mismatch' : 'unknown_key');
+  if (await isSignedByOne(cached, jwt)) return cached;
+  const reloaded = await source.reloadForUnknownKey(cached);
+  if (reloaded.version !== cached.version && (await isSignedByOne(reloaded, jwt))) return reloaded;
+  const { alg, kid } = jwt.header;
+  const candidates = await reloaded.find(alg, kid);
+  if (candidates.length === 0) rejectToken('unknown_key', 'kid', reloaded.kids, kid);
+  rejectToken('signature_mismatch', 'signature', `a signature with the key ${String(kid)} (${alg})`, undefined);
+}
+
+async function isSignedByOne(keys: KeySet, jwt: ParsedJwt): Promise<boolean> {
+  return isSignedWith(await keys.find(jwt.header.alg, jwt.header.kid), jwt);
 }

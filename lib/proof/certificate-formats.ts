@@ -4,9 +4,9 @@ import { createHash, X509Certificate } from 'node:crypto';
 export type CertificateFormat = 'rfc9440' | 'nginx' | 'envoy' | 'aws';
 
 interface Format {
-  /** The usual name of the field, in lower case. */
+  /** The usual name of the header field, in lower case. */
   readonly header: string | undefined;
-  /** The certificate's thumbprint; throws for what is not of this format. */
+  /** Returns the thumbprint of the certificate; throws if the value does not have this format. */
   readonly parse: (value: string) => string;
 }
 
@@ -22,34 +22,35 @@ export const FORMATS: Readonly<Record<CertificateFormat, Format>> = {
   // $ssl_client_escaped_cert.
   nginx: { header: undefined, parse: (value) => thumbprintOf(parsePem(decodeURIComponent(value))) },
   envoy: { header: 'x-forwarded-client-cert', parse: parseXfcc },
-  // What the client sent: its certificate first, then those that vouch for it.
+  // The chain that the client sent: its own certificate comes first.
   aws: { header: 'x-amzn-mtls-clientcert', parse: (value) => thumbprintOf(parsePemChain(decodeURIComponent(value))) },
 };
 
 /**
- * The thumbprint of a certificate: SHA-256 of its DER, in base64url (RFC 8705 §3.1). Takes PEM as a string or DER as bytes.
+ * The thumbprint of a certificate: SHA-256 of its DER, in base64url (RFC 8705 §3.1). Accepts PEM as a string or DER as
+ * bytes.
  *
- * @throws Error for what is no certificate, and for one with something beside it.
+ * @throws Error for anything but exactly one certificate.
  */
 export function thumbprintOf(certificate: string | Uint8Array): string {
   const der = typeof certificate === 'string' ? parsePem(certificate) : certificate;
-  // It reads PEM too, and overlooks what comes after the certificate.
+  // `X509Certificate` also reads PEM, and ignores bytes after the certificate.
   if (!new X509Certificate(der).raw.equals(der)) throw new Error('not exactly one certificate in DER');
   return hashOf(der);
 }
 
-/** The same for DER that is known to be one certificate, and nothing else. */
+/** The thumbprint of DER that is known to be exactly one certificate. */
 export function hashOf(der: Uint8Array): string {
   return createHash('sha256').update(der).digest('base64url');
 }
 
 function parseByteSequence(value: string): Buffer {
   const base64 = BYTE_SEQUENCE.exec(value.trim())?.[1];
-  if (base64 === undefined) throw new Error('no byte sequence');
+  if (base64 === undefined) throw new Error('not a byte sequence (RFC 9651)');
   return Buffer.from(base64, 'base64');
 }
 
-/** One certificate in PEM (RFC 7468 §5) and nothing beside it: with several it would not be clear whose it is. */
+/** Reads exactly one certificate in PEM (RFC 7468 §5): with several, the client's own would be ambiguous. */
 function parsePem(text: string): Buffer {
   const [first, ...others] = pemBlocks(text);
   if (first === undefined || others.length > 0) throw new Error('not exactly one certificate in PEM');
@@ -67,26 +68,26 @@ function pemBlocks(text: string): Buffer[] {
   PEM.lastIndex = 0;
   for (let at = 0; at < text.length; at = PEM.lastIndex) {
     const base64 = PEM.exec(text)?.[1];
-    if (base64 === undefined) throw new Error('something that is no certificate in PEM');
+    if (base64 === undefined) throw new Error('text that is not a certificate in PEM');
     blocks.push(Buffer.from(base64, 'base64'));
   }
   return blocks;
 }
 
 /**
- * Envoy's `X-Forwarded-Client-Cert`: elements separated by commas, each of pairs separated by semicolons. Which of several
- * elements a proxy of ours has written cannot be told, so there may be one. `Hash`, the SHA-256 of the certificate, is
- * always in it; `Cert` only where Envoy was told so.
+ * Reads Envoy's `X-Forwarded-Client-Cert`: elements separated by commas, each with pairs separated by semicolons. Several
+ * elements are rejected, because it is not known which proxy wrote which. `Hash`, the SHA-256 of the certificate, is always
+ * present; `Cert` only if Envoy is configured to send it.
  */
 function parseXfcc(value: string): string {
   const pairs = xfccPairs(value);
   const escaped = pairs.get('cert');
   const hex = pairs.get('hash');
-  if (hex !== undefined && !SHA256_HEX.test(hex)) throw new Error('a Hash that is no SHA-256');
+  if (hex !== undefined && !SHA256_HEX.test(hex)) throw new Error('Hash is not a SHA-256');
   const hash = hex === undefined ? undefined : Buffer.from(hex, 'hex').toString('base64url');
   const thumbprint = escaped === undefined ? hash : thumbprintOf(parsePem(decodeURIComponent(escaped)));
   if (thumbprint === undefined) throw new Error('neither Cert nor Hash');
-  if (hash !== undefined && hash !== thumbprint) throw new Error('a Hash of another certificate');
+  if (hash !== undefined && hash !== thumbprint) throw new Error('Hash is not the hash of Cert');
   return thumbprint;
 }
 
@@ -95,10 +96,10 @@ function xfccPairs(value: string): ReadonlyMap<string, string> {
   XFCC_PAIR.lastIndex = 0;
   for (let isLast = false; !isLast;) {
     const [, key = '', quoted, plain = '', end] = XFCC_PAIR.exec(value) ?? [];
-    if (end === undefined) throw new Error('no single element of pairs');
+    if (end === undefined) throw new Error('not exactly one element of pairs');
     const name = key.toLowerCase();
     const isUnique = name === 'cert' || name === 'hash';
-    if (isUnique && pairs.has(name)) throw new Error('two certificates');
+    if (isUnique && pairs.has(name)) throw new Error('several certificates in one element');
     pairs.set(name, quoted?.replace(/\\(.)/g, '$1') ?? plain);
     isLast = end === '';
   }

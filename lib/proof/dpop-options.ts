@@ -4,27 +4,27 @@ import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
 import { modeOr, modeRule, type ProofMode } from './mode.js';
 
-/** How DPoP proofs (RFC 9449) are checked. */
+/** How DPoP proofs (RFC 9449) are verified. */
 export interface DpopOptions {
   mode: ProofMode;
-  /** The accepted values of `alg` in proofs. @default every `AsymmetricAlgorithm`; with `profile: 'fapi2'` those of FAPI */
+  /** The accepted values of `alg` in proofs. @default every `AsymmetricAlgorithm`; those of FAPI with `profile: 'fapi2'` */
   algorithms?: readonly AsymmetricAlgorithm[] | undefined;
-  /** How long ago (`iat`) a proof may have been made. Seconds, 1 to 3,600. @default 60 */
+  /** How old a proof may be, by its `iat`. Seconds, 1 to 3,600. @default 60 */
   maxAge?: number | undefined;
-  /** How far ahead of ours the client's clock may be. Seconds, 0 to 300. @default 5 */
+  /** How far the client's clock may be ahead. Seconds, 0 to 300. @default 5 */
   clockTolerance?: number | undefined;
-  /** Ask for a nonce of this server's in every proof (RFC 9449 §9). @default false */
+  /** Requires a nonce of this server in every proof (RFC 9449 §9). @default false */
   nonce?: boolean | undefined;
-  /** How long a nonce is accepted; a client is given a new one when half of that is over. Seconds, 10 to 3,600. @default 300 */
+  /** How long a nonce is accepted; the client receives a new one after half of it. Seconds, 10 to 3,600. @default 300 */
   nonceMaxAge?: number | undefined;
   /**
-   * What nonces are made with: at least 32 bytes, the same in all processes that serve this API. Only with `nonce`.
-   * @default random, of this process alone
+   * The key of the nonces: at least 32 bytes, the same in all processes of this API. Only with `nonce`.
+   * @default random, for this process only
    */
   secret?: string | Uint8Array | undefined;
   /**
-   * Where it is remembered which proofs have been used. While it cannot be had, requests with proofs are answered 503.
-   * @default a `memoryStore` of 1,000,000 entries, of this process alone
+   * Where used proofs are recorded, for replay detection. While the store is unavailable, requests with proofs receive 503.
+   * @default a `memoryStore` of 1,000,000 entries, for this process only
    */
   store?: Store | undefined;
 }
@@ -34,22 +34,22 @@ const rules: Rules<DpopOptions> = {
   algorithms: algorithmsRule(ASYMMETRIC, 'Name the algorithms that clients sign proofs with, or leave it out.'),
   maxAge: seconds(1, 3_600, 'Leave it out for 60.'),
   clockTolerance: seconds(0, 300, 'Leave it out for 5.'),
-  // The secret may be taken to belong here.
-  nonce: { ...flag('Set it to true to ask for nonces.'), secret: true },
+  // People may pass the secret here by mistake, so the value is not shown.
+  nonce: { ...flag('Set it to true to require nonces.'), secret: true },
   nonceMaxAge: count('seconds', 10, 3_600, 'Leave it out for 300.'),
   secret: secretRule,
   store: storeRule,
 };
 
-const either = modeOr(
+const modeOrOptions = modeOr(
   rules,
-  "Use 'allowed' to take bearer tokens and DPoP-bound ones, 'required' for the latter alone.",
+  "Use 'allowed' to accept bearer tokens and DPoP-bound tokens, 'required' to accept only DPoP-bound tokens.",
 );
 
 export const dpopRule: Rule<ProofMode | DpopOptions> = {
-  ...either,
+  ...modeOrOptions,
   parse: (value, path) => {
-    const parsed = either.parse(value, path);
+    const parsed = modeOrOptions.parse(value, path);
     if (typeof parsed !== 'object' || parsed.nonce === true) return parsed;
     for (const name of ['secret', 'nonceMaxAge'] as const) {
       if (parsed[name] !== undefined) throw needsNonce(`${path}: ${name}`);

@@ -1,10 +1,10 @@
 import { parseUrl } from '../util/url.js';
 
-// RFC 3986 §2: nothing else is in a URI. URL parsers also take, and mend, what is none, such as one without a host.
+// The characters of RFC 3986 §2. URL parsers also accept and repair other texts, such as a URI without a host.
 const HTTP_URI = /^https?:\/\/(?!\/)(?:[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+$/i;
 const UNRESERVED = /[A-Za-z0-9\-._~]/;
 
-/** Whether both are http(s) URIs, and the same one, whatever their query and fragment. */
+/** Whether both are the same http(s) URI, apart from query and fragment. */
 export function isSameHttpUri(one: unknown, other: unknown): boolean {
   if (typeof one !== 'string' || typeof other !== 'string') return false;
   const normalized = normalizeHttpUri(one);
@@ -12,9 +12,9 @@ export function isSameHttpUri(one: unknown, other: unknown): boolean {
 }
 
 /**
- * Brings an http(s) URI into the one form in which it can be compared: without query and fragment, normalized by syntax
- * (RFC 3986 §6.2.2: case, percent-encoding, dot segments) and by scheme (§6.2.3: default port, empty path). `undefined`
- * for what is no such URI, or one with a user.
+ * Normalizes an http(s) URI for comparison: without query and fragment, by syntax (RFC 3986 §6.2.2: case,
+ * percent-encoding, dot segments) and by scheme (§6.2.3: default port, empty path). `undefined` if it is not such a URI, or
+ * has a user.
  */
 function normalizeHttpUri(uri: string): string | undefined {
   if (!HTTP_URI.test(uri)) return undefined;

@@ -2,14 +2,14 @@ import { group, oneOf, type Rule, type Rules } from '../options.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
 /**
- * What is asked of the tokens. `'off'`: no such proof is taken, and a token that needs one is refused. `'allowed'`: a
- * token that is bound needs the proof, others pass without. `'required'`: every token must be bound and proven.
+ * Which tokens are accepted. `'off'`: no such proof is accepted, and a token that needs one is rejected. `'allowed'`: a
+ * bound token needs the proof; other tokens are accepted without. `'required'`: every token must be bound and proven.
  */
 export type ProofMode = 'off' | 'allowed' | 'required';
 
-export const modeRule = oneOf<ProofMode>(['off', 'allowed', 'required'], 'Say which of them.');
+export const modeRule = oneOf<ProofMode>(['off', 'allowed', 'required'], 'Choose one of them.');
 
-/** The mode by itself, or an object that has it beside other options. */
+/** A rule for a mode, or for options that contain one. */
 export function modeOr<O extends { mode: ProofMode }>(rules: Rules<O>, fix: string): Rule<ProofMode | O> {
   const detailed = group(rules);
   return {

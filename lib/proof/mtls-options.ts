@@ -4,14 +4,14 @@ import { type CertificateFormat, FORMATS } from './certificate-formats.js';
 import { modeOr, modeRule, type ProofMode } from './mode.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
-/** A client certificate: PEM, or DER; nothing where the client sent none. */
+/** A client certificate in PEM (text) or DER (bytes); empty, `null` or `undefined` if the client sent none. */
 export type ClientCertificate = string | Uint8Array | null | undefined;
 
-/** Where a proxy that terminates TLS puts the client's certificate. */
+/** Where a proxy that terminates TLS puts the certificate of the client. */
 export interface ForwardedCertificate {
   /**
-   * The header field. The proxy must overwrite it in every request, and nobody must reach the API but through the proxy.
-   * @default the usual one of the format; nginx has none
+   * The header field. The proxy must overwrite it in every request, and callers must not reach the API without the proxy.
+   * @default the usual field of the format; nginx has none
    */
   header?: string | undefined;
   /**
@@ -22,16 +22,16 @@ export interface ForwardedCertificate {
   format: CertificateFormat;
 }
 
-/** Where the client's certificate is found. */
+/** Where the certificate of the client is found. */
 export type CertificateSource<Req = IncomingMessage> =
   'socket' | ForwardedCertificate | ((req: Req) => ClientCertificate | PromiseLike<ClientCertificate>);
 
-/** How tokens that are bound to a client certificate (RFC 8705 §3) are checked. */
+/** How tokens that are bound to a client certificate (RFC 8705 §3) are verified. */
 export interface MtlsOptions<Req = IncomingMessage> {
   mode: ProofMode;
   /**
-   * Where the client's certificate is found: on the TLS connection, in a header field of a trusted proxy, or by a function
-   * of the request. @default 'socket'
+   * Where the certificate of the client is found: on the TLS connection, in a header field of a trusted proxy, or by a
+   * function of the request. @default 'socket'
    */
   certificate?: CertificateSource<Req> | undefined;
 }
@@ -39,7 +39,7 @@ export interface MtlsOptions<Req = IncomingMessage> {
 const forwarded = group<ForwardedCertificate>({
   header: {
     expected: 'the name of a header field',
-    fix: 'Leave it out for the usual one of the format.',
+    fix: 'Leave it out for the usual field of the format.',
     parse: (value) => (typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value) ? value : undefined),
   },
   format: oneOf(Object.keys(FORMATS) as CertificateFormat[], 'Use the format that the proxy writes.'),
@@ -48,8 +48,8 @@ const forwarded = group<ForwardedCertificate>({
 const rules: Rules<MtlsOptions> = {
   mode: modeRule,
   certificate: {
-    expected: "'socket', { header, format }, or a function of the request that gives PEM or DER",
-    fix: 'Name the header too where the format has no usual one, as nginx has not.',
+    expected: "'socket', { header, format }, or a function of the request that returns PEM or DER",
+    fix: 'Pass the header too if the format has no usual one, such as nginx.',
     parse: (value, path) => {
       if (value === 'socket') return value;
       if (typeof value === 'function') return value as CertificateSource;
@@ -63,5 +63,5 @@ const rules: Rules<MtlsOptions> = {
 
 export const mtlsRule: Rule<ProofMode | MtlsOptions> = modeOr(
   rules,
-  "Use 'allowed' to take bearer tokens and certificate-bound ones, 'required' for the latter alone.",
+  "Use 'allowed' to accept bearer tokens and certificate-bound tokens, 'required' to accept only certificate-bound tokens.",
 );

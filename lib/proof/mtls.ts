@@ -8,9 +8,9 @@ import { FORMATS, hashOf, thumbprintOf } from './certificate-formats.js';
 import type { CertificateSource, ClientCertificate, ForwardedCertificate } from './mtls-options.js';
 
 /**
- * Checks that the request came from whoever holds the key of the certificate that the token is bound to (RFC 8705 §3).
- * Whoever did the TLS handshake has checked that the client holds that key; whether its certificate is to be trusted is
- * asked by nobody, because self-signed ones serve as well (§2.2).
+ * Checks that the request came with the client certificate that the token is bound to (RFC 8705 §3). The TLS handshake has
+ * proven that the client holds its key. *Not* checked: whether the certificate is trusted, because self-signed certificates
+ * are allowed (§2.2).
  */
 export function makeCertificateCheck(
   source: CertificateSource,
@@ -18,10 +18,10 @@ export function makeCertificateCheck(
   if (typeof source === 'function') {
     return async (req, thumbprint) => {
       const certificate: unknown = await source(req);
-      compare(thumbprintOfGiven(certificate as ClientCertificate), thumbprint);
+      compare(readCertificate(certificate as ClientCertificate), thumbprint);
     };
   }
-  const find = source === 'socket' ? ofSocket : (req: IncomingMessage) => ofHeader(req, source);
+  const find = source === 'socket' ? thumbprintOnSocket : (req: IncomingMessage) => thumbprintInHeader(req, source);
   return (req, thumbprint) => {
     compare(find(req), thumbprint);
   };
@@ -32,30 +32,30 @@ function compare(found: string | undefined, expected: string): void {
   if (found !== expected) rejectToken('binding_mismatch', 'cnf.x5t#S256', expected, found);
 }
 
-function ofHeader(req: IncomingMessage, { header, format }: ForwardedCertificate): string | undefined {
+function thumbprintInHeader(req: IncomingMessage, { header, format }: ForwardedCertificate): string | undefined {
   const { header: usual = '', parse } = FORMATS[format];
   const field = readField(req, (header ?? usual).toLowerCase());
-  // Proxies also write an empty value where there is no certificate.
+  // Proxies also write an empty value if there is no certificate.
   if (field === undefined || (field !== 'several' && field.value.trim() === '')) return undefined;
   if (field === 'several') throw new InvalidTokenError('certificate_malformed');
-  return readable(() => parse(field.value));
+  return readMalformed(() => parse(field.value));
 }
 
-function thumbprintOfGiven(certificate: ClientCertificate): string | undefined {
+function readCertificate(certificate: ClientCertificate): string | undefined {
   if (certificate === undefined || certificate === null) return undefined;
   if (typeof certificate === 'string' || certificate instanceof Uint8Array) {
-    return certificate.length === 0 ? undefined : readable(() => thumbprintOf(certificate));
+    return certificate.length === 0 ? undefined : readMalformed(() => thumbprintOf(certificate));
   }
   const problem = {
-    option: 'bearer: what mtls.certificate gives',
+    option: 'bearer: result of mtls.certificate',
     expected: 'a string of PEM, a Uint8Array of DER, or nothing',
     got: describe(certificate),
-    fix: 'Give the certificate itself, such as the property raw of an X509Certificate.',
+    fix: 'Return the certificate itself, such as the property raw of an X509Certificate.',
   };
   throw new ConfigurationError(problem, { reason: 'verifier_invalid' });
 }
 
-function readable(read: () => string): string {
+function readMalformed(read: () => string): string {
   try {
     return read();
   } catch (cause) {
@@ -63,8 +63,8 @@ function readable(read: () => string): string {
   }
 }
 
-// At each request anew: up to TLS 1.2 a client may come with another certificate on the same connection (RFC 5746).
-function ofSocket({ socket }: IncomingMessage): string | undefined {
+// Not cached per connection: up to TLS 1.2, a client can change its certificate on a connection (RFC 5746).
+function thumbprintOnSocket({ socket }: IncomingMessage): string | undefined {
   // Not `instanceof TLSSocket`: loading node:tls takes milliseconds at start.
   const certificate = (socket as Partial<TLSSocket>).getPeerX509Certificate?.();
   return certificate === undefined ? undefined : hashOf(certificate.raw);

@@ -1,24 +1,23 @@
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 
 export interface NonceOptions {
-  /** Shared by all processes that check each other's nonces. */
+  /** Shared by all processes that accept each other's nonces. @default random */
   readonly secret: string | Uint8Array | undefined;
   /** How long a nonce is accepted. Seconds. */
   readonly maxAge: number;
-  /** Seconds since the epoch. */
+  /** Returns seconds since the epoch. */
   readonly clock: () => number;
 }
 
 const TIME_BYTES = 6;
 const MAC_BYTES = 16;
 const BYTES = TIME_BYTES + MAC_BYTES;
-/** How far the clocks of a fleet may differ. Seconds. */
+/** How far the clocks of the processes may differ. Seconds. */
 const CLOCK_TOLERANCE = 5;
 
 /**
- * Nonces for DPoP proofs (RFC 9449 §9) that nobody has to remember: the time at which one was made, and a MAC over it.
- * The key of the MAC changes with every `maxAge`; it is derived from the secret, so that processes that share the secret
- * agree on it.
+ * Nonces for DPoP proofs (RFC 9449 §9), without a store: a nonce is the time at which it was made and a MAC over it. The key
+ * of the MAC changes after each `maxAge`. It is derived from the secret, so processes with the same secret have the same key.
  */
 export class Nonces {
   readonly #secret: string | Uint8Array;
@@ -37,10 +36,10 @@ export class Nonces {
     return Buffer.concat([encodeTime(time), this.#mac(time)]).toString('base64url');
   }
 
-  /** How old a nonce is that was made with this secret and is not too old. Seconds; `undefined` for any other. */
+  /** The age of a nonce in seconds; `undefined` if it was not made with this secret or is too old. */
   ageOf(nonce: string): number | undefined {
     const bytes = Buffer.from(nonce, 'base64url');
-    // One spelling only: what is checked is what was made.
+    // Only the canonical spelling is accepted.
     if (bytes.length !== BYTES || bytes.toString('base64url') !== nonce) return undefined;
     const time = bytes.readUIntBE(0, TIME_BYTES);
     const age = this.#clock() - time;
@@ -57,7 +56,7 @@ export class Nonces {
     let key = this.#keys.get(period);
     if (key === undefined) {
       key = Buffer.from(hkdfSync('sha256', this.#secret, '', `dpop-nonce ${this.#maxAge} ${period}`, 32));
-      // Those of the past are over; times that are accepted fall into three periods at most.
+      // Accepted times fall into three periods at most; other keys are no longer needed.
       for (const old of this.#keys.keys()) if (Math.abs(old - period) > 1) this.#keys.delete(old);
       this.#keys.set(period, key);
     }

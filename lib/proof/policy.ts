@@ -6,7 +6,7 @@ import type { AccessToken } from '../token/access-token.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { type Confirmation, readConfirmation, requireBinding } from '../token/confirmation.js';
 import type { Credentials } from '../token/credentials.js';
-import { algorithmsOf, type Profile } from '../token/profile.js';
+import { algorithmsOf, type Profile, rulesOf } from '../token/profile.js';
 import { rejectToken } from '../token/reject-token.js';
 import { DpopProofs } from './dpop.js';
 import type { DpopOptions } from './dpop-options.js';
@@ -16,7 +16,7 @@ import type { MtlsOptions } from './mtls-options.js';
 import { Nonces } from './nonces.js';
 
 export interface SenderConstraintOptions {
-  /** The function that was called, for mistakes in its options. */
+  /** The function that was called, for the messages about its options. */
   readonly where: string;
   readonly dpop: ProofMode | DpopOptions | undefined;
   readonly mtls: ProofMode | MtlsOptions | undefined;
@@ -27,35 +27,35 @@ export interface SenderConstraintOptions {
   readonly uriOf: (req: IncomingMessage) => string | undefined;
 }
 
-/** What a request has proven. */
+/** The result of a proof. */
 export interface ProofResult {
-  /** The nonce that the client shall use from now on, if it needs another (RFC 9449 §8.2). */
+  /** The nonce that the client must use from now on, if it needs a new one (RFC 9449 §8.2). */
   readonly nonce: string | undefined;
 }
 
-/** What an API asks of tokens that are bound to a key, and of those that are not. */
+/** Which bindings an API accepts and requires. */
 export interface Policy {
   readonly dpop: ProofMode;
   readonly mtls: ProofMode;
-  /** Whether a token must be bound to one key or the other. */
+  /** Whether every token must have at least one binding. */
   readonly isBindingRequired: boolean;
 }
 
 /**
  * The table: scheme × `cnf` × policy.
  *
- * | scheme | bound to        | the request owes                                |
- * | ------ | --------------- | ----------------------------------------------- |
- * | Bearer | nothing         | nothing; refused where tokens must be bound     |
- * | Bearer | a certificate   | the certificate; refused where mtls is off      |
- * | Bearer | a DPoP key      | refused: a bound token is never a bearer token  |
- * | DPoP   | no DPoP key     | refused: there is nothing that a proof proves   |
- * | DPoP   | a DPoP key      | the proof                                       |
- * | DPoP   | both            | both                                            |
+ * | scheme | bound to        | the request needs                                  |
+ * | ------ | --------------- | -------------------------------------------------- |
+ * | Bearer | nothing         | nothing; rejected if tokens must be bound          |
+ * | Bearer | a certificate   | the certificate; rejected if mtls is off           |
+ * | Bearer | a DPoP key      | rejected: a bound token is never a bearer token    |
+ * | DPoP   | no DPoP key     | rejected: there is no key that a proof could prove |
+ * | DPoP   | a DPoP key      | the proof                                          |
+ * | DPoP   | both            | both                                               |
  *
  * A token must have each binding whose mode is `required`.
  *
- * @throws InvalidTokenError where it is refused.
+ * @throws InvalidTokenError
  */
 export function checkBinding(scheme: Scheme, { jkt, x5tS256 }: Confirmation, policy: Policy): void {
   const isBoundToKey = jkt !== undefined;
@@ -77,25 +77,27 @@ function missing(checked: string, expected: string): never {
   rejectToken('binding_missing', checked, expected, undefined);
 }
 
-/** Holds requests to what their tokens are bound to. */
+/** Checks that a request proves the bindings of its token. */
 export interface SenderConstraint {
   /** The schemes with which a token may be presented. */
   readonly schemes: readonly Scheme[];
   /** The algorithms of DPoP proofs. */
   readonly algs: readonly string[];
-  /** Nothing where nothing has to be proven: what is refused at once throws, and the rest is a promise. */
+  /** Whether tokens that are bound to a client certificate are accepted. */
+  readonly supportsMtls: boolean;
+  /** `undefined` if the token is not bound. Throws if the token is rejected without a proof; otherwise a promise. */
   prove(req: IncomingMessage, credentials: Credentials, accessToken: AccessToken): Promise<ProofResult> | undefined;
 }
 
 export function makeSenderConstraint(options: SenderConstraintOptions): SenderConstraint {
   const { where, profile, uriOf, clock } = options;
-  const isBindingRequired = profile === 'fapi2';
-  // A profile that takes bound tokens alone would take none without it.
-  const usual: ProofMode = isBindingRequired ? 'allowed' : 'off';
-  const dpop = typeof options.dpop === 'object' ? options.dpop : { mode: options.dpop ?? usual };
-  const mtls = typeof options.mtls === 'object' ? options.mtls : { mode: options.mtls ?? usual };
+  const isBindingRequired = rulesOf(profile).requiresBinding;
+  // With 'off', a profile that requires bound tokens would accept none.
+  const defaultMode: ProofMode = isBindingRequired ? 'allowed' : 'off';
+  const dpop = typeof options.dpop === 'object' ? options.dpop : { mode: options.dpop ?? defaultMode };
+  const mtls = typeof options.mtls === 'object' ? options.mtls : { mode: options.mtls ?? defaultMode };
   const policy: Policy = { dpop: dpop.mode, mtls: mtls.mode, isBindingRequired };
-  if (isBindingRequired && policy.dpop === 'off' && policy.mtls === 'off') throw nothingLeft(where);
+  if (isBindingRequired && policy.dpop === 'off' && policy.mtls === 'off') throw allBindingsOff(where, profile);
   const algs = algorithmsOf(`${where}: dpop: algorithms`, dpop.algorithms, ASYMMETRIC, profile);
   const proofs = makeProofs(dpop, algs, uriOf, clock);
   const checkCertificate = makeCertificateCheck(mtls.certificate ?? 'socket');
@@ -112,6 +114,7 @@ export function makeSenderConstraint(options: SenderConstraintOptions): SenderCo
   return {
     schemes: schemesOf(policy),
     algs: policy.dpop === 'off' ? [] : algs,
+    supportsMtls: policy.mtls !== 'off',
     prove: (req, { scheme, token }, { claims }) => {
       const confirmation = readConfirmation(claims);
       checkBinding(scheme, confirmation, policy);
@@ -145,10 +148,10 @@ function makeProofs(
   });
 }
 
-function nothingLeft(where: string): ConfigurationError {
+function allBindingsOff(where: string, profile: Profile | undefined): ConfigurationError {
   return new ConfigurationError({
     option: `${where}: dpop, mtls`,
-    expected: 'one of them on, because the profile fapi2 takes bound tokens alone',
+    expected: `at least one of them on, because the profile ${String(profile)} accepts only sender-constrained tokens`,
     got: 'both off',
     fix: "Leave one out, or set it to 'allowed' or 'required'.",
   });

@@ -7,8 +7,8 @@ import type { Store } from './store.js';
 /** Options of `memoryStore`. */
 export interface MemoryStoreOptions {
   /**
-   * Maximum number of values, and of keys that `add` recorded. Beyond it, the least recently used values are removed;
-   * recorded keys are never removed before their time, and `add` rejects. 1 to 1,000,000. @default 100000
+   * Maximum number of values, and of recorded keys. When the store is full, a value that was not used recently is evicted.
+   * A recorded key is never evicted before its time: `add` rejects instead. 1 to 1,000,000. @default 100000
    */
   maxEntries?: number | undefined;
   /** The current time in seconds since the epoch. @default the system clock */
@@ -21,7 +21,7 @@ const rules: Rules<MemoryStoreOptions> = {
 };
 
 /**
- * A store in the memory of this process (node-cache): for an API with one process, and for tests.
+ * A store in the memory of this process, for one process and for tests.
  *
  * @throws ConfigurationError for an option that is unknown or wrong.
  */
@@ -31,7 +31,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const values = new BoundedCache<string>({ maxEntries, clock });
   const recorded = new ReplayCache({ maxEntries, clock });
   return {
-    // Values are stored as JSON, so that nobody can change them, and as every other store returns them.
+    // Stored as JSON, so that callers cannot change each other's values, and values come back as from any other store.
     get: (key) =>
       attempt(() => {
         const json = values.get(key) ?? (recorded.has(key) ? '1' : undefined);
@@ -50,7 +50,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
   };
 }
 
-// An error becomes a rejection, as with every other store.
+// An exception becomes a rejection, as with any other store.
 function attempt<T>(run: () => T): Promise<T> {
   return new Promise((resolve) => {
     resolve(run());

@@ -3,20 +3,20 @@ import { describe, readOptions, type Rules, seconds, text } from '../options.js'
 import { withTimeout } from '../util/timeout.js';
 import type { Store } from './store.js';
 
-/** What is used of a client of the `redis` package (`createClient`, `createCluster`). */
+/** The members of a client of the `redis` package (`createClient`, `createCluster`) that are used. */
 export interface RedisClient {
   get(key: string): Promise<unknown>;
   set(key: string, value: string, options: { PX: number; NX?: true }): Promise<unknown>;
   del(key: string): Promise<unknown>;
-  /** `false` while it is not connected: commands would wait in a queue. */
+  /** `false` while the client is not connected; commands would wait in a queue. */
   readonly isReady?: boolean | undefined;
 }
 
-/** What `redisStore` takes beside the client. */
+/** Options of `redisStore`. */
 export interface RedisStoreOptions {
-  /** Put before every key. @default 'express-resource-server:' */
+  /** Prefix of every key. @default 'express-resource-server:' */
   prefix?: string | undefined;
-  /** Deadline for one command. Seconds, 0.01 to 60. @default 0.5 */
+  /** Deadline of one command. Seconds, 0.01 to 60. @default 0.5 */
   timeout?: number | undefined;
 }
 
@@ -26,11 +26,10 @@ const rules: Rules<RedisStoreOptions> = {
 };
 
 /**
- * A store in Redis, through the official client that the application hands in, connects and closes. Every value carries
- * its lifetime; keys are digests behind the prefix. A command that is not answered in time is a rejection, as is every
- * command while the client is not connected: nothing waits for Redis.
+ * A store in Redis or Valkey, through a client that the application creates, connects and closes. Every value has a
+ * lifetime. A command that takes too long rejects, and so does every command while the client is not connected.
  *
- * @throws ConfigurationError for something that is no client, or an option that is unknown or wrong.
+ * @throws ConfigurationError for a client that cannot be used, or an option that is unknown or wrong.
  */
 export function redisStore(client: RedisClient, options: RedisStoreOptions = {}): Store {
   const { prefix = 'express-resource-server:', timeout = 0.5 } = readOptions<RedisStoreOptions>(
@@ -60,12 +59,12 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
   };
 }
 
-// A lifetime in Redis is a whole number and at least 1.
+// Redis requires a whole number of at least 1.
 function milliseconds(lifetime: number): number {
   return Math.max(1, Math.ceil(lifetime * 1000));
 }
 
-// What is no JSON is not of this store's making: as good as nothing, and to be written over.
+// A value that is not JSON was not written by this store. It counts as missing and is overwritten.
 function parse(value: unknown): unknown {
   try {
     return typeof value === 'string' ? JSON.parse(value) : undefined;

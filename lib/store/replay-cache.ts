@@ -1,12 +1,11 @@
 import NodeCache from 'node-cache';
 
-/** How much an addition clears away at most while there is room, so that no request pays for a crowd before it. */
+/** Maximum number of expired keys that one addition removes while there is room, so that no request pays for all. */
 const MAX_STEPS = 1_000;
 
 /**
- * Keys that may be claimed once, within the process. Unlike a value, a claim is never dropped before its time, because
- * somebody could then make it a second time: a memory that is full takes no more. Keys are kept in the order in which they
- * end, by the second.
+ * Records keys, each once until its time is over. A recorded key is never evicted earlier, because it could then be
+ * recorded a second time: a full cache rejects further keys. Keys are grouped by the second in which they end.
  */
 export class ReplayCache {
   readonly #ends = new NodeCache({ useClones: false, checkperiod: 0 });
@@ -14,9 +13,9 @@ export class ReplayCache {
   readonly #maxEntries: number;
   readonly #clock: () => number;
   #size = 0;
-  /** All seconds before this one have been cleared away. */
+  /** The keys of all seconds before this one have been removed. */
   #second = 0;
-  /** When the last one ends. */
+  /** The second in which the last key ends. */
   #latest = 0;
 
   constructor(options: { maxEntries: number; clock: () => number }) {
@@ -30,16 +29,16 @@ export class ReplayCache {
   }
 
   /**
-   * Claims a key until a point in time, in seconds since the epoch: `false` where it is claimed already.
+   * Records a key until a point in time, in seconds since the epoch. Returns `false` if it is already recorded.
    *
-   * @throws Error when the memory is full.
+   * @throws Error if the cache is full.
    */
   add(key: string, until: number): boolean {
     this.#sweep();
     if (this.has(key)) return false;
-    if (this.#isFull()) throw new Error(`the memory is full: ${this.#maxEntries} claims`);
+    if (this.#isFull()) throw new Error(`the store is full: ${this.#maxEntries} keys`);
     this.#ends.set(key, until);
-    // Never where the sweep has been already.
+    // Not before the second that the sweep has reached.
     const second = Math.max(Math.ceil(until), this.#second);
     const keys = this.#bySecond.get(second) ?? new Set();
     if (keys.size === 0) this.#bySecond.set(second, keys);
@@ -75,7 +74,7 @@ export class ReplayCache {
       this.#second = Math.floor(now);
       return;
     }
-    // The clock was put back.
+    // The clock was set back.
     if (this.#second > now + 1) this.#second = Math.floor(now);
     let steps = 0;
     const isDone = (): boolean => steps++ >= MAX_STEPS && !this.#isFull();
@@ -83,7 +82,7 @@ export class ReplayCache {
       for (const key of this.#bySecond.get(this.#second) ?? []) {
         if (isDone()) return;
         this.#drop(key, this.#second);
-        // It may have been claimed again meanwhile.
+        // It may have been recorded again since.
         if (!this.has(key)) this.#ends.del(key);
       }
       if (isDone()) return;

@@ -2,18 +2,17 @@ import type { Rule } from '../options.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
 /**
- * Where things are remembered that several processes share, or that outlive one. Keys are printable ASCII without
- * anything secret in them; values are what JSON can hold. Whoever can write to a store is believed as much as this
- * process believes itself.
+ * Stores data that several processes share, or that survives a restart. Keys are printable ASCII and contain no secret;
+ * values are JSON. Everybody who can write to a store is trusted like this process.
  */
 export interface Store {
-  /** The value, or `undefined` where there is none or its lifetime is over. */
+  /** Returns the value, or `undefined` if there is none or its lifetime is over. */
   get(key: string): Promise<unknown>;
-  /** Remembers a value. The lifetime is in seconds, above 0. */
+  /** Stores a value. The lifetime is in seconds, above 0. */
   set(key: string, value: unknown, lifetime: number): Promise<void>;
-  /** Claims a key for that many seconds: `true` for the first who does, `false` for all who come after. Atomic. */
+  /** Records a key for a lifetime in seconds: `true` for the first caller, `false` for all others. Must be atomic. */
   add(key: string, lifetime: number): Promise<boolean>;
-  /** Drops a value; one that is not there is no failure. */
+  /** Deletes a value. A missing value is not an error. */
   delete(key: string): Promise<void>;
 }
 
@@ -21,7 +20,7 @@ const STORE_METHODS = ['get', 'set', 'add', 'delete'] as const;
 
 export const storeRule: Rule<Store> = {
   expected: `a Store: an object with the functions ${STORE_METHODS.join(', ')}`,
-  fix: 'See the type Store for what each of them does.',
+  fix: 'The type Store documents each of them.',
   parse: (value) => {
     if (!isPlainObject(value)) return undefined;
     return STORE_METHODS.every((name) => typeof value[name] === 'function') ? (value as unknown as Store) : undefined;

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
-/** A way in which a server can fail to give a document; a function writes any other answer. */
+/** A way in which a server can fail to send a document. A function writes any other response. */
 export type Fault =
   | 'error'
   | 'hang'
@@ -13,7 +13,7 @@ export type Fault =
   | 'hangup'
   | ((res: ServerResponse, url: string) => void);
 
-export function answerWithFault(fault: Fault, res: ServerResponse, url: string, content: unknown): void {
+export function respondWithFault(fault: Fault, res: ServerResponse, url: string, content: unknown): void {
   if (typeof fault === 'function') fault(res, url);
   else FAULTS[fault](res, JSON.stringify(content));
 }
@@ -23,7 +23,7 @@ const FAULTS: Readonly<
 > = {
   error: (res) => res.writeHead(500, { 'Content-Type': 'application/json' }).end('{"error":"server_error"}'),
   hang: () => undefined,
-  // A first byte and then no more: what a slow drip looks like to whoever waits for the end.
+  // Sends the first byte and then nothing, as a very slow server does.
   drip: (res, json) => res.writeHead(200, { 'Content-Type': 'application/json' }).write(json.slice(0, 1)),
   truncated: (res, json) => res.writeHead(200, { 'Content-Type': 'application/json' }).end(json.slice(0, -2)),
   html: (res) => res.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html><p>Sign in'),

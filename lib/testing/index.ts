@@ -1,5 +1,5 @@
 export { type Fault } from './faults.js';
-export { type IntrospectionRequest, type SignedAnswerChanges, TestIntrospection } from './introspection.js';
+export { type IntrospectionRequest, type SignedResponseChanges, TestIntrospection } from './introspection.js';
 export {
   type IssueOptions,
   type IssuerDocument,

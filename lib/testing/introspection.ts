@@ -1,24 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import { answerWithFault, type Fault } from './faults.js';
+import { respondWithFault, type Fault } from './faults.js';
 
-/** A request as the introspection endpoint saw it. */
+/** A request that the introspection endpoint received. */
 export interface IntrospectionRequest {
   readonly method: string;
   readonly headers: IncomingHttpHeaders;
-  /** Body parameters; of a repeated one, the last. */
+  /** The parameters of the body; if one is repeated, its last value. */
   readonly form: Readonly<Record<string, string>>;
 }
 
-/** How one signed answer (RFC 9701) differs from a good one. */
-export interface SignedAnswerChanges {
-  /** Members of the JOSE header to add or replace; `undefined` leaves one out. */
+/** How a signed response (RFC 9701) differs from a valid one. */
+export interface SignedResponseChanges {
+  /** Members of the JOSE header to add or replace; `undefined` removes one. */
   header?: Record<string, unknown> | undefined;
-  /** Claims of the answer itself, beside `token_introspection`, to add or replace; `undefined` leaves one out. */
+  /** Claims beside `token_introspection` to add or replace; `undefined` removes one. */
   claims?: Record<string, unknown> | undefined;
 }
 
-/** What the endpoint has to know of the issuer that it belongs to. */
+/** The part of the issuer that the endpoint needs. */
 export interface IntrospectionHost {
   readonly url: string;
   readonly audience: string;
@@ -26,19 +26,22 @@ export interface IntrospectionHost {
   sign(claims: Record<string, unknown>, header: Record<string, unknown>): Promise<string>;
 }
 
-/** The introspection endpoint (RFC 7662) of a `TestIssuer`, under a test's control. */
+/** The introspection endpoint (RFC 7662) of a `TestIssuer`. The test controls its responses. */
 export class TestIntrospection {
-  /** What it was asked, the oldest first. */
+  /** The requests that it received, the oldest first. */
   readonly seen: IntrospectionRequest[] = [];
-  /** Who may ask, by `client_secret_basic` or `client_secret_post`. Everybody else gets `refusal`. @default anybody */
+  /**
+   * The client that may introspect, by `client_secret_basic` or `client_secret_post`; others receive `refusal`.
+   * @default any client
+   */
   client: { id: string; secret: string } | undefined;
-  /** The status for those who may not ask. @default 401 */
+  /** The status for other clients. @default 401 */
   refusal = 401;
-  /** What it says instead of the truth: any JSON. */
+  /** Replaces a response; may return any JSON. */
   rewrite: ((response: Record<string, unknown>, token: string) => unknown) | undefined;
-  /** How its signed answers are wrong. */
-  signedChanges: SignedAnswerChanges = {};
-  /** Whether it gives signed answers to those who want them. */
+  /** Makes its signed responses invalid. */
+  signedChanges: SignedResponseChanges = {};
+  /** Whether it sends signed responses to clients that accept them. */
   canSign = true;
   readonly #host: IntrospectionHost;
   readonly #tokens = new Map<string, Record<string, unknown>>();
@@ -48,11 +51,11 @@ export class TestIntrospection {
     this.#host = host;
   }
 
-  /** A token that is active and says this; `undefined` leaves a member out. */
+  /** Issues an active token. The claims are added to the response; `undefined` removes a member. */
   issue(claims: Record<string, unknown>, token = randomBytes(24).toString('base64url')): string {
     const { now, url, audience } = this.#host;
-    const usual = { iss: url, aud: audience, sub: 'client-1', client_id: 'client-1', iat: now, exp: now + 300 };
-    this.#tokens.set(token, { active: true, ...usual, ...claims });
+    const defaults = { iss: url, aud: audience, sub: 'client-1', client_id: 'client-1', iat: now, exp: now + 300 };
+    this.#tokens.set(token, { active: true, ...defaults, ...claims });
     return token;
   }
 
@@ -60,12 +63,12 @@ export class TestIntrospection {
     this.#tokens.delete(token);
   }
 
-  /** Fails when it is asked about this token, and answers for all others. */
+  /** Fails for requests about this token only. */
   failFor(token: string, fault: Fault): void {
     this.#faults.set(token, fault);
   }
 
-  /** How often it was asked about a token. */
+  /** How often a token was introspected. */
   timesAsked(token: string): number {
     return this.seen.filter(({ form }) => form.token === token).length;
   }
@@ -74,12 +77,12 @@ export class TestIntrospection {
     const request = { method: req.method ?? '', headers: req.headers, form: await readForm(req) };
     this.seen.push(request);
     const { token = '' } = request.form;
-    const truth = this.#tokens.get(token) ?? { active: false };
-    const response = this.rewrite === undefined ? truth : this.rewrite({ ...truth }, token);
+    const result = this.#tokens.get(token) ?? { active: false };
+    const response = this.rewrite === undefined ? result : this.rewrite({ ...result }, token);
     const failing = fault ?? this.#faults.get(token);
     if (failing !== undefined) {
-      answerWithFault(failing, res, req.url ?? '', response);
-    } else if (!this.#mayAsk(request)) {
+      respondWithFault(failing, res, req.url ?? '', response);
+    } else if (!this.#isAllowed(request)) {
       res.writeHead(this.refusal, { 'Content-Type': 'application/json' }).end('{"error":"invalid_client"}');
     } else if (this.canSign && request.headers.accept === SIGNED) {
       res.setHeader('Content-Type', SIGNED).end(await this.#signed(request, response));
@@ -88,7 +91,7 @@ export class TestIntrospection {
     }
   }
 
-  #mayAsk(request: IntrospectionRequest): boolean {
+  #isAllowed(request: IntrospectionRequest): boolean {
     if (this.client === undefined) return true;
     const { id, secret } = credentialsOf(request);
     return request.method === 'POST' && id === this.client.id && secret === this.client.secret;
@@ -107,7 +110,7 @@ export class TestIntrospection {
 
 const SIGNED = 'application/token-introspection+jwt';
 
-/** The id and secret that a request carries (RFC 6749 §2.3.1); empty where there are none. */
+/** The client id and secret of a request (RFC 6749 §2.3.1); empty strings if there are none. */
 export function credentialsOf({ headers, form }: IntrospectionRequest): { id: string; secret: string } {
   const basic = /^Basic ([A-Za-z0-9+/]+=*)$/.exec(headers.authorization ?? '')?.[1];
   if (basic === undefined) return { id: form.client_id ?? '', secret: form.client_secret ?? '' };

@@ -2,34 +2,34 @@ import { type JsonWebKey, randomUUID, type webcrypto } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CompactSign, type CompactJWSHeaderParameters, exportJWK, generateKeyPair } from 'jose';
-import { answerWithFault, type Fault } from './faults.js';
+import { respondWithFault, type Fault } from './faults.js';
 import { TestIntrospection } from './introspection.js';
 
-/** Which of the issuer's documents. */
+/** An endpoint of the issuer. */
 export type IssuerDocument = 'metadata' | 'jwks' | 'introspection';
 
 export interface TestIssuerOptions {
-  /** `aud` of its tokens. @default 'https://api.example.com' */
+  /** The `aud` of its tokens. @default 'https://api.example.com' */
   audience?: string | undefined;
-  /** How it signs. @default 'ES256' */
+  /** The signature algorithm. @default 'ES256' */
   algorithm?: string | undefined;
-  /** Path of the issuer below its origin, such as `/tenant`. @default none */
+  /** The path of the issuer, such as `/tenant`. @default none */
   path?: string | undefined;
-  /** The well-known form that is served; the other answers 404. @default both */
+  /** The well-known document that it serves; the other one is 404. @default both */
   wellKnown?: 'openid-configuration' | 'oauth-authorization-server' | undefined;
-  /** The port on 127.0.0.1. @default one that the system chooses */
+  /** The port on 127.0.0.1. @default a free one */
   port?: number | undefined;
-  /** What time it is: seconds since the epoch. @default the system clock */
+  /** Returns the current time in seconds since the epoch. @default the system clock */
   clock?: (() => number) | undefined;
 }
 
-/** How one token differs from a good one. */
+/** How a token differs from a valid one. */
 export interface IssueOptions {
-  /** Members of the JOSE header to add or replace; `undefined` leaves one out. */
+  /** Members of the JOSE header to add or replace; `undefined` removes one. */
   header?: Record<string, unknown> | undefined;
-  /** Sign with this key instead of the issuer's. */
+  /** The key that signs. @default the key of the issuer */
   key?: SigningKey | undefined;
-  /** The payload to sign instead of claims, whatever its bytes. */
+  /** Any bytes to sign instead of claims. */
   payload?: Uint8Array | undefined;
 }
 
@@ -40,7 +40,7 @@ export interface SigningKey {
   readonly publicJwk: JsonWebKey & { kid: string; alg: string; use: string };
 }
 
-/** Makes a key pair; RSA keys take the longest. */
+/** Generates a key pair. RSA keys take the longest. */
 export async function makeSigningKey(algorithm = 'ES256'): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
   const kid = randomUUID();
@@ -53,19 +53,19 @@ export async function makeSigningKey(algorithm = 'ES256'): Promise<SigningKey> {
 }
 
 /**
- * An authorization server under a test's control: it serves metadata and JWKS on a loopback port of the system's choice,
- * signs tokens good and bad, tells of opaque ones, rotates its keys, goes down, misbehaves, and counts what it was asked.
+ * An authorization server that a test controls. It serves metadata, JWKS and introspection on a free loopback port, issues
+ * valid and invalid tokens, rotates its keys, goes down, sends wrong responses, and counts requests.
  */
 export class TestIssuer {
-  /** Members added to the metadata, or replacing what is there. */
+  /** Members of the metadata to add or replace. */
   readonly metadata: Record<string, unknown> = {};
-  /** The keys it publishes; a test may put anything here. */
+  /** The published keys. A test may set any values. */
   published: unknown[] = [];
-  /** `Cache-Control` of its documents. */
+  /** The `Cache-Control` of metadata and JWKS. */
   cacheControl: string | undefined;
-  /** How often each document was asked for. */
+  /** The number of requests for each document. */
   readonly requests: Record<IssuerDocument, number> = { metadata: 0, jwks: 0, introspection: 0 };
-  /** How often somebody connected. */
+  /** The number of connections. */
   connections = 0;
   readonly introspection: TestIntrospection;
   /** Answers the requests for other paths. @default 404 */
@@ -82,13 +82,13 @@ export class TestIssuer {
     this.#key = key;
     this.published = [key.publicJwk];
     this.#server = createServer((req, res) => {
-      this.#answer(req, res);
+      this.#respond(req, res);
     });
     this.#server.on('connection', () => this.connections++);
     this.introspection = new TestIntrospection(this);
   }
 
-  /** Starts one; `close()` ends it. */
+  /** Starts an issuer; `close()` stops it. */
   static async start(options: TestIssuerOptions = {}): Promise<TestIssuer> {
     const issuer = new TestIssuer(options, await makeSigningKey(options.algorithm));
     await issuer.comeBack();
@@ -119,7 +119,7 @@ export class TestIssuer {
     return Math.floor(this.#options.clock?.() ?? Date.now() / 1000);
   }
 
-  /** A token that a verifier of this issuer accepts, unless the arguments spoil it. `undefined` leaves a claim out. */
+  /** Issues a JWT that is valid unless the arguments make it invalid. `undefined` removes a claim. */
   async issue(claims: Record<string, unknown> = {}, options: IssueOptions = {}): Promise<string> {
     const { now } = this;
     const all = {
@@ -136,37 +136,37 @@ export class TestIssuer {
     return this.#sign(payload, { typ: 'at+jwt', ...options.header }, options.key);
   }
 
-  /** Signs claims as they are; `undefined` leaves one out. */
+  /** Signs exactly these claims; `undefined` removes one. */
   sign(claims: Record<string, unknown>, header: Record<string, unknown>): Promise<string> {
     return this.#sign(new TextEncoder().encode(JSON.stringify(claims)), header);
   }
 
   async #sign(payload: Uint8Array, header: Record<string, unknown>, key = this.#key): Promise<string> {
     const all = { alg: key.algorithm, kid: key.kid, ...header };
-    const written = JSON.parse(JSON.stringify(all)) as CompactJWSHeaderParameters;
-    // What a header calls critical is the test's business; jose signs only what it is told to know.
-    const crit = Object.fromEntries((Array.isArray(written.crit) ? written.crit : []).map((name) => [name, true]));
-    return new CompactSign(payload).setProtectedHeader(written).sign(key.privateKey, { crit });
+    const encoded = JSON.parse(JSON.stringify(all)) as CompactJWSHeaderParameters;
+    // jose signs a critical extension only if it is declared as known.
+    const crit = Object.fromEntries((Array.isArray(encoded.crit) ? encoded.crit : []).map((name) => [name, true]));
+    return new CompactSign(payload).setProtectedHeader(encoded).sign(key.privateKey, { crit });
   }
 
-  /** An opaque token that is active; `undefined` leaves a member of the answer out. */
+  /** Issues an active opaque token. The claims are added to its introspection response; `undefined` removes a member. */
   issueOpaque(claims: Record<string, unknown> = {}, token?: string): string {
     return this.introspection.issue(claims, token);
   }
 
-  /** An opaque token is no longer active from now on. */
+  /** Makes an opaque token inactive. */
   revoke(token: string): void {
     this.introspection.revoke(token);
   }
 
-  /** Signs with a new key from now on. The old one stays published unless `dropOld`. */
+  /** Signs with a new key from now on. The old key is no longer published, unless `dropOld` is `false`. */
   async rotate({ dropOld = true } = {}): Promise<SigningKey> {
     this.#key = await makeSigningKey(this.#options.algorithm);
     this.published = dropOld ? [this.#key.publicJwk] : [...this.published, this.#key.publicJwk];
     return this.#key;
   }
 
-  /** Answers one document, or all, with a fault until `heal`. */
+  /** Makes requests for one document fail until `heal` is called. */
   fail(document: IssuerDocument, fault: Fault): void {
     this.#faults.set(document, fault);
   }
@@ -175,7 +175,7 @@ export class TestIssuer {
     this.#faults.clear();
   }
 
-  /** Refuses connections. */
+  /** Closes all connections and accepts no new ones. */
   async goDown(): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise((resolve) => this.#server.close(resolve));
@@ -183,7 +183,7 @@ export class TestIssuer {
     await closed;
   }
 
-  /** Listens again where it did before. */
+  /** Listens again on the same port. */
   async comeBack(): Promise<void> {
     if (this.#server.listening) return;
     await new Promise<void>((resolve, reject) => {
@@ -197,7 +197,7 @@ export class TestIssuer {
     return this.goDown();
   }
 
-  #answer(req: IncomingMessage, res: ServerResponse): void {
+  #respond(req: IncomingMessage, res: ServerResponse): void {
     const document = this.#documentAt(req.url ?? '');
     if (document === undefined) {
       if (this.other === undefined) res.writeHead(404).end('not found');
@@ -206,14 +206,14 @@ export class TestIssuer {
     }
     this.requests[document]++;
     if (document === 'introspection') {
-      // Who hangs up while sending gets no answer.
+      // Fails if the client disconnects while it sends the body.
       this.introspection.answer(req, res, this.#faults.get(document)).catch(() => res.destroy());
       return;
     }
     const content = document === 'jwks' ? { keys: this.published } : this.#metadata();
     const fault = this.#faults.get(document);
     if (fault !== undefined) {
-      answerWithFault(fault, res, req.url ?? '', content);
+      respondWithFault(fault, res, req.url ?? '', content);
       return;
     }
     if (this.cacheControl !== undefined) res.setHeader('Cache-Control', this.cacheControl);

@@ -1,17 +1,17 @@
-import { claim, type Claims } from './claims.js';
+import { claim, type Claims, CLIENT_ID_CLAIMS, firstText, readScopes, SCOPE_CLAIMS } from './claims.js';
 import { rejectToken } from './reject-token.js';
 
-/** Claims in which a server names the kind of a token: Cognito, Keycloak, ForgeRock, Curity, Duende and others. */
+/** The claims in which servers name the kind of a token: Cognito, Keycloak, OpenIddict, ForgeRock, Curity and others. */
 const KIND_CLAIMS = ['token_use', 'token_usage', 'token_type', 'tokenName', 'typ', 'purpose'];
-const ID_KINDS: readonly unknown[] = ['id', 'id_token'];
+const ID_TOKEN_KINDS: readonly unknown[] = ['id', 'id_token'];
 const OTHER_KINDS: readonly unknown[] = ['refresh', 'refresh_token', 'offline', 'logout', 'logout_token'];
 /** RFC 8693 §3. */
 const KIND_URN = /^urn:ietf:params:oauth:token-type:/;
 
 /** OpenID Connect Core 1.0 §3.1.3.6 and §3.3.2.11: only an ID token has the hash of something issued with it. */
 const ID_TOKEN_CLAIMS = ['at_hash', 'c_hash', 's_hash'];
-const CLIENT_CLAIMS = ['client_id', 'azp', 'cid', 'appid'];
-const SCOPE_CLAIMS = ['scope', 'scp'];
+/** Every ID token has these claims, so they do not identify a client, even if `clientIdClaims` contains them. */
+const ID_TOKEN_REQUIRED_CLAIMS = ['iss', 'sub', 'aud'];
 
 export interface AccessTokenOnlyRules {
   readonly allowIdTokens: boolean;
@@ -26,32 +26,35 @@ export interface AccessTokenOnlyRules {
  * @throws InvalidTokenError
  */
 export function checkIsAccessToken(claims: Claims, { allowIdTokens, clientIdClaims }: AccessTokenOnlyRules): void {
-  for (const name of KIND_CLAIMS) {
-    const value = claim(claims, name);
-    if (value === undefined) continue;
-    const kinds = [value].flat().map(normalizeKind);
-    if (kinds.some((kind) => OTHER_KINDS.includes(kind))) reject('type_refused', name, value);
-    if (!allowIdTokens && kinds.some((kind) => ID_KINDS.includes(kind))) reject('id_token', name, value);
-  }
-  const events = claim(claims, 'events');
+  for (const name of KIND_CLAIMS) checkKind(name, claim(claims, name), allowIdTokens);
+  const [events, code, state] = ['events', 'code', 'state'].map((name) => claim(claims, name));
   if (events !== undefined) reject('type_refused', 'events', events);
-  const code = claim(claims, 'code');
-  if (code !== undefined && claim(claims, 'state') !== undefined) reject('type_refused', 'code', code);
+  if (code !== undefined && state !== undefined) reject('type_refused', 'code', code);
   if (allowIdTokens) return;
   for (const name of ID_TOKEN_CLAIMS) {
     const value = claim(claims, name);
     if (value !== undefined) reject('id_token', name, value);
   }
   const nonce = claim(claims, 'nonce');
-  if (nonce === undefined) return;
-  // Every ID token has `sub` and `aud`, also where one of them is the client id.
-  const clientClaims = [...CLIENT_CLAIMS, ...(clientIdClaims ?? [])].filter((name) => name !== 'sub' && name !== 'aud');
-  const isForClient = [...clientClaims, ...SCOPE_CLAIMS].some((name) => claim(claims, name) !== undefined);
-  if (!isForClient) reject('id_token', 'nonce', nonce);
+  if (nonce !== undefined && !hasClientOrScope(claims, clientIdClaims)) reject('id_token', 'nonce', nonce);
+}
+
+function checkKind(name: string, value: unknown, allowIdTokens: boolean): void {
+  if (value === undefined) return;
+  const kinds = [value].flat().map(normalizeKind);
+  if (kinds.some((kind) => OTHER_KINDS.includes(kind))) reject('type_refused', name, value);
+  if (!allowIdTokens && kinds.some((kind) => ID_TOKEN_KINDS.includes(kind))) reject('id_token', name, value);
 }
 
 function normalizeKind(kind: unknown): unknown {
   return typeof kind === 'string' ? kind.toLowerCase().replace(KIND_URN, '') : kind;
+}
+
+// An ID token repeats the nonce of the authorization request. Some servers write it into access tokens too, but then
+// beside a client or a scope, which an ID token does not need.
+function hasClientOrScope(claims: Claims, clientIdClaims: readonly string[] = []): boolean {
+  const names = [...CLIENT_ID_CLAIMS, ...clientIdClaims].filter((name) => !ID_TOKEN_REQUIRED_CLAIMS.includes(name));
+  return firstText(claims, names) !== undefined || readScopes(claims, SCOPE_CLAIMS).length > 0;
 }
 
 function reject(reason: 'id_token' | 'type_refused', checked: string, found: unknown): never {

@@ -1,5 +1,7 @@
 import type { Scheme } from '../challenge.js';
-import { type Actor, hasForeignActor, readActor, readCaller } from './caller.js';
+import { ConfigurationError } from '../errors.js';
+import { isPromise } from '../util/is-promise.js';
+import { type Actor, type Caller, hasForeignActor, readActor, readCaller } from './caller.js';
 import { firstText, readAudience, readClientId, readScopes, SCOPE_CLAIMS } from './claims.js';
 import { deepFreeze } from '../util/deep-freeze.js';
 import type { JwtHeader } from './parse-jwt.js';
@@ -49,27 +51,31 @@ export interface ClaimMapping {
   readonly isUser?: CallerRule | undefined;
 }
 
-/** Builds the `AccessToken` from claims that have been verified. */
-export function buildAccessToken(
-  verified: {
-    format: 'jwt' | 'opaque';
-    issuer: string;
-    claims: Record<string, unknown>;
-    header?: Readonly<JwtHeader> | undefined;
-  },
-  mapping: ClaimMapping,
-): AccessToken {
-  const { claims, format } = verified;
+/** What a verifier knows of a token that it accepts. */
+export interface VerifiedClaims {
+  readonly format: 'jwt' | 'opaque';
+  readonly issuer: string;
+  readonly claims: Record<string, unknown>;
+  readonly header?: Readonly<JwtHeader> | undefined;
+}
+
+/**
+ * Builds the `AccessToken` from claims that have been verified.
+ *
+ * @throws ConfigurationError if a rule of the application throws or returns a promise.
+ */
+export function buildAccessToken(verified: VerifiedClaims, mapping: ClaimMapping): AccessToken {
+  const { claims, format, issuer } = verified;
   const clientId = readClientId(claims, mapping.clientIdClaims);
   const actor = readActor(claims);
   // Frozen before a rule of the application sees them.
   deepFreeze(claims);
   return deepFreeze({
     format,
-    issuer: verified.issuer,
+    issuer,
     subject: firstText(claims, mapping.subjectClaims ?? ['sub']),
     clientId,
-    ...decideCaller(claims, clientId, format, mapping),
+    ...decideCaller(verified, clientId, mapping),
     actor,
     scopes: readScopes(claims, mapping.scopeClaims ?? SCOPE_CLAIMS),
     audience: readAudience(claims),
@@ -81,21 +87,38 @@ export function buildAccessToken(
 }
 
 function decideCaller(
-  claims: Record<string, unknown>,
+  { claims, format, issuer }: VerifiedClaims,
   clientId: string | undefined,
-  format: 'jwt' | 'opaque',
   mapping: ClaimMapping,
-): { isMachine: boolean; isUser: boolean } {
+): Caller {
   const found = readCaller(claims, { clientId, isIntrospected: format === 'opaque' });
-  const isMachine = mapping.isMachine === undefined ? found.isMachine : isExactlyTrue(mapping.isMachine(claims));
-  const isUser = mapping.isUser === undefined ? found.isUser : isExactlyTrue(mapping.isUser(claims));
+  const isMachine = applyRule('isMachine', mapping.isMachine, claims) ?? found.isMachine;
+  const isUser = applyRule('isUser', mapping.isUser, claims) ?? found.isUser;
   if (isMachine && isUser) return { isMachine: false, isUser: false };
-  return { isMachine: isMachine && !hasForeignActor(claims, clientId), isUser };
+  return { isMachine: isMachine && !hasForeignActor(claims, clientId, issuer), isUser };
 }
 
-// A promise, or another value that counts as true, decides nothing.
-function isExactlyTrue(value: unknown): boolean {
-  return value === true;
+/** The result of a rule of the application. Tokens contain what servers write, so a rule must not fail for one. */
+function applyRule(option: string, rule: CallerRule | undefined, claims: Record<string, unknown>): boolean | undefined {
+  if (rule === undefined) return undefined;
+  let result: unknown;
+  try {
+    result = rule(claims);
+  } catch (cause) {
+    throw invalidRule(option, 'an error', cause);
+  }
+  if (isPromise(result)) {
+    // A rejection of it must not end the process.
+    Promise.resolve(result).catch(() => undefined);
+    throw invalidRule(option, 'a promise', undefined);
+  }
+  return result === true;
+}
+
+function invalidRule(option: string, got: string, cause: unknown): ConfigurationError {
+  const expected = 'a function that returns true or false for every token';
+  const fix = 'Check the type of each claim that it reads, and return a boolean.';
+  return new ConfigurationError({ option, expected, got, fix }, { cause });
 }
 
 /** What a handler reads: the shared `AccessToken`, and what this request presented. */

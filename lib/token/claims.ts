@@ -16,7 +16,12 @@ export type Claims = Readonly<Record<string, unknown>>;
  * them.
  */
 export function claim(claims: Claims, name: string): unknown {
-  return Object.hasOwn(claims, name) ? (claims[name] ?? undefined) : undefined;
+  return rawClaim(claims, name) ?? undefined;
+}
+
+/** The same, but `null` is a value: for what a client has written, such as a DPoP proof. */
+export function rawClaim(claims: Claims, name: string): unknown {
+  return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
 /** `aud` as an array (RFC 7519 §4.1.3): a string or an array of strings. */
@@ -41,7 +46,7 @@ export function readClientId(claims: Claims, names: readonly string[] | undefine
 export function firstText(claims: Claims, names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = claim(claims, name);
-    if (typeof value === 'string' && value !== '') return value;
+    if (isText(value)) return value;
   }
   return undefined;
 }
@@ -56,6 +61,11 @@ export function readScopes(claims: Claims, names: readonly string[]): string[] {
     }
   }
   return [...found];
+}
+
+/** A non-empty string: an empty one names nobody. */
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 function strings(value: unknown): string[] {

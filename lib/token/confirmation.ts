@@ -1,4 +1,4 @@
-import type { Claims } from './claims.js';
+import { claim, type Claims } from './claims.js';
 import { rejectToken } from './reject-token.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
@@ -29,6 +29,17 @@ export function requireBinding({ jkt, x5tS256 }: Confirmation): void {
   if (jkt === undefined && x5tS256 === undefined) {
     rejectToken('binding_missing', 'cnf', 'jkt or x5t#S256', undefined);
   }
+}
+
+/**
+ * Rejects a token that says that it is for DPoP but is not bound to a key (RFC 9449 §5, §6): nobody can prove possession of
+ * it, and it must not be accepted as a bearer token.
+ */
+export function checkDpopBinding(claims: Claims): void {
+  const types = ['token_type', 'typ'].flatMap((name) => claim(claims, name));
+  const isDpop = types.some((type) => typeof type === 'string' && type.toLowerCase() === 'dpop');
+  if (!isDpop || readConfirmation(claims).jkt !== undefined) return;
+  rejectToken('binding_missing', 'cnf.jkt', 'the thumbprint of a key, because the type is DPoP', undefined);
 }
 
 function readMember(confirmation: Claims, name: string): string | undefined {

@@ -1,5 +1,5 @@
 import type { Scheme } from '../challenge.js';
-import { InvalidRequestError, MissingTokenError } from '../errors.js';
+import { type FailedCheck, InvalidRequestError, MissingTokenError } from '../errors.js';
 import { type FieldSource, readField } from './header-fields.js';
 
 /** What this request presented. */
@@ -8,35 +8,56 @@ export interface Credentials {
   readonly token: string;
 }
 
-// RFC 9110 §11.4: credentials = auth-scheme 1*SP token68. The classes do not overlap, so matching is linear.
+/** RFC 9110 §11.4, RFC 6750 §2.1. The character classes do not overlap, so matching is linear. */
 const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/;
-// The name may not go on (RFC 9110 §5.6.2); whatever else follows it is a credential of ours, if a malformed one.
+/** RFC 6749 §A.12: printable ASCII. */
+const VSCHARS = /^[\x20-\x7e]+$/;
+// The scheme must end here (RFC 9110 §5.6.2). Everything after it belongs to credentials for this package, even if they are
+// malformed.
 const CREDENTIALS = /^(bearer|dpop)(?![\w!#$%&'*+.^`|~-])(?: +(.*)|.*)$/is;
-// `eyJ` is how the base64url of `{"` begins.
+/** `eyJ` is the beginning of the base64url of `{"`. */
 const BARE_JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
 const SECOND_CREDENTIAL = /,[ \t]*(?:bearer|dpop)[ \t]/i;
 
 /**
- * Reads the `Authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). A scheme that is not ours is no credential of ours:
- * `undefined`. Several headers, several credentials in one header, or a credential outside the grammar of RFC 9110 §11.4
- * are an `InvalidRequestError`.
+ * Reads the `Authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). `undefined` without the header and for schemes of others.
+ *
+ * @throws InvalidRequestError for several headers, several credentials in one header, or a token outside its grammar.
+ * @throws MissingTokenError for a JWT without a scheme.
  */
-export function readAuthorization(request: FieldSource): Credentials | undefined {
+export function readAuthorization(request: FieldSource, allowsAnyCharacters = false): Credentials | undefined {
   const field = readField(request, 'authorization');
   if (field === undefined) return undefined;
-  if (field === 'several') throw new InvalidRequestError('several_credentials');
+  if (field === 'several') throw severalCredentials();
   const match = CREDENTIALS.exec(field.value);
   if (match === null) {
-    if (SECOND_CREDENTIAL.test(field.value)) throw new InvalidRequestError('several_credentials');
-    if (BARE_JWT.test(field.value)) throw new MissingTokenError({ reason: 'scheme_missing' });
+    if (SECOND_CREDENTIAL.test(field.value)) throw severalCredentials();
+    if (BARE_JWT.test(field.value)) {
+      const cause: FailedCheck = { checked: 'scheme', expected: 'Bearer', found: undefined };
+      throw new MissingTokenError({ reason: 'scheme_missing', cause });
+    }
     return undefined;
   }
   const scheme = match[1]?.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer';
-  return { scheme, token: assertToken68(match[2] ?? '') };
+  return { scheme, token: assertToken(match[2] ?? '', allowsAnyCharacters) };
 }
 
-/** Checks a token from any place against the grammar that every access token keeps (RFC 6750 §2.1). */
-export function assertToken68(token: string): string {
-  if (TOKEN68.test(token)) return token;
-  throw new InvalidRequestError(token.includes(',') ? 'several_credentials' : 'malformed_credentials');
+/**
+ * Checks a token from any place against the grammar of access tokens: token68 (RFC 6750 §2.1), or all printable ASCII
+ * characters (RFC 6749 §A.12).
+ *
+ * @throws InvalidRequestError
+ */
+export function assertToken(token: string, allowsAnyCharacters: boolean): string {
+  const isValid = allowsAnyCharacters ? VSCHARS.test(token) && !SECOND_CREDENTIAL.test(token) : TOKEN68.test(token);
+  if (isValid) return token;
+  if (token.includes(',')) throw severalCredentials();
+  const expected = allowsAnyCharacters ? 'a token of printable ASCII characters' : 'a token of token68 characters';
+  const cause: FailedCheck = { checked: 'token', expected, found: undefined };
+  throw new InvalidRequestError('malformed_credentials', { cause });
+}
+
+function severalCredentials(): InvalidRequestError {
+  const cause: FailedCheck = { checked: 'credentials', expected: 'one', found: 'several' };
+  return new InvalidRequestError('several_credentials', { cause });
 }

@@ -1,18 +1,29 @@
+import type { Audience } from './audience.js';
 import type { ClaimMapping } from './access-token.js';
 import { checkIsAccessToken } from './access-token-only.js';
-import type { Claims } from './claims.js';
-import { readConfirmation, requireBinding } from './confirmation.js';
+import type { Check } from './checks.js';
+import { claim, type Claims } from './claims.js';
+import { checkDpopBinding, readConfirmation, requireBinding } from './confirmation.js';
 import type { JwtHeader } from './parse-jwt.js';
-import type { Profile } from './profile.js';
+import { type Profile, rulesOf } from './profile.js';
 import { rejectToken } from './reject-token.js';
-import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes, type TimeRules } from './claim-checks.js';
+import {
+  checkAudience,
+  checkExpiry,
+  checkIssuedAt,
+  checkIssuer,
+  checkNotBefore,
+  checkRequired,
+  checkStrings,
+  type TimeRules,
+} from './claim-checks.js';
 
 /** What a JWT must be to be accepted here. */
 export interface JwtRules extends ClaimMapping, TimeRules {
   readonly allowIdTokens: boolean;
   readonly clientIdClaims: readonly string[] | undefined;
   readonly issuer: string;
-  readonly audience: readonly string[] | false;
+  readonly audience: readonly Audience[] | false;
   readonly algorithms: ReadonlySet<string>;
   readonly profile: Profile | undefined;
   readonly requiredClaims: readonly string[];
@@ -20,29 +31,108 @@ export interface JwtRules extends ClaimMapping, TimeRules {
 
 const STRICT_TYPE = 'application/at+jwt';
 const ANY_TYPE: readonly unknown[] = [STRICT_TYPE, 'application/jwt', undefined];
-/** RFC 9068 §2.2. */
-const STRICT_CLAIMS = ['iss', 'exp', 'aud', 'sub', 'client_id', 'iat', 'jti'];
 
-/** The header, before any key is looked for (RFC 8725 §3.1 and §3.11, RFC 9068 §4). */
-export function checkHeader(header: JwtHeader, rules: JwtRules): void {
-  if (!rules.algorithms.has(header.alg)) rejectToken('algorithm_refused', 'alg', [...rules.algorithms], header.alg);
-  const type = mediaType(header.typ);
-  const accepted = rules.profile === undefined ? ANY_TYPE : [STRICT_TYPE];
-  if (!accepted.includes(type)) rejectToken('type_refused', 'typ', accepted, header.typ);
-  checkCritical(header);
+/** A parsed JWT, what it must be, and the time. */
+export interface JwtCheckInput {
+  readonly header: JwtHeader;
+  readonly claims: Claims;
+  readonly rules: JwtRules;
+  /** Seconds since the epoch. */
+  readonly now: number;
 }
 
-/** The claims, cheap ones first. They are looked at before the signature and believed only after it. */
-export function checkClaims(claims: Claims, rules: JwtRules, now: number): void {
-  checkIssuer(claims, rules.issuer);
-  checkIsAccessToken(claims, rules);
-  checkAudience(claims, rules.audience);
-  checkTimes(claims, rules, now);
-  checkRequired(claims, ['exp', ...(rules.maxTokenAge === undefined ? [] : ['iat'])]);
-  if (rules.profile !== undefined) checkRequired(claims, STRICT_CLAIMS);
-  checkRequired(claims, rules.requiredClaims);
-  checkStrings(claims);
-  if (rules.profile === 'fapi2') requireBinding(readConfirmation(claims));
+/**
+ * All checks before the signature, cheap ones first (RFC 8725 §3.1 and §3.11, RFC 9068 §4). The content is checked before
+ * any key is fetched, and trusted only after the signature.
+ */
+export const JWT_CHECKS: readonly Check<JwtCheckInput>[] = [
+  {
+    name: 'algorithm',
+    run: ({ header, rules }) => {
+      if (!rules.algorithms.has(header.alg)) rejectToken('algorithm_refused', 'alg', [...rules.algorithms], header.alg);
+    },
+    describe: ({ header, rules }) => ({ expected: [...rules.algorithms], found: header.alg }),
+  },
+  {
+    name: 'type',
+    run: ({ header, rules }) => {
+      const accepted = rulesOf(rules.profile).requiresAtJwt ? [STRICT_TYPE] : ANY_TYPE;
+      if (!accepted.includes(mediaType(header.typ))) rejectToken('type_refused', 'typ', accepted, header.typ);
+    },
+    describe: ({ header }) => ({ found: header.typ }),
+  },
+  {
+    name: 'critical extensions',
+    run: ({ header }) => {
+      checkCritical(header);
+    },
+  },
+  {
+    name: 'issuer',
+    run: ({ claims, rules }) => {
+      checkIssuer(claims, rules.issuer);
+    },
+    describe: ({ claims, rules }) => ({ expected: rules.issuer, found: claim(claims, 'iss') }),
+  },
+  {
+    name: 'kind of token',
+    run: ({ claims, rules }) => {
+      checkIsAccessToken(claims, rules);
+    },
+  },
+  {
+    name: 'audience',
+    run: ({ claims, rules }) => {
+      checkAudience(claims, rules.audience);
+    },
+    describe: ({ claims, rules }) => ({ expected: rules.audience, found: claim(claims, 'aud') }),
+  },
+  {
+    name: 'expiry',
+    run: ({ claims, rules, now }) => {
+      checkExpiry(claims, rules, now);
+    },
+    describe: ({ claims, now }) => ({ expected: `later than ${now}`, found: claim(claims, 'exp') }),
+  },
+  {
+    name: 'not before',
+    run: ({ claims, rules, now }) => {
+      checkNotBefore(claims, rules, now);
+    },
+    describe: ({ claims }) => ({ found: claim(claims, 'nbf') }),
+  },
+  {
+    name: 'issued at',
+    run: ({ claims, rules, now }) => {
+      checkIssuedAt(claims, rules, now);
+    },
+    describe: ({ claims }) => ({ found: claim(claims, 'iat') }),
+  },
+  {
+    name: 'required claims',
+    run: ({ claims, rules }) => {
+      checkRequired(claims, requiredClaims(rules));
+    },
+    describe: ({ rules }) => ({ expected: requiredClaims(rules) }),
+  },
+  {
+    name: 'types of claims',
+    run: ({ claims }) => {
+      checkStrings(claims);
+    },
+  },
+  {
+    name: 'binding to a key',
+    run: ({ claims, rules }) => {
+      checkDpopBinding(claims);
+      if (rulesOf(rules.profile).requiresBinding) requireBinding(readConfirmation(claims));
+    },
+    describe: ({ claims }) => ({ found: claim(claims, 'cnf') }),
+  },
+];
+
+function requiredClaims({ maxTokenAge, profile, requiredClaims: names }: JwtRules): readonly string[] {
+  return ['exp', ...(maxTokenAge === undefined ? [] : ['iat']), ...rulesOf(profile).requiredClaims, ...names];
 }
 
 // RFC 7515 §4.1.9: a media type, compared without regard to case, whose "application/" may be left out.

@@ -1,7 +1,7 @@
 const MIN_PAUSE = 1;
 const MAX_PAUSE = 30;
 
-/** How long a server that failed is left alone: 1 s, then twice as long each time, 30 s at most. */
+/** The pause after a failure: 1 s, doubled with each further failure, at most 30 s. */
 export class Backoff {
   readonly #clock: () => number;
   #failures = 0;
@@ -11,20 +11,20 @@ export class Backoff {
     this.#clock = clock;
   }
 
-  /** Failures since the last success. */
+  /** Number of failures since the last success. */
   get failures(): number {
     return this.#failures;
   }
 
-  /** How long to wait before the next attempt. Seconds, 0 where that is due. */
+  /** Time until the next attempt is allowed. Seconds, 0 if it is allowed now. */
   get wait(): number {
-    // A clock that is set back must not make the pause any longer.
+    // If the clock is set back, the pause must not become longer.
     return this.#failures === 0 ? 0 : Math.min(MAX_PAUSE, Math.max(0, this.#retryAt - this.#clock()));
   }
 
   /**
-   * Notes a failure; gives the pause until the next attempt, in seconds. Failures within a pause are of attempts that
-   * began before it: they are the same failure.
+   * Records a failure and returns the time until the next attempt, in seconds. A failure during a pause belongs to an
+   * attempt that started before the pause, so it does not count again.
    */
   failed(): number {
     if (this.wait > 0) return this.wait;

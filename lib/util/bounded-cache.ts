@@ -8,13 +8,12 @@ interface Entry<V> {
 }
 
 /**
- * A bounded memory within the process. node-cache holds the entries but throws when it is full and never evicts: that is
- * mended here, with the clock algorithm. A hand goes round the slots; who was used since it last came by is spared once,
- * who was not, or has expired, makes room. A hit costs one bit, an insertion a constant number of steps on average, and
- * a wave of entries that nobody asks for again does not push out those in use.
+ * A cache with a maximum number of entries. node-cache stores the entries but does not evict, so this class evicts with
+ * the clock algorithm: a hand moves over the slots, skips each entry that was used since the last visit once, and evicts
+ * the first one that was not used or has expired. Entries in use survive a flood of entries that are read never.
  */
 export class BoundedCache<V> {
-  // No clones, because values are frozen; no timer, because expiry is told by our own clock and the hand sweeps.
+  // No clones, because values are frozen. No timer, because expiry follows our own clock.
   readonly #entries = new NodeCache({ useClones: false, checkperiod: 0 });
   readonly #slots: string[] = [];
   readonly #maxEntries: number;
@@ -41,7 +40,7 @@ export class BoundedCache<V> {
     return entry.value;
   }
 
-  /** Remembers a value until a point in time, in seconds since the epoch; where that is past, nothing any more. */
+  /** Stores a value until a point in time, in seconds since the epoch. If that time is over, deletes the key. */
   set(key: string, value: V, until: number): void {
     if (until <= this.#clock()) {
       this.#entries.del(key);

@@ -1,27 +1,27 @@
 import { withTimeout } from './timeout.js';
 
 export interface ConcurrencyLimiterOptions {
-  /** How many are let in at once. */
+  /** Maximum number of concurrent runs. */
   readonly limit: number;
-  /** How many wait outside; one more is turned away at once. */
+  /** Maximum number of waiting runs; a further one is rejected immediately. */
   readonly maxWaiting: number;
-  /** How long one waits outside. Seconds. */
+  /** Maximum waiting time. Seconds. */
   readonly timeout: number;
 }
 
-/** Lets so many do something at once and makes the others wait, in order, within bounds. */
+/** Limits how many runs of some work are in progress; further runs wait in order. */
 export class ConcurrencyLimiter {
   readonly #options: ConcurrencyLimiterOptions;
   readonly #waiting = new Set<() => void>();
-  #inside = 0;
+  #running = 0;
 
   constructor(options: ConcurrencyLimiterOptions) {
     this.#options = options;
   }
 
-  /** Does the work when it is its turn. Rejects where there are too many, or the turn does not come in time. */
+  /** Runs the work when there is room. Rejects if too many wait, or the waiting takes too long. */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#inside < this.#options.limit) this.#inside++;
+    if (this.#running < this.#options.limit) this.#running++;
     else await this.#turn();
     try {
       return await work();
@@ -32,7 +32,7 @@ export class ConcurrencyLimiter {
 
   async #turn(): Promise<void> {
     const { maxWaiting, timeout } = this.#options;
-    if (this.#waiting.size >= maxWaiting) throw new Error('too many are waiting');
+    if (this.#waiting.size >= maxWaiting) throw new Error('too many requests are waiting');
     let enter = (): void => undefined;
     const turn = new Promise<void>((resolve) => {
       enter = resolve;
@@ -41,7 +41,7 @@ export class ConcurrencyLimiter {
     try {
       await withTimeout(turn, timeout, 'the queue');
     } catch (error) {
-      // Who was let in at the very moment that it gave up gives its place to the next.
+      // If it was admitted in the moment of the timeout, the next one gets its place.
       if (!this.#waiting.delete(enter)) this.#leave();
       throw error;
     }
@@ -50,7 +50,7 @@ export class ConcurrencyLimiter {
   #leave(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
-      this.#inside--;
+      this.#running--;
       return;
     }
     this.#waiting.delete(next);

@@ -1,4 +1,4 @@
-/** Freezes an object and all in it. Not recursive: some thousand nested arrays must not overflow the stack. */
+/** Freezes an object and everything in it. A loop, because recursion would overflow the stack for deep values. */
 export function deepFreeze<T extends object>(root: T): Readonly<T> {
   const open: object[] = [root];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {

@@ -1,4 +1,4 @@
-/** Whether a URL may be asked: `https:`, or `http:` on loopback, or any `http:` where that was allowed in words. */
+/** Whether a URL may be called: `https:`, `http:` on loopback, or any `http:` with `allowInsecureHttp`. No user name or password. */
 export function isSecureUrl(value: string, allowInsecureHttp: boolean): boolean {
   const url = parseUrl(value);
   if (url?.username !== '' || url.password !== '') return false;
@@ -7,8 +7,8 @@ export function isSecureUrl(value: string, allowInsecureHttp: boolean): boolean 
 }
 
 /**
- * Whether an issuer's own documents may send us to a URL. An issuer that is reached over `https:` cannot send us to
- * `http:`, loopback included: what listens there is not its to name.
+ * Whether the metadata of an issuer may contain this URL. Metadata that came over `https:` cannot name an `http:` URL, not
+ * even on loopback: the services there belong to this machine, not to the issuer.
  */
 export function isAllowedTarget(issuerUrl: string, target: string, allowInsecureHttp: boolean): boolean {
   if (!isSecureUrl(target, allowInsecureHttp)) return false;

@@ -32,6 +32,8 @@ export interface IssuerRegistry {
     token: string,
     context?: VerifierContext,
   ): AccessToken | undefined | Promise<AccessToken | undefined>;
+  /** The verifier of an issuer. */
+  find(iss: string): Promise<TokenVerifier | undefined>;
   /** The error for a JWT of an issuer without a verifier. */
   unknownIssuer(iss: string): InvalidTokenError;
   /** The verifiers of tokens that name no issuer. */
@@ -93,6 +95,11 @@ export class DynamicIssuers implements IssuerRegistry {
     if (isPromise(result)) return this.#finish(tenant, result);
     tenant.lastAccepted = ++this.#acceptedTokens;
     return result;
+  }
+
+  async find(iss: string): Promise<TokenVerifier | undefined> {
+    if (iss === '') return undefined;
+    return (this.#known(iss) ?? (await this.#find(iss)))?.verifier;
   }
 
   unknownIssuer(iss: string): InvalidTokenError {

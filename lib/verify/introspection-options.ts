@@ -1,54 +1,33 @@
 import { systemClock } from '../util/clock.js';
-import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import {
   type ClientAuthentication,
   clientAuthenticationRule,
   type ClientSecret,
   clientSecretRule,
 } from '../issuer/client-authentication-options.js';
-import type { HttpOptions } from '../issuer/http.js';
 import { ConfigurationError } from '../errors.js';
-import { MetadataSource } from '../issuer/metadata-source.js';
-import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import type { MetadataSource } from '../issuer/metadata-source.js';
+import type { RemoteKeySet } from '../issuer/remote-key-set.js';
 import { isSecureUrl } from '../util/url.js';
-import {
-  count,
-  flag,
-  group,
-  invalidOption,
-  oneOf,
-  readOptions,
-  type Rule,
-  type Rules,
-  seconds,
-  text,
-} from '../options.js';
+import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, text } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
-import { algorithmsOf, type Profile } from '../token/profile.js';
+import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';
+import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
-import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
-import { type CacheOptions, cacheRules } from './token-cache.js';
+import type { IntrospectionClient } from '../issuer/introspection-client.js';
+import { type IntrospectionCacheOptions, introspectionCacheRule, readCache } from './introspection-cache-options.js';
+import { connectToServer } from './introspection-connection.js';
 import {
   audienceRule,
-  checkFapiTransport,
   checkIssuerUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
-  globalFetch,
   issuerRule,
   readClaimMapping,
   type SharedVerifierOptions,
   sharedRules,
 } from './shared-options.js';
-
-/** How results of the authorization server are remembered. */
-export interface IntrospectionCacheOptions extends CacheOptions {
-  /** How long a positive result is remembered at most; never past `exp`. Seconds, 1 to 86,400. @default 60 */
-  maxAge?: number | undefined;
-  /** How long a negative result is remembered. Seconds, 0 (never) to 3,600. @default 10 */
-  negativeMaxAge?: number | undefined;
-}
 
 /** What `introspectionVerifier` takes. */
 export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
@@ -73,7 +52,12 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
    */
   clientAuthentication?: ClientAuthentication | undefined;
   /** This API's own identifiers: `aud` of the answer must hold at least one. `false` accepts any, and none. */
-  audience: string | readonly string[] | false;
+  audience: Audience | readonly Audience[] | false;
+  /**
+   * Accept tokens with all printable ASCII characters (VSCHAR, RFC 6749 §A.12), not only those of RFC 6750 §2.1: the tokens
+   * of Salesforce contain `!`. @default false
+   */
+  allowAnyTokenCharacters?: boolean | undefined;
   /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
   signedResponse?: boolean | undefined;
   /**
@@ -96,11 +80,6 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
   cache?: IntrospectionCacheOptions | false | undefined;
 }
 
-const cacheGroup = group<IntrospectionCacheOptions>({
-  ...cacheRules,
-  negativeMaxAge: seconds(0, 3_600, 'Leave it out for 10; 0 turns it off.'),
-});
-
 export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
@@ -111,17 +90,14 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   clientSecret: clientSecretRule,
   clientAuthentication: clientAuthenticationRule,
   audience: audienceRule,
+  allowAnyTokenCharacters: flag('Set it to true if the server issues tokens with characters such as "!".'),
   signedResponse: flag('Set it to true where the authorization server signs its answers for this API.'),
   profile: oneOf(['fapi2'], 'Leave it out to accept bearer tokens too.'),
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
   maxStale: seconds(0, 86_400, 'Leave it out for 0.'),
   store: storeRule,
-  cache: {
-    expected: `false, or ${cacheGroup.expected}`,
-    fix: 'Leave it out to remember results for 60 seconds, or turn it off with false.',
-    parse: (value, path) => (value === false ? false : cacheGroup.parse(value, path)),
-  } satisfies Rule<IntrospectionCacheOptions | false>,
+  cache: introspectionCacheRule,
 };
 
 /** The options, checked and complete. */
@@ -129,9 +105,9 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly issuer: string | undefined;
   /** What stands for the issuer where neither options nor answer name it. */
   readonly server: string;
-  readonly isSigned: boolean;
+  readonly allowsAnyTokenCharacters: boolean;
   readonly profile: Profile | undefined;
-  readonly audience: readonly string[] | false;
+  readonly audience: readonly Audience[] | false;
   readonly introspectionClient: IntrospectionClient;
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;
@@ -159,30 +135,18 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   checkAddresses(where, options);
   checkCredentials(where, options);
   checkMemory(where, options);
-  if (options.profile === 'fapi2') checkFapi(where, options);
-  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
-  const metadata = makeMetadata(options, http, clock);
-  const keys = makeKeys(options, metadata, http, clock);
-  const endpoint = (): Promise<string> => findEndpoint(introspectionEndpoint, metadata);
-  const clientAuthenticator = new ClientAuthenticator({
-    clientId,
-    clientSecret: options.clientSecret,
-    clientAuthentication: options.clientAuthentication ?? 'client_secret_basic',
-    audience: issuer,
-    timeout,
-    clock,
-  });
-  const signed = options.signedResponse === true ? signedRules(options, keys) : undefined;
+  checkProfile(where, options);
+  const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock);
   return {
     issuer,
     server: introspectionEndpoint ?? '',
-    isSigned: signed !== undefined,
+    allowsAnyTokenCharacters: options.allowAnyTokenCharacters ?? false,
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
-    introspectionClient: new IntrospectionClient({ endpoint, clientAuthenticator, http, signed, clock }),
+    introspectionClient,
     metadata,
     keys,
-    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', [...(signed?.algorithms ?? [])].join(' ')],
+    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', algorithms.join(' ')],
     timeout,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenBytes: options.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES,
@@ -196,19 +160,12 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   };
 }
 
-function readCache({ maxEntries = 10_000, maxAge = 60, negativeMaxAge = 10 }: IntrospectionCacheOptions): {
-  maxEntries: number;
-  maxAge: number;
-  negativeMaxAge: number;
-} {
-  return { maxEntries, maxAge, negativeMaxAge };
-}
-
-function checkFapi(where: string, options: Partial<IntrospectionVerifierOptions>): void {
-  checkFapiTransport(where, options);
-  const { clientAuthentication: method } = options;
+// `audience: false` is allowed here: the authorization server knows which API introspects.
+function checkProfile(where: string, options: Partial<IntrospectionVerifierOptions>): void {
+  const { profile, allowInsecureHttp, clientAuthentication: method } = options;
+  checkProfileOptions(where, profile, { allowInsecureHttp });
   if (typeof method !== 'object' || !('algorithm' in method)) return;
-  algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, 'fapi2');
+  algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, profile);
 }
 
 function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerifierOptions>): void {
@@ -260,43 +217,4 @@ function checkCredentials(where: string, options: Partial<IntrospectionVerifierO
       fix: 'Remove it, or choose another clientAuthentication.',
     });
   }
-}
-
-const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
-
-function makeMetadata(
-  options: Partial<IntrospectionVerifierOptions>,
-  http: HttpOptions,
-  clock: () => number,
-): MetadataSource | undefined {
-  const { issuer, introspectionEndpoint, signedResponse = false, allowInsecureHttp = false } = options;
-  if (issuer === undefined || (introspectionEndpoint !== undefined && !signedResponse)) return undefined;
-  return new MetadataSource({ issuer, allowInsecureHttp, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
-}
-
-function makeKeys(
-  options: Partial<IntrospectionVerifierOptions>,
-  metadata: MetadataSource | undefined,
-  http: HttpOptions,
-  clock: () => number,
-): RemoteKeySet | undefined {
-  const { issuer, signedResponse = false, allowInsecureHttp = false } = options;
-  if (issuer === undefined || !signedResponse) return undefined;
-  const where = { issuer, jwksUri: undefined, metadata, allowInsecureHttp };
-  return new RemoteKeySet({ ...where, http, clock, cooldown: 30, snapshot: undefined, ...DOCUMENTS });
-}
-
-async function findEndpoint(configured: string | undefined, metadata: MetadataSource | undefined): Promise<string> {
-  const found = configured ?? (await metadata?.get())?.introspection_endpoint;
-  if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be asked');
-  return found;
-}
-
-function signedRules(
-  { issuer, clientId, profile }: Partial<IntrospectionVerifierOptions>,
-  keys: RemoteKeySet | undefined,
-): SignedResponseRules | undefined {
-  if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
-  const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);
-  return { issuer, clientId, keys, algorithms: new Set(algorithms) };
 }

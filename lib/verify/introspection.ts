@@ -1,38 +1,51 @@
-import { InvalidTokenError } from '../errors.js';
-import { type AccessToken, buildAccessToken } from '../token/access-token.js';
-import { claim } from '../token/claims.js';
-import { readConfirmation, requireBinding } from '../token/confirmation.js';
-import { checkIsAccessToken } from '../token/access-token-only.js';
-import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes } from '../token/claim-checks.js';
-import { rejectToken } from '../token/reject-token.js';
+import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { IntrospectionResult, IntrospectionSource } from '../issuer/introspection-client.js';
+import { SharedIntrospectionCache } from '../issuer/shared-introspection-cache.js';
+import { type AccessToken, buildAccessToken } from '../token/access-token.js';
+import { checkIsAccessToken } from '../token/access-token-only.js';
+import {
+  type Check,
+  explainChecks,
+  type Explanation,
+  failedCheck,
+  notReached,
+  passedCheck,
+  runChecks,
+  toExplanation,
+} from '../token/checks.js';
+import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes } from '../token/claim-checks.js';
+import { claim } from '../token/claims.js';
+import { checkDpopBinding, readConfirmation, requireBinding } from '../token/confirmation.js';
+import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
+import { rulesOf } from '../token/profile.js';
+import { rejectToken } from '../token/reject-token.js';
+import { describeCauses } from '../util/causes.js';
 import {
   type IntrospectionSettings,
   type IntrospectionVerifierOptions,
   readIntrospectionOptions,
 } from './introspection-options.js';
 import { createTokenCache } from './token-cache.js';
-import { SharedIntrospectionCache } from '../issuer/shared-introspection-cache.js';
 import type { TokenVerifier } from './token-verifier.js';
 
-/** What `introspectionVerifier` makes. */
+/** What `introspectionVerifier` returns. */
 export interface IntrospectionVerifier extends Required<TokenVerifier> {
   /**
-   * Drops the result on one token, in the store as well; where others share it, they follow within 5 seconds, unless
-   * the server cannot be asked then and `maxStale` lets their own memory stand. Rejects where the store cannot be told.
+   * Removes the result of one token, in the store as well. Other processes that share the store follow within 5 seconds,
+   * unless introspection is unavailable then and `maxStale` keeps their own cache. Rejects if the store is unavailable.
    */
   invalidate(token: string): Promise<void>;
 }
 
-/** How long a process goes by its own memory where results are shared, so that a `forget` elsewhere is heard. Seconds. */
+/** How long a process uses its own cache if results are shared, so that an `invalidate` elsewhere takes effect. Seconds. */
 const FRONT_MAX_AGE = 5;
 
 /**
- * Verifies tokens by asking the authorization server (RFC 7662), for opaque tokens and for JWTs that must be revocable
- * at once. Verdicts are remembered for `cache.maxAge`: that is how long a revoked token may still be accepted.
+ * Verifies tokens by introspection (RFC 7662): opaque tokens, and JWTs whose revocation must take effect immediately.
+ * Results are cached for `cache.maxAge`: for that long, a revoked token may still be accepted.
  *
- * Checked here, whatever the server says: `active`, `iss` where there is one, `aud`, `exp`, `nbf`, `iat`. *Not* checked:
- * scopes and other claims (gates do that), and whether the caller holds the key in `cnf` (`bearer` does that).
+ * It also checks, whatever the server says: `active`, `iss` if present, the kind of token, `aud`, `exp`, `nbf`, `iat`. It
+ * does *not* check scopes and other claims (gates do), and whether the caller has the key in `cnf` (`bearer` does).
  *
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
@@ -50,8 +63,7 @@ export function createIntrospectionVerifier(
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
   const verifyToken = async (token: string): Promise<ReceivedResult> => {
-    if (typeof token !== 'string' || token === '') throw new InvalidTokenError('malformed');
-    if (token.length > settings.maxTokenBytes) throw new InvalidTokenError('too_large');
+    checkToken(token, settings);
     const info = await source.introspect(token);
     return { accessToken: checkResponse(info, settings), introspectedAt: info.introspectedAt, receivedAt: clock() };
   };
@@ -60,7 +72,9 @@ export function createIntrospectionVerifier(
     profile: settings.profile,
     clock,
     acceptsOpaqueTokens: true,
+    allowsAnyTokenCharacters: settings.allowsAnyTokenCharacters,
     verify: async (token) => (await verifyToken(token)).accessToken,
+    explain: (token) => explainToken(token, settings),
     invalidate: async (token) => shared?.invalidate(token),
     ready: () => introspectionClient.ready(),
     health: () => ({
@@ -105,9 +119,9 @@ export function createIntrospectionVerifier(
 
 interface ReceivedResult {
   readonly accessToken: AccessToken;
-  /** When the server was asked. Seconds since the epoch. */
+  /** When the server was called. Seconds since the epoch. */
   readonly introspectedAt: number;
-  /** When this process was told, by the server or the store. Seconds since the epoch. */
+  /** When this process received the result, from the server or the store. Seconds since the epoch. */
   readonly receivedAt: number;
 }
 
@@ -125,23 +139,75 @@ function makeShared(settings: IntrospectionSettings): SharedIntrospectionCache |
   });
 }
 
-/** What an introspection response is worth here. */
+interface ResponseCheckInput {
+  readonly response: IntrospectionResult['response'];
+  readonly settings: IntrospectionSettings;
+  /** Seconds since the epoch. */
+  readonly now: number;
+}
+
+/** The checks of an introspection response: the server's word is not enough. */
+const RESPONSE_CHECKS: readonly Check<ResponseCheckInput>[] = [
+  {
+    name: 'active',
+    run: ({ response }) => {
+      if (!response.active) rejectToken('inactive', 'active', true, false);
+    },
+    describe: ({ response }) => ({ expected: true, found: response.active }),
+  },
+  {
+    name: 'issuer',
+    run: ({ response, settings: { issuer } }) => {
+      if (issuer !== undefined && claim(response, 'iss') !== undefined) checkIssuer(response, issuer);
+    },
+    describe: ({ response, settings }) => ({ expected: settings.issuer, found: claim(response, 'iss') }),
+  },
+  {
+    // RFC 7662 §2.1: the hint is only a hint. Some servers answer `active: true` for a refresh token.
+    name: 'kind of token',
+    run: ({ response, settings }) => {
+      checkIsAccessToken(response, settings);
+    },
+  },
+  {
+    name: 'audience',
+    run: ({ response, settings }) => {
+      checkAudience(response, settings.audience);
+    },
+    describe: ({ response, settings }) => ({ expected: settings.audience, found: claim(response, 'aud') }),
+  },
+  {
+    name: 'times',
+    run: ({ response, settings: { clockTolerance }, now }) => {
+      checkTimes(response, { clockTolerance, maxTokenAge: undefined }, now);
+    },
+    describe: ({ response, now }) => ({ expected: `later than ${now}`, found: claim(response, 'exp') }),
+  },
+  {
+    name: 'required claims',
+    run: ({ response, settings }) => {
+      checkRequired(response, settings.requiredClaims);
+    },
+    describe: ({ settings }) => ({ expected: settings.requiredClaims }),
+  },
+  {
+    name: 'types of claims',
+    run: ({ response }) => {
+      checkStrings(response);
+    },
+  },
+  {
+    name: 'binding to a key',
+    run: ({ response, settings }) => {
+      checkDpopBinding(response);
+      if (rulesOf(settings.profile).requiresBinding) requireBinding(readConfirmation(response));
+    },
+    describe: ({ response }) => ({ found: claim(response, 'cnf') }),
+  },
+];
+
 function checkResponse({ response }: IntrospectionResult, settings: IntrospectionSettings): AccessToken {
-  if (!response.active) throw new InvalidTokenError('inactive');
-  const issuer = claim(response, 'iss');
-  if (settings.issuer !== undefined && issuer !== undefined) checkIssuer(response, settings.issuer);
-  // RFC 7662 §2.1: the hint is only a hint. Some servers answer `active: true` for a refresh token.
-  checkIsAccessToken(response, settings);
-  checkAudience(response, settings.audience);
-  checkTimes(response, { clockTolerance: settings.clockTolerance, maxTokenAge: undefined }, settings.clock());
-  checkRequired(response, settings.requiredClaims);
-  checkStrings(response);
-  const confirmation = readConfirmation(response);
-  if (settings.profile === 'fapi2') requireBinding(confirmation);
-  // RFC 9449 §6.2: a token of this type is bound to a key. Without `cnf` nobody can prove possession of it.
-  if (isDpop(claim(response, 'token_type')) && confirmation.jkt === undefined) {
-    rejectToken('binding_missing', 'cnf.jkt', 'the thumbprint of a key, because token_type is DPoP', undefined);
-  }
+  runChecks(RESPONSE_CHECKS, { response, settings, now: settings.clock() });
   // Without a configured issuer, the response must not choose one: it could name another server that is trusted.
   return buildAccessToken(
     { format: 'opaque', issuer: settings.issuer ?? settings.server, claims: { ...response } },
@@ -149,6 +215,38 @@ function checkResponse({ response }: IntrospectionResult, settings: Introspectio
   );
 }
 
-function isDpop(type: unknown): boolean {
-  return typeof type === 'string' && type.toLowerCase() === 'dpop';
+function checkToken(token: unknown, { maxTokenBytes }: IntrospectionSettings): asserts token is string {
+  if (typeof token !== 'string' || token === '') rejectToken('malformed', 'token', 'a non-empty string', typeof token);
+  if (token.length > maxTokenBytes) rejectToken('too_large', 'token', `at most ${maxTokenBytes} bytes`, token.length);
+  checkIntrospectedJwt(token);
+}
+
+/** The same checks as a request, all of them. It asks the server, and caches nothing. */
+async function explainToken(token: string, settings: IntrospectionSettings): Promise<Explanation> {
+  const now = settings.clock();
+  const segments = typeof token === 'string' ? token.split('.', 6).length : 0;
+  const rest = RESPONSE_CHECKS.map(({ name }) => notReached(name));
+  try {
+    checkToken(token, settings);
+  } catch (error) {
+    if (!(error instanceof InvalidTokenError)) throw error;
+    const failed = failedCheck('form', error, { claims: undefined, segments, now });
+    return toExplanation([failed, notReached('introspection'), ...rest]);
+  }
+  try {
+    const { response } = await settings.introspectionClient.introspect(token);
+    const context = { claims: response, segments, now };
+    // Of an inactive token, the response says nothing else (RFC 7662 §2.2).
+    const [active, ...others] = explainChecks(RESPONSE_CHECKS, { response, settings, now }, context);
+    const checks = response.active ? others : rest.slice(1);
+    return toExplanation([
+      passedCheck('form'),
+      passedCheck('introspection', undefined, response),
+      ...(active === undefined ? [] : [active]),
+      ...checks,
+    ]);
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    return toExplanation([passedCheck('form'), notReached('introspection', undefined, describeCauses(error)), ...rest]);
+  }
 }

@@ -1,7 +1,10 @@
 import { invalidOption, readOptions, type Rule, type Rules, texts } from '../options.js';
 import type { AccessToken } from '../token/access-token.js';
+import { InvalidTokenError } from '../errors.js';
+import { failedCheck, passedCheck, toExplanation } from '../token/checks.js';
 import { rejectToken } from '../token/reject-token.js';
 import { isPromise } from '../util/is-promise.js';
+import { explainWith } from './explain.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** An entry of `trustedIssuers`: a verifier, and what its issuer may grant. */
@@ -66,9 +69,23 @@ export function limitIssuer(entry: TrustedIssuer): TokenVerifier {
     profile: verifier.profile,
     clock: verifier.clock,
     acceptsOpaqueTokens: verifier.acceptsOpaqueTokens,
+    allowsAnyTokenCharacters: verifier.allowsAnyTokenCharacters,
     verify: (token, context) => {
       const result = verifier.verify(token, context);
       return isPromise(result) || !isAllowed(result) ? limitAsync(result, limit) : limit(result);
+    },
+    explain: async (token) => {
+      const explained = await explainWith(verifier, token);
+      if (explained.accepted !== true || allowedClients === undefined) return explained;
+      const clients = { expected: [...allowedClients] };
+      try {
+        await limitAsync(verifier.verify(token), limit);
+        return toExplanation([...explained.checks, passedCheck('client', clients.expected)]);
+      } catch (error) {
+        if (!(error instanceof InvalidTokenError)) throw error;
+        const context = { claims: undefined, segments: 0, now: 0 };
+        return toExplanation([...explained.checks, failedCheck('client', error, context)]);
+      }
     },
     ready: async () => verifier.ready?.(),
     health: () => verifier.health?.() ?? {},

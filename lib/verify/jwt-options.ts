@@ -20,13 +20,13 @@ import {
 } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
-import { algorithmsOf, type Profile } from '../token/profile.js';
+import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';
+import type { Audience } from '../token/audience.js';
 import type { JwkSet } from '../token/jwk-types.js';
 import type { JwtRules } from '../token/jwt-checks.js';
 import { type CacheOptions, cacheRule } from './token-cache.js';
 import {
   audienceRule,
-  checkFapiTransport,
   checkIssuerUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
@@ -48,8 +48,8 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
    * `secret` is given, the keys are found by its metadata (RFC 8414, OpenID Connect Discovery).
    */
   issuer: string;
-  /** This API's own identifiers: `aud` must hold at least one. `false` accepts tokens meant for any API. */
-  audience: string | readonly string[] | false;
+  /** This API's own identifiers: `aud` must hold at least one. Strings are compared exactly, a `URL` as a URI. `false` accepts tokens meant for any API. */
+  audience: Audience | readonly Audience[] | false;
   /** Where the issuer's JWKS is, instead of discovery. */
   jwksUri?: string | undefined;
   /** The issuer's public keys themselves, instead of discovery. */
@@ -134,7 +134,7 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
   if (audience === undefined) throw invalidOption(`${where}: audience`, audienceRule, undefined);
   const complete = { ...options, issuer, audience };
   checkKeyOrigin(where, complete);
-  if (options.profile === 'fapi2') checkFapi(where, complete);
+  checkProfileOptions(where, options.profile, complete);
   const clock = options.clock ?? systemClock;
   const rules: JwtRules = {
     issuer,
@@ -172,20 +172,6 @@ function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
   }
 }
 
-function checkFapi(where: string, options: JwtVerifierOptions): void {
-  checkFapiTransport(where, options);
-  const { audience, secret } = options;
-  const because = 'because the profile is fapi2';
-  if (secret !== undefined)
-    throw invalidFapiOption(`${where}: secret`, `none, ${because}`, 'Use the keys of the issuer.');
-  if (audience === false)
-    throw invalidFapiOption(`${where}: audience`, `names of this API, ${because}`, 'Name this API.');
-}
-
-function invalidFapiOption(option: string, expected: string, fix: string): ConfigurationError {
-  return new ConfigurationError({ option, expected, got: 'something else', fix });
-}
-
 function readAlgorithms(where: string, options: JwtVerifierOptions): ReadonlySet<string> {
   const { secret } = options;
   const bytes = secret === undefined ? 0 : Buffer.byteLength(secret);
@@ -215,7 +201,11 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     return new StaticKeySet(() => Promise.resolve([key]));
   }
   const set = jwks === undefined ? undefined : Jwks.of(jwks);
-  if (set !== undefined) return new StaticKeySet((alg, kid) => set.find(alg, kid));
+  if (set !== undefined)
+    return new StaticKeySet(
+      (alg, kid) => set.find(alg, kid),
+      set.keys.map(({ kid }) => kid),
+    );
   const http: HttpOptions = {
     fetch: options.fetch ?? globalFetch,
     timeout: keys.timeout ?? 5,

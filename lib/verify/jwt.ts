@@ -1,27 +1,40 @@
-import { InvalidTokenError } from '../errors.js';
-import { type AccessToken, buildAccessToken } from '../token/access-token.js';
-import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
+import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { KeysHealth } from '../issuer/key-set.js';
+import { verifySignature } from '../issuer/verify-signature.js';
+import { type AccessToken, buildAccessToken } from '../token/access-token.js';
+import {
+  explainChecks,
+  type ExplainedCheck,
+  type Explanation,
+  failedCheck,
+  notReached,
+  passedCheck,
+  runChecks,
+  toExplanation,
+} from '../token/checks.js';
 import { validUntil } from '../token/claim-checks.js';
-import { checkClaims, checkHeader } from '../token/jwt-checks.js';
+import type { TokenContext } from '../token/fixes.js';
+import { JWT_CHECKS } from '../token/jwt-checks.js';
+import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
+import { rejectToken } from '../token/reject-token.js';
+import { describeCauses } from '../util/causes.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
 import { createTokenCache } from './token-cache.js';
-import { verifySignature } from '../issuer/verify-signature.js';
 import type { TokenVerifier } from './token-verifier.js';
 
-/** What `jwtVerifier` makes. */
+/** What `jwtVerifier` returns. */
 export interface JwtVerifier extends Required<TokenVerifier> {
   readonly issuer: string;
   health(): KeysHealth;
 }
 
 /**
- * Verifies JWT access tokens of one issuer (RFC 7519, 8725, 9068), each token once as long as that holds. Needs no
- * Express: WebSocket, gRPC and job handlers can call it.
+ * Verifies JWT access tokens of one issuer (RFC 7519, 8725, 9068), and caches each result while it is valid. It does not
+ * need Express: WebSocket, gRPC and job handlers can call it.
  *
- * Checked: size, form, `alg`, `typ`, `crit`, `iss`, `aud`, `exp`, `nbf`, `iat`, required claims, signature. *Not*
- * checked: scopes, clients and other claims (gates do that), whether the token was revoked (introspection does that), and
- * whether the caller holds the key in `cnf` (`bearer` does that: a verifier used alone must look at `cnf` itself).
+ * It checks size, form, `alg`, `typ`, `crit`, `iss`, the kind of token, `aud`, `exp`, `nbf`, `iat`, required claims and the
+ * signature. It does *not* check scopes, clients and other claims (gates do), whether the token was revoked (introspection
+ * does), and whether the caller has the key in `cnf` (`bearer` does: without it, check `cnf` yourself).
  *
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
@@ -38,7 +51,9 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
     profile: rules.profile,
     clock,
     acceptsOpaqueTokens: false,
+    allowsAnyTokenCharacters: false,
     verify: async (token) => (await verifyToken(token, settings)).accessToken,
+    explain: (token) => explainToken(token, settings),
     invalidate: () => undefined,
     ready: () => keys.ready(),
     health: () => keys.health(),
@@ -62,7 +77,7 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
   return { ...verifier, verify, invalidate, close };
 }
 
-/** A result and what it rests on, so that it stands exactly as long as verifying again would come to the same. */
+/** A result with the conditions under which verifying again would return the same. */
 interface JwtVerificationResult {
   readonly accessToken: AccessToken;
   readonly keysVersion: number;
@@ -71,18 +86,59 @@ interface JwtVerificationResult {
 }
 
 async function verifyToken(token: string, settings: JwtSettings): Promise<JwtVerificationResult> {
-  const { rules } = settings;
-  const jwt = parseAndCheck(token, settings);
-  const { version: keysVersion } = await verifySignature(jwt, settings.keys);
-  const { header, claims } = jwt;
+  const { rules, maxTokenBytes, clock } = settings;
+  const { header, claims, ...jws } = parseToken(token, maxTokenBytes);
+  runChecks(JWT_CHECKS, { header, claims, rules, now: clock() });
+  const keys = await verifySignature({ header, claims, ...jws }, settings.keys);
   const accessToken = buildAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
-  return { accessToken, keysVersion, until: validUntil(claims, rules) };
+  return { accessToken, keysVersion: keys.version, until: validUntil(claims, rules) };
 }
 
-function parseAndCheck(token: string, { rules, maxTokenBytes, clock }: JwtSettings): ParsedJwt {
-  if (typeof token !== 'string') throw new InvalidTokenError('malformed');
-  const jwt = parseJwt(token, maxTokenBytes);
-  checkHeader(jwt.header, rules);
-  checkClaims(jwt.claims, rules, clock());
-  return jwt;
+function parseToken(token: unknown, maxTokenBytes: number): ParsedJwt {
+  if (typeof token !== 'string') rejectToken('malformed', 'token', 'a string', typeof token);
+  return parseJwt(token, maxTokenBytes);
+}
+
+/** The same checks as `verifyToken`, all of them. Keys are only fetched for a token of the configured issuer. */
+async function explainToken(token: string, settings: JwtSettings): Promise<Explanation> {
+  const { rules, maxTokenBytes, clock } = settings;
+  const now = clock();
+  const segments = typeof token === 'string' ? token.split('.', 6).length : 0;
+  let jwt: ParsedJwt;
+  try {
+    jwt = parseToken(token, maxTokenBytes);
+  } catch (error) {
+    if (!(error instanceof InvalidTokenError)) throw error;
+    const rest = [...JWT_CHECKS.map(({ name }) => name), 'key', 'signature'].map((name) => notReached(name));
+    return toExplanation([failedCheck('form', error, { claims: undefined, segments, now }), ...rest]);
+  }
+  const { header, claims } = jwt;
+  const context = { claims, segments, now };
+  const checks = explainChecks(JWT_CHECKS, { header, claims, rules, now }, context);
+  const needed = ['algorithm', 'critical extensions', 'issuer'];
+  const isVerifiable = checks.every(({ name, state }) => state === 'passed' || !needed.includes(name));
+  const last = isVerifiable
+    ? await explainSignature(jwt, settings, context)
+    : [notReached('key'), notReached('signature')];
+  return toExplanation([passedCheck('form'), ...checks, ...last]);
+}
+
+async function explainSignature(
+  jwt: ParsedJwt,
+  { keys }: JwtSettings,
+  context: TokenContext,
+): Promise<ExplainedCheck[]> {
+  const { kid } = jwt.header;
+  try {
+    await verifySignature(jwt, keys);
+    return [passedCheck('key', undefined, kid), passedCheck('signature')];
+  } catch (error) {
+    if (error instanceof UpstreamError) {
+      return [notReached('key', kid, describeCauses(error)), notReached('signature')];
+    }
+    if (!(error instanceof InvalidTokenError)) throw error;
+    return error.reason === 'unknown_key'
+      ? [failedCheck('key', error, context), notReached('signature')]
+      : [passedCheck('key', undefined, kid), failedCheck('signature', error, context)];
+  }
 }

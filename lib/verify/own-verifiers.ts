@@ -14,6 +14,7 @@ import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import type { JwtHeader } from '../token/parse-jwt.js';
 import { systemClock } from '../util/clock.js';
+import { explainWith } from './explain.js';
 import { readClaimMapping, sharedRules, type SharedVerifierOptions } from './shared-options.js';
 import { type CacheOptions, cacheRules, createTokenCache } from './token-cache.js';
 import type { TokenVerifier } from './token-verifier.js';
@@ -117,7 +118,9 @@ export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierO
     profile: verifier.profile,
     clock,
     acceptsOpaqueTokens: verifier.acceptsOpaqueTokens ?? verifier.issuer === undefined,
+    allowsAnyTokenCharacters: verifier.allowsAnyTokenCharacters,
     verify: cache.verify,
+    explain: (token) => explainWith(verifier, token),
     ready: async () => verifier.ready?.(),
     health: () => verifier.health?.() ?? {},
     invalidate: async (token) => {

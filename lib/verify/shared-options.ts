@@ -1,4 +1,3 @@
-import { ConfigurationError } from '../errors.js';
 import type { Fetch } from '../issuer/http.js';
 import { isSecureUrl, parseUrl } from '../util/url.js';
 import {
@@ -13,6 +12,7 @@ import {
   text,
   texts,
 } from '../options.js';
+import type { Audience } from '../token/audience.js';
 import type { CallerRule, ClaimMapping } from '../token/access-token.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 
@@ -41,7 +41,10 @@ export interface SharedVerifierOptions {
   allowIdTokens?: boolean | undefined;
   /** Claims that a token must have, whatever their value. @default none */
   requiredClaims?: readonly string[] | undefined;
-  /** Accepted difference of clocks for `exp`, `nbf` and `iat`. Seconds, 0 to 300. @default 5 */
+  /**
+   * Accepted difference of clocks for `exp`, `nbf` and `maxTokenAge`. `iat` may be 60 seconds in the future, or this long
+   * if it is more. Seconds, 0 to 300. @default 10
+   */
   clockTolerance?: number | undefined;
   /** Longer tokens are rejected before anything is parsed. Bytes, 256 to 1,048,576. @default 16384 */
   maxTokenBytes?: number | undefined;
@@ -61,7 +64,7 @@ export function readClaimMapping(options: SharedVerifierOptions): ClaimMapping &
   return { clientIdClaims, scopeClaims, subjectClaims, isMachine, isUser };
 }
 
-export const DEFAULT_CLOCK_TOLERANCE = 5;
+export const DEFAULT_CLOCK_TOLERANCE = 10;
 export const DEFAULT_MAX_TOKEN_BYTES = 16_384;
 
 export const sharedRules: Rules<SharedVerifierOptions> = {
@@ -110,29 +113,31 @@ function issuerHint(issuer: unknown): string | undefined {
   return undefined;
 }
 
-export const audienceRule: Rule<string | readonly string[] | false> = {
-  expected: 'a non-empty string, an array of them, or false',
+const audienceTexts = texts('', '', (each) => !hasSpaceAround(each));
+
+export const audienceRule: Rule<Audience | readonly Audience[] | false> = {
+  expected: 'a non-empty string, an http: or https: URL object without user and fragment, an array of them, or false',
   fix: 'Pass the identifier of this API at its issuer, or audience: false to accept tokens for any API.',
   hint: (value) => ([value].flat().some(hasSpaceAround) ? 'Remove the white space around it.' : undefined),
   parse: (value) => {
     if (value === false) return false;
-    return texts('', '', (each) => !hasSpaceAround(each)).parse(typeof value === 'string' ? [value] : value, '');
+    const items: unknown[] = Array.isArray(value) ? value : [value];
+    const urls = items.filter((item): item is URL => item instanceof URL && isAudienceUrl(item));
+    const others = items.filter((item) => !(item instanceof URL));
+    const strings = others.length === 0 ? [] : audienceTexts.parse(others, '');
+    if (strings === undefined || items.length === 0 || urls.length + others.length !== items.length) return undefined;
+    return [...strings, ...urls.map(({ href }) => new URL(href))];
   },
 };
 
-export function hasSpaceAround(value: unknown): boolean {
-  return typeof value === 'string' && value !== value.trim();
+// RFC 8707 §2: no fragment.
+function isAudienceUrl({ protocol, username, password, href }: URL): boolean {
+  const isHttp = protocol === 'https:' || protocol === 'http:';
+  return isHttp && username === '' && password === '' && !href.includes('#');
 }
 
-/** FAPI 2.0 Security Profile §5.2: TLS between all parties. */
-export function checkFapiTransport(where: string, { allowInsecureHttp }: SharedVerifierOptions): void {
-  if (allowInsecureHttp !== true) return;
-  throw new ConfigurationError({
-    option: `${where}: allowInsecureHttp`,
-    expected: 'nothing, because the profile is fapi2',
-    got: 'true',
-    fix: 'Use https:, or remove the profile.',
-  });
+export function hasSpaceAround(value: unknown): boolean {
+  return typeof value === 'string' && value !== value.trim();
 }
 
 export const SECURE_FIX = 'Use https:, or set allowInsecureHttp: true if the network in between is trusted.';

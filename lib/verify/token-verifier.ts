@@ -1,5 +1,6 @@
 import type { KeysHealth } from '../issuer/key-set.js';
 import type { AccessToken } from '../token/access-token.js';
+import type { Explanation } from '../token/checks.js';
 import type { Profile } from '../token/profile.js';
 
 /** The state of the documents that a verifier needs. */
@@ -33,12 +34,16 @@ export interface TokenVerifier {
   readonly clock?: (() => number) | undefined;
   /** Whether it also accepts tokens that are not JWTs. @default false if it has an `issuer` */
   readonly acceptsOpaqueTokens?: boolean | undefined;
+  /** Whether tokens may have characters outside the grammar of RFC 6750 §2.1. @default false */
+  readonly allowsAnyTokenCharacters?: boolean | undefined;
   /** Warms up at startup. Rejects with an `UpstreamError` if a document that it needs is unavailable. */
   ready?(): Promise<void>;
   /** Age and freshness of keys, for a readiness probe. */
   health?(): VerifierHealth;
   /** Removes the cached results of one token. */
   invalidate?(token: string): void | Promise<void>;
-  /** Ends timers and open exchanges. */
+  /** Runs all checks on a token, for people who look for a cause. It never rejects because of the token. */
+  explain?(token: string): Promise<Explanation>;
+  /** Ends timers and open requests. */
   close?(): void | Promise<void>;
 }

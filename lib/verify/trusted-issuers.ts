@@ -4,6 +4,7 @@ import { InvalidTokenError, UpstreamError } from '../errors.js';
 import { count, describe, readOptions, type Rules, seconds } from '../options.js';
 import type { AccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
+import { type Explanation, failedCheck, passedCheck, toExplanation } from '../token/checks.js';
 import { parseJwt } from '../token/parse-jwt.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { isPromise } from '../util/is-promise.js';
@@ -14,6 +15,7 @@ import {
   type IssuerResolver,
   problem,
 } from './dynamic-issuers.js';
+import { explainWith } from './explain.js';
 import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
 import { sharedRules } from './shared-options.js';
 import type { TokenVerifier, VerifierContext, VerifierHealth } from './token-verifier.js';
@@ -31,6 +33,7 @@ export interface TrustedIssuersOptions {
 /** What `trustedIssuers` returns. */
 export interface TrustedIssuersVerifier extends TokenVerifier {
   readonly acceptsOpaqueTokens: boolean;
+  explain(token: string): Promise<Explanation>;
   ready(): Promise<void>;
   health(): VerifierHealth;
   invalidate(token: string): Promise<void>;
@@ -105,6 +108,7 @@ export function trustedIssuers(
     profile: list.every(({ profile }) => profile === list[0]?.profile) ? list[0]?.profile : undefined,
     clock,
     acceptsOpaqueTokens: registry.opaque.length > 0,
+    allowsAnyTokenCharacters: registry.opaque.some((verifier) => verifier.allowsAnyTokenCharacters === true),
     verify: (token, context) => {
       const key = typeof token === 'string' ? hash('sha256', token, 'base64') : '';
       const route = routes.get(key);
@@ -113,6 +117,7 @@ export function trustedIssuers(
       const result = typeof route === 'string' ? registry.verify(route, token, context) : route.verify(token, context);
       return result === undefined || isPromise(result) ? follow(route, result, retry) : result;
     },
+    explain: (token) => explainRoute(token, registry),
     ready: async () => {
       await Promise.all(registry.all().map(async (verifier) => verifier.ready?.()));
     },
@@ -157,6 +162,36 @@ async function verifyOpaque(
     }
   }
   throw failure;
+}
+
+/** Which verifier was chosen and why, then the checks of that verifier. */
+async function explainRoute(token: string, registry: IssuerRegistry): Promise<Explanation> {
+  const iss = issuerOf(token);
+  if (iss !== undefined) {
+    const verifier = await registry.find(iss);
+    const name = 'choice of the verifier';
+    if (verifier === undefined) {
+      const context = { claims: undefined, segments: 3, now: 0 };
+      return toExplanation([failedCheck(name, registry.unknownIssuer(iss), context)]);
+    }
+    const { checks } = await explainWith(verifier, token);
+    return toExplanation([passedCheck(name, 'the verifier of this issuer', iss), ...checks]);
+  }
+  const explanations = await Promise.all(registry.opaque.map((verifier) => explainWith(verifier, token)));
+  const accepting = explanations.find(({ accepted }) => accepted === true);
+  if (accepting !== undefined) return accepting;
+  const checks = explanations.flatMap((each, i) =>
+    each.checks.map((check) => ({ ...check, name: `${registry.opaque[i]?.issuer ?? `verifier ${i}`}: ${check.name}` })),
+  );
+  if (checks.length > 0) {
+    // As in a request: a server that is unavailable may have accepted the token.
+    const accepted = explanations.some((each) => each.accepted === undefined) ? undefined : false;
+    return { accepted, checks };
+  }
+  const error = new InvalidTokenError('not_a_jwt', {
+    cause: { checked: 'verifiers', expected: 'one for opaque tokens', found: 'none' },
+  });
+  return toExplanation([failedCheck('choice of the verifier', error, { claims: undefined, segments: 1, now: 0 })]);
 }
 
 function isRejection(error: unknown): boolean {
@@ -207,6 +242,10 @@ class StaticIssuers implements IssuerRegistry {
 
   verify(iss: string, token: string, context?: VerifierContext): ReturnType<IssuerRegistry['verify']> {
     return this.#forJwts.get(iss)?.verify(token, context);
+  }
+
+  find(iss: string): Promise<TokenVerifier | undefined> {
+    return Promise.resolve(this.#forJwts.get(iss));
   }
 
   unknownIssuer(iss: string): InvalidTokenError {

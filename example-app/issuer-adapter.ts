@@ -6,11 +6,11 @@ interface Entry {
 }
 
 /**
- * What the embedded issuer remembers: opaque access tokens, until they expire or are revoked, and the client assertions
- * that have been used. JWT access tokens are not kept. It outlives the issuer's change of keys, so that tokens stay good
- * and no assertion can be used again.
+ * The storage of the embedded issuer, in memory: opaque access tokens until they expire or are revoked, and used client
+ * assertions. JWT access tokens are not stored. It survives a key rotation, so that tokens stay valid and no assertion can
+ * be used twice.
  */
-export function issuerMemory(): AdapterFactory {
+export function createMemoryAdapter(): AdapterFactory {
   const entries = new Map<string, Entry>();
 
   const dropExpired = (): void => {
@@ -32,14 +32,14 @@ export function issuerMemory(): AdapterFactory {
       entries.delete(`${model}:${id}`);
       return Promise.resolve();
     },
-    // Grants on behalf of people would need these; this issuer has none.
-    consume: notNeeded,
-    findByUid: notNeeded,
-    findByUserCode: notNeeded,
-    revokeByGrantId: notNeeded,
+    // Only grants on behalf of people need these functions.
+    consume: unsupported,
+    findByUid: unsupported,
+    findByUserCode: unsupported,
+    revokeByGrantId: unsupported,
   });
 }
 
-function notNeeded(): Promise<never> {
-  return Promise.reject(new Error('the example issues tokens by the client-credentials grant alone'));
+function unsupported(): Promise<never> {
+  return Promise.reject(new Error('the example supports only the client-credentials grant'));
 }

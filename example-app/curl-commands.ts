@@ -2,8 +2,8 @@ import { AUDIENCE, type Example, PARTNER_AUDIENCE } from './example.js';
 import { REVOKED_WITHIN } from './partner-api.js';
 import type { External } from './settings.js';
 
-/** Lines to paste into a shell. */
-export async function hints({ api, issuer, payer, clients: { reader, partner } }: Example): Promise<string> {
+/** Commands to paste into a shell. */
+export async function curlCommands({ api, issuer, payer, clients: { reader, partner } }: Example): Promise<string> {
   return [
     ...fetchToken('TOKEN', issuer.url, reader, AUDIENCE),
     ...calls(api),
@@ -12,20 +12,20 @@ export async function hints({ api, issuer, payer, clients: { reader, partner } }
     ...fetchToken('PARTNER_TOKEN', issuer.url, partner, PARTNER_AUDIENCE),
     ...partnerCalls(api),
     `curl -i -u '${partner.clientId}:${partner.credential}' ${issuer.url}/token/revocation -d token=$PARTNER_TOKEN`,
-    `sleep ${REVOKED_WITHIN} # the API has not been told, and goes by the issuer's last answer until then`,
+    `sleep ${REVOKED_WITHIN} # until then, the API uses the cached response of the issuer`,
     ...partnerCalls(api),
     '',
-    '# A token of the payer, who alone has the key that it is bound to:',
-    `BOUND_TOKEN=${await payer.keeper.token()}`,
+    '# A token that is bound to a key of the payer:',
+    `BOUND_TOKEN=${await payer.cache.token()}`,
     `curl -i -H "Authorization: Bearer $BOUND_TOKEN" ${api}/payments`,
     `curl -i -H "Authorization: DPoP $BOUND_TOKEN" ${api}/payments`,
   ].join('\n');
 }
 
-/** The same where the issuer is somebody else's, and so are its clients. */
-export function externalHints(api: string, { issuer, introspection }: External): string {
+/** The same for an external issuer, whose clients are not known here. */
+export function externalCurlCommands(api: string, { issuer, introspection }: External): string {
   const lines = [`TOKEN='an access token of ${issuer}'`, ...calls(api)];
-  if (introspection !== undefined) lines.push(`PARTNER_TOKEN='an opaque one'`, ...partnerCalls(api));
+  if (introspection !== undefined) lines.push(`PARTNER_TOKEN='an opaque access token'`, ...partnerCalls(api));
   return lines.join('\n');
 }
 

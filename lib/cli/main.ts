@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+import { run } from './run.js';
+
+// The commands report the causes themselves.
+process.removeAllListeners('warning');
+// The reader of a pipe may end first.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+process.exitCode = await run(process.argv.slice(2), process);

@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs';
+import { describeCauses } from '../util/causes.js';
+import { escapeControls } from '../util/escape.js';
+import { doctor } from './doctor.js';
+import { explain } from './explain.js';
+import { DOCTOR_HELP, EXPLAIN_HELP, HELP, ISSUER_HELP } from './help.js';
+import type { CommandIo, ExitStatus } from './io.js';
+import { issuer } from './issuer.js';
+import { UsageError } from './usage.js';
+
+const COMMANDS: Readonly<
+  Record<string, { run: (args: string[], io: CommandIo) => Promise<ExitStatus>; help: string }>
+> = {
+  doctor: { run: doctor, help: DOCTOR_HELP },
+  explain: { run: explain, help: EXPLAIN_HELP },
+  issuer: { run: issuer, help: ISSUER_HELP },
+};
+
+/** Runs a command. It never throws. */
+export async function run([name = '', ...args]: string[], io: CommandIo): Promise<ExitStatus> {
+  if (name === '--help' || name === '-h' || name === 'help') return show(HELP, io);
+  if (name === '--version') return show(`${version()}\n`, io);
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (command === undefined) {
+    io.stderr.write(`${name === '' ? 'There is no command.' : 'The command is unknown.'}\n\n${HELP}`);
+    return 2;
+  }
+  if (args.includes('--help') || args.includes('-h')) return show(command.help, io);
+  try {
+    return await command.run(args, io);
+  } catch (error) {
+    const text = error instanceof UsageError ? error.message : describeCauses(error);
+    io.stderr.write(`${escapeControls(text)}\nnpx express-resource-server ${name} --help shows the usage.\n`);
+    return 2;
+  }
+}
+
+function show(text: string, io: CommandIo): ExitStatus {
+  io.stdout.write(text);
+  return 0;
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,105 @@
+import type { IncomingMessage } from 'node:http';
+import { debuglog } from 'node:util';
+import type { Request } from 'express';
+import { publish } from '../diagnostics.js';
+import { type ResourceServerError, UpstreamError } from '../errors.js';
+import { failedCheckOf } from '../token/checks.js';
+import { type Claims, readClientId } from '../token/claims.js';
+import { fixFor } from '../token/fixes.js';
+import { describeCauses } from '../util/causes.js';
+import { escapeControls, render } from '../util/escape.js';
+import { isPromise } from '../util/is-promise.js';
+import { isPlainObject } from '../util/is-plain-object.js';
+import { warn } from '../util/warnings.js';
+
+/** Called once for each rejected request, after the response is decided. It cannot change the response. */
+export type RejectionListener = (error: ResourceServerError, req: Request) => unknown;
+
+/** Who is told about a rejection. */
+export interface ReportSettings {
+  readonly onRejection: RejectionListener | undefined;
+  /** The issuer as configured, if there is exactly one. */
+  readonly issuer: string | undefined;
+  /** Seconds since the epoch. */
+  readonly clock: () => number;
+}
+
+const debug = debuglog('express-resource-server');
+
+/** Reports a rejected request: to `NODE_DEBUG=express-resource-server`, the diagnostics channel and `onRejection`. */
+export function reportRejection(
+  error: ResourceServerError,
+  req: IncomingMessage,
+  settings: ReportSettings,
+  token: string | undefined,
+): void {
+  publish('request.rejected', () => ({ request: req, error, issuer: settings.issuer }));
+  if (debug.enabled) debug('%s', rejectionLine(error, req, settings.clock(), token));
+  const { onRejection } = settings;
+  if (onRejection === undefined) return;
+  try {
+    // Every request that Express passes to a middleware is an Express request.
+    const result = onRejection(error, req as Request);
+    if (isPromise(result)) result.then(undefined, warnAboutListener);
+  } catch (failure) {
+    warnAboutListener(failure);
+  }
+}
+
+function warnAboutListener(failure: unknown): void {
+  warn('ERS_ON_REJECTION', `The function onRejection failed, the request is not affected: ${describeCauses(failure)}`);
+}
+
+/** One line without a token, a signature or a secret. Everything in it that a caller chose is escaped. */
+export function rejectionLine(
+  error: ResourceServerError,
+  req: IncomingMessage,
+  now: number,
+  token: string | undefined,
+): string {
+  const claims = token === undefined ? undefined : readUnverified(token);
+  const failed = failedCheckOf(error);
+  const segments = token === undefined ? 0 : token.split('.', 6).length;
+  const clientId = claims === undefined ? undefined : readClientId(claims, undefined);
+  const fix = misplacedToken(error, req) ?? fixFor(error.reason, failed, { claims, segments, now });
+  const parts = [
+    `${req.method ?? ''} ${pathOf(req)} ${error.status ?? 500} ${error.reason}`,
+    failed === undefined
+      ? undefined
+      : `checked ${failed.checked}, expected ${render(failed.expected)}, found ${render(failed.found)}`,
+    error instanceof UpstreamError ? describeCauses(error.cause) : undefined,
+    clientId === undefined ? undefined : `client ${render(clientId)} (not verified)`,
+    fix,
+  ];
+  return escapeControls(parts.filter((part) => part !== undefined && part !== '').join(' | '));
+}
+
+// As the client sent it: Express's `originalUrl` has the mount path. The query may contain a token.
+function pathOf(req: IncomingMessage): string {
+  const original: unknown = 'originalUrl' in req ? req.originalUrl : undefined;
+  const url = typeof original === 'string' ? original : (req.url ?? '');
+  return url.replace(/[?#].*$/s, '');
+}
+
+/** Clients often send the token in a place that nobody reads. */
+function misplacedToken(error: ResourceServerError, req: IncomingMessage): string | undefined {
+  if (error.reason !== 'token_missing') return undefined;
+  const header = ['x-access-token', 'x-auth-token', 'x-authorization', 'token', 'access-token'].find(
+    (name) => req.headers[name] !== undefined,
+  );
+  if (header !== undefined)
+    return `The header ${header} is not read. Send Authorization: Bearer <token>, or use tokenFrom.`;
+  return /[?&](access_token|token)=/.test(req.url ?? '')
+    ? 'A token in the query is not read. Send Authorization: Bearer <token>, or use tokenFrom.'
+    : undefined;
+}
+
+/** The payload of a token that looks like a JWT. Nothing of it is verified. */
+function readUnverified(token: string): Claims | undefined {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(token.split('.', 2)[1] ?? '', 'base64url').toString());
+    return isPlainObject(claims) ? claims : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,26 @@
+import { type Rule, texts } from '../options.js';
+
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/; // RFC 6749 §3.3
+
+/** Whether a value is one scope (RFC 6749 §3.3). */
+export function isScope(value: string): boolean {
+  return SCOPE.test(value);
+}
+
+/**
+ * Scopes that clients shall request. `offline_access` is not one: it asks the authorization server for a refresh token
+ * (OpenID Connect Core §11), and is not a permission of an API.
+ */
+export const requestedScopesRule: Rule<string[]> = {
+  ...texts(
+    'an array of scopes, each without spaces and quotes, and without offline_access',
+    'Pass one scope per item, such as ["files:read", "files:write"].',
+    (value) => isScope(value) && value !== 'offline_access',
+  ),
+  hint: (value) => {
+    const items: unknown[] = Array.isArray(value) ? value : [value];
+    if (items.includes('offline_access'))
+      return 'Remove offline_access: clients decide themselves whether they need a refresh token.';
+    return typeof value === 'string' ? 'Pass an array with one scope per item.' : undefined;
+  },
+};

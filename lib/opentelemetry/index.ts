@@ -1,0 +1,1 @@
+export { type Instrumentation, instrument, type InstrumentOptions } from './instrument.js';

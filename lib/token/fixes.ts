@@ -1,0 +1,145 @@
+import type { FailedCheck } from '../errors.js';
+import type { Reason } from '../reasons.js';
+import { claim, type Claims, readAudience, readClientId } from './claims.js';
+
+/** What is known of a token that was rejected. Nothing of it is verified. */
+export interface TokenContext {
+  readonly claims: Claims | undefined;
+  /** The number of segments of the token. */
+  readonly segments: number;
+  /** Seconds since the epoch. */
+  readonly now: number;
+}
+
+type FixRule = (failed: FailedCheck, context: TokenContext) => string | undefined;
+
+/** What to change, by reason. The rules look for the usual causes. */
+const FIXES: Partial<Record<Reason, FixRule>> = {
+  token_missing: () => 'Send the header Authorization: Bearer <token>.',
+  scheme_missing: () => 'Send Authorization: Bearer <token>: there is no scheme before the token.',
+  malformed_credentials: () => 'Send exactly Authorization: Bearer <token>, without quotes and line breaks.',
+  several_credentials: () => 'Send one token, in one place.',
+  not_a_jwt: (_failed, { segments }) =>
+    segments === 5
+      ? 'The token is encrypted (JWE). Configure the authorization server to issue signed tokens.'
+      : 'This is probably an opaque token. Use introspectionBearer, or configure the server to issue JWTs for this API.',
+  malformed: () => 'The token was cut off or changed on its way. Compare it with the one the server issued.',
+  too_large: () => 'Request fewer scopes or claims, or raise maxTokenBytes.',
+  type_refused: () => 'Send the access token. This is another kind of token.',
+  id_token: () => 'This is an ID token. Send the access token; allowIdTokens: true accepts ID tokens on purpose.',
+  algorithm_refused: ({ found }) => algorithmFix(found),
+  issuer_mismatch: ({ expected, found }) => differenceFix('issuer', [expected].flat(), [found]),
+  audience_mismatch: audienceFix,
+  audience_missing: () =>
+    'Configure the server to put the identifier of this API into aud, or pass audience: false with another check.',
+  expired: ({ found }, context) => expiredFix(found, context),
+  not_yet_valid: ({ found }, context) => futureFix('nbf', found, context),
+  issued_in_future: ({ found }, context) => futureFix('iat', found, context),
+  too_old: () => 'Request a new token, or raise maxTokenAge.',
+  claim_missing: ({ checked }) => `Configure the server to add the claim ${checked}, or do not require it.`,
+  claim_malformed: ({ checked }) => `The server must write ${checked} with the type that its RFC defines.`,
+  unknown_key: () =>
+    'The key is not in the JWKS of the issuer. The token may come from another environment, or the keys were rotated.',
+  signature_mismatch: () =>
+    'The token was changed, or another server signed it under the same key id. Compare the JWKS with that server.',
+  inactive: () =>
+    'The token is unknown, expired or revoked at the server, or the server does not let this client introspect it.',
+  rejected: () => 'The verifier of the application rejected the token.',
+  binding_unproven: () => 'Send a DPoP proof or the client certificate, and turn on the option dpop or mtls.',
+  binding_missing: () => 'Request a sender-constrained token, or do not require one.',
+  binding_mismatch: () => 'Use the key or certificate that the token was issued for.',
+  certificate_missing: () =>
+    'Send the client certificate; behind a proxy, set mtls.certificate to the header it writes.',
+  certificate_malformed: () => 'Set the format in mtls.certificate to the one that the proxy writes.',
+  proof_missing: () => 'Send a DPoP header with a proof for this request.',
+  proof_uri_mismatch: () => 'Set baseUrl to the URL that callers use, or trust proxy if a proxy changes it.',
+  proof_method_mismatch: () => 'Create one proof per request, for its method.',
+  proof_replayed: () => 'Create a new proof for every request.',
+  proof_too_old: () => 'Create the proof when the request is sent, and check both clocks.',
+  proof_issued_in_future: () => 'Check the clock of the client.',
+  proof_nonce_missing: () => 'Repeat the request with the nonce of the DPoP-Nonce header.',
+  proof_nonce_refused: () => 'Repeat the request with the nonce of the DPoP-Nonce header.',
+  proof_token_mismatch: () => 'The claim ath of the proof must be the hash of this token.',
+  scope_missing: scopeFix,
+  claim_mismatch: () => 'The gate requireClaim expects another value of this claim.',
+  client_refused: () => 'Add the client to requireClient, if it may call this route.',
+  machine_required: () =>
+    'Nothing in the token proves the client-credentials grant. Pass the option isMachine if needed.',
+  user_required: () => 'Nothing in the token proves that it was issued for a person. Pass the option isUser if needed.',
+};
+
+/** The sentence that says what to change; `undefined` if there is none. */
+export function fixFor(reason: Reason, failed: FailedCheck | undefined, context: TokenContext): string | undefined {
+  return FIXES[reason]?.(failed ?? { checked: '', expected: undefined, found: undefined }, context);
+}
+
+function algorithmFix(found: unknown): string {
+  if (found === 'none') return 'The token is not signed. Nobody may accept it.';
+  return typeof found === 'string' && found.startsWith('HS')
+    ? `The token is signed with ${found}, a shared secret. Pass the option secret, or let the server sign with a key pair.`
+    : 'Add the algorithm to algorithms, or let the server sign with one that is accepted.';
+}
+
+function audienceFix({ expected, found }: FailedCheck, { claims = {} }: TokenContext): string | undefined {
+  const wanted = [expected].flat();
+  const clientId = readClientId(claims, undefined);
+  if (clientId !== undefined && wanted.includes(clientId)) {
+    return 'The audience in the options is the client id of the token. Pass the identifier of this API.';
+  }
+  if (clientId !== undefined && readAudience(claims).includes(clientId)) {
+    return 'The audience of the token is its own client id. The client must request a token for this API (audience, resource or scope).';
+  }
+  return differenceFix('audience', wanted, [found].flat());
+}
+
+/** Compares texts that should be equal, and names the usual small differences. */
+function differenceFix(option: string, expected: readonly unknown[], found: readonly unknown[]): string {
+  for (const one of expected) {
+    for (const other of found) {
+      if (typeof one !== 'string' || typeof other !== 'string') continue;
+      const difference = differenceBetween(one, other);
+      if (difference !== undefined) {
+        return `They differ only by ${difference}. Set ${option} to exactly the value in the token, if it is right.`;
+      }
+    }
+  }
+  return `The token is for another ${option}. Compare the option ${option} with the token, character by character.`;
+}
+
+export function differenceBetween(one: string, other: string): string | undefined {
+  if (one === other) return undefined;
+  if (one.trim() === other.trim()) return 'white space around it';
+  if (one.replace(/\/+$/, '') === other.replace(/\/+$/, '')) return 'the trailing slash';
+  if (one.toLowerCase() === other.toLowerCase()) return 'letter case';
+  if (one.replace(/^https?:/, '') === other.replace(/^https?:/, '')) return 'http: and https:';
+  const withoutHost = (url: string): string =>
+    url.replace(/\/\/(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)/, '//loopback');
+  return withoutHost(one) === withoutHost(other) ? 'the name of the host (localhost, 127.0.0.1)' : undefined;
+}
+
+function expiredFix(exp: unknown, { claims = {}, now }: TokenContext): string {
+  const iat = claim(claims, 'iat');
+  const age = typeof exp === 'number' ? `exp was ${duration(now - exp)} ago` : 'The token has expired';
+  return typeof iat === 'number' && iat > now
+    ? `${age}, and iat is in the future: check the clocks.`
+    : `${age}. Request a new token; if it is new, check the clock of this machine.`;
+}
+
+function futureFix(name: string, value: unknown, { now }: TokenContext): string {
+  const distance = typeof value === 'number' ? duration(value - now) : 'some time';
+  return `${name} is ${distance} in the future. Check the clock of this machine and of the authorization server.`;
+}
+
+function duration(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} seconds`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)} minutes`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} hours` : `${Math.round(seconds / 86_400)} days`;
+}
+
+function scopeFix(_failed: FailedCheck, { claims = {} }: TokenContext): string {
+  const other = ['permissions', 'roles', 'scopes', 'authorities'].find((name) => claim(claims, name) !== undefined);
+  const request = 'The client must request the scope, and the server must allow it.';
+  return other === undefined
+    ? request
+    : `${request} The token also has the claim ${other}: see the option scopeClaims.`;
+}

@@ -1,0 +1,37 @@
+import { InvalidTokenError } from '../errors.js';
+import { isPlainObject } from '../util/is-plain-object.js';
+import { isBase64url } from './parse-jwt.js';
+import { rejectToken } from './reject-token.js';
+
+/** The media types of JWTs (RFC 8725 §3.11) end like this, for example `logout+jwt` and `dc+sd-jwt`. */
+const JWT_TYPE = /[+-]jwt$/;
+const ACCESS_TOKEN_TYPE = 'at+jwt'; // RFC 9068 §2.1
+
+/**
+ * Checks a token before it is sent to introspection. A token that is not a JWT is opaque and passes. A JWT, signed or
+ * encrypted, must not be another kind of JWT by its header, and its segments must be canonical base64url: otherwise one
+ * token has several spellings, and each of them is cached and invalidated separately.
+ *
+ * The server decides everything else; the header is not verified here.
+ *
+ * @throws InvalidTokenError
+ */
+export function checkIntrospectedJwt(token: string): void {
+  const segments = token.split('.', 6);
+  const header = segments.length === 3 || segments.length === 5 ? readHeader(segments[0] ?? '') : undefined;
+  if (header === undefined) return;
+  if (!segments.every(isBase64url)) throw new InvalidTokenError('malformed');
+  const type = typeof header.typ === 'string' ? header.typ.toLowerCase().replace(/^.*\//, '') : '';
+  if (JWT_TYPE.test(type) && type !== ACCESS_TOKEN_TYPE)
+    rejectToken('type_refused', 'typ', ACCESS_TOKEN_TYPE, header.typ);
+}
+
+/** The header of a JWT in any spelling of base64; `undefined` if the token is not a JWT. */
+function readHeader(segment: string): Record<string, unknown> | undefined {
+  try {
+    const header: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString());
+    return isPlainObject(header) && typeof header.alg === 'string' ? header : undefined;
+  } catch {
+    return undefined;
+  }
+}

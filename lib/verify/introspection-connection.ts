@@ -1,0 +1,83 @@
+import { ClientAuthenticator } from '../issuer/client-authentication.js';
+import type { HttpOptions } from '../issuer/http.js';
+import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
+import type { IssuerMetadata } from '../issuer/metadata.js';
+import { MetadataSource } from '../issuer/metadata-source.js';
+import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import { ASYMMETRIC } from '../token/algorithms.js';
+import { algorithmsOf } from '../token/profile.js';
+import type { Clock } from '../util/clock.js';
+import type { IntrospectionVerifierOptions } from './introspection-options.js';
+import { globalFetch } from './shared-options.js';
+
+/** Everything that talks to the authorization server. */
+export interface IntrospectionConnection {
+  readonly introspectionClient: IntrospectionClient;
+  /** Undefined if nothing is discovered. */
+  readonly metadata: MetadataSource | undefined;
+  /** The keys of signed responses. */
+  readonly keys: RemoteKeySet | undefined;
+  /** The algorithms of signed responses; empty if responses are plain JSON. */
+  readonly algorithms: readonly string[];
+}
+
+type Options = Partial<IntrospectionVerifierOptions>;
+
+/** How metadata and keys are cached. Seconds. */
+const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
+const COOLDOWN = 30;
+
+export function connectToServer(options: Options, clock: Clock): IntrospectionConnection {
+  const { issuer, clientId, introspectionEndpoint, timeout = 5, signedResponse = false } = options;
+  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
+  const metadata = createMetadata(options, http, clock);
+  const keys = signedResponse ? createKeys(options, metadata, http, clock) : undefined;
+  const endpoint = async (): Promise<string> => introspectionEndpoint ?? endpointIn(await metadata?.get());
+  const isDiscovered = introspectionEndpoint === undefined && metadata !== undefined;
+  const rediscover = isDiscovered ? async (): Promise<string> => endpointIn(await metadata.reload()) : undefined;
+  const clientAuthenticator = new ClientAuthenticator({
+    clientId,
+    clientSecret: options.clientSecret,
+    clientAuthentication: options.clientAuthentication ?? 'client_secret_basic',
+    audience: issuer,
+    timeout,
+    clock,
+  });
+  const signed = signedRules(options, keys);
+  return {
+    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, http, signed, clock }),
+    metadata,
+    keys,
+    algorithms: [...(signed?.algorithms ?? [])],
+  };
+}
+
+function createMetadata(options: Options, http: HttpOptions, clock: Clock): MetadataSource | undefined {
+  const { issuer, introspectionEndpoint, signedResponse = false, allowInsecureHttp = false } = options;
+  if (issuer === undefined || (introspectionEndpoint !== undefined && !signedResponse)) return undefined;
+  return new MetadataSource({ issuer, allowInsecureHttp, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
+}
+
+function createKeys(
+  { issuer, allowInsecureHttp = false }: Options,
+  metadata: MetadataSource | undefined,
+  http: HttpOptions,
+  clock: Clock,
+): RemoteKeySet | undefined {
+  if (issuer === undefined) return undefined;
+  const location = { issuer, jwksUri: undefined, metadata, allowInsecureHttp };
+  return new RemoteKeySet({ ...location, http, clock, cooldown: COOLDOWN, snapshot: undefined, ...DOCUMENTS });
+}
+
+function endpointIn(metadata: IssuerMetadata | undefined): string {
+  const found = metadata?.introspection_endpoint;
+  if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be called');
+  return found;
+}
+
+function signedRules(options: Options, keys: RemoteKeySet | undefined): SignedResponseRules | undefined {
+  const { issuer, clientId, profile } = options;
+  if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
+  const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);
+  return { issuer, clientId, keys, algorithms: new Set(algorithms) };
+}
