@@ -23,9 +23,11 @@ const ENTRIES = {
   testing: 'lib/testing/index.ts',
   mcp: 'lib/mcp/index.ts',
   opentelemetry: 'lib/opentelemetry/index.ts',
-  'cli/main': 'lib/cli/main.ts',
+  cli: 'lib/cli/main.ts',
 };
 const entries = Object.entries(ENTRIES).filter(([, file]) => existsSync(file));
+// No project imports the command.
+const importable = entries.filter(([name]) => name !== 'cli');
 
 const compilerOptions = {
   target: ts.ScriptTarget.ES2022,
@@ -38,7 +40,7 @@ const output = (format, extension) => ({
   dir: 'dist',
   format,
   entryFileNames: `[name]${extension}`,
-  chunkFileNames: ({ name }) => `shared/${name.replace(/\.d$/, '')}${extension}`,
+  chunkFileNames: ({ name }) => `${name.replace(/\.d$/, '')}${extension}`,
   interop: 'default',
   paths: (id) => (isBuiltin(id) && !id.startsWith('node:') ? `node:${id}` : id),
   exports: 'named',
@@ -106,16 +108,14 @@ const plugins = [
   licences('THIRD-PARTY-LICENSES.txt'),
   onlyKnownImports,
 ];
-// No project imports the command: it is an ES module, without types.
-const imported = Object.fromEntries(entries.filter(([name]) => name !== 'cli/main'));
 
 export default [
   { ...common, input: Object.fromEntries(entries), plugins, output: { ...output('es', '.js'), manualChunks } },
-  { ...common, input: imported, plugins, output: { ...output('cjs', '.cjs'), manualChunks } },
+  { ...common, input: Object.fromEntries(importable), plugins, output: { ...output('cjs', '.cjs'), manualChunks } },
   {
     ...common,
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('lib/'),
-    input: imported,
+    input: Object.fromEntries(importable),
     plugins: [dts({ tsconfig: 'tsconfig.build.json' }), onlyKnownImports],
     output: [output('es', '.d.ts'), output('es', '.d.cts')],
   },

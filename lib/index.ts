@@ -78,6 +78,7 @@ export type { AsymmetricAlgorithm } from './token/algorithms.js';
 export type { Jwk, JwkSet, WebCryptoKey } from './token/jwk-types.js';
 export type { JwtHeader } from './token/parse-jwt.js';
 export type { Profile } from './token/profile.js';
+export type { PublicJwk, PublicKey } from './token/public-key.js';
 export { memoryStore, type MemoryStoreOptions } from './store/memory-store.js';
 export { type RedisClient, redisStore, type RedisStoreOptions } from './store/redis.js';
 export type { Store } from './store/store.js';

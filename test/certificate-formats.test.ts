@@ -186,6 +186,24 @@ const SPECIAL: readonly (readonly [CertificateFormat, string, () => string, 200 
   ],
   ['nginx', 'with text before it', () => percent(`subject=CN=client\n${own.cert}`), 'certificate_malformed'],
   ['nginx', 'with another certificate after it', () => percent(own.cert + other.cert), 'certificate_malformed'],
+  ['nginx', 'with spaces instead of line breaks', () => percent(own.cert.trim().replace(/\n/g, ' ')), 200],
+  ['nginx', 'with tabs instead of line breaks, not escaped', () => own.cert.trim().replace(/\n/g, '\t'), 200],
+  ['nginx', 'with a line break and a tab between lines', () => percent(own.cert.replace(/\n(?!$)/g, '\n\t')), 200],
+  ['nginx', 'with spaces and a trailing space', () => percent(own.cert.replace(/\n/g, ' ')), 200],
+  [
+    'nginx',
+    'with spaces instead of line breaks and of plus signs',
+    () => percent(own.cert.replace(/\n/g, ' ').replace(/([A-Za-z0-9/]{20})[A-Za-z0-9+/]/, '$1 ')),
+    'certificate_malformed',
+  ],
+  [
+    'nginx',
+    'with spaces and another certificate after it',
+    () => percent((own.cert + other.cert).replace(/\n/g, ' ')),
+    'certificate_malformed',
+  ],
+  ['aws', 'with spaces and the rest of its chain', () => awsEscaped((own.cert + other.cert).replace(/\n/g, ' ')), 200],
+  ['envoy', 'with spaces in Cert', () => `Cert="${percent(own.cert.trim().replace(/\n/g, ' '))}"`, 200],
   ['aws', 'with the rest of its chain after it', () => awsEscaped(own.cert + other.cert), 200],
   ['aws', 'after another certificate', () => awsEscaped(other.cert + own.cert), 'binding_mismatch'],
   ['aws', 'with text between', () => awsEscaped(`${own.cert}x\n${other.cert}`), 'certificate_malformed'],
@@ -239,6 +257,41 @@ const SPECIAL: readonly (readonly [CertificateFormat, string, () => string, 200 
   ['envoy', 'with only Chain', () => `Chain="${percent(own.cert)}"`, 'certificate_malformed'],
   ['envoy', 'with a semicolon at its end', () => `Hash=${hex(own)};`, 'certificate_malformed'],
 ];
+
+/** A header of several proxies: the option, the value, the expected result. */
+const SEVERAL: readonly (readonly ['first' | 'last', string, () => string, 200 | InvalidTokenReason])[] = [
+  ['first', 'one element', () => `Hash=${hex(own)}`, 200],
+  ['last', 'one element', () => `Hash=${hex(own)}`, 200],
+  ['first', 'two elements', () => `Hash=${hex(own)},By=a;Hash=${hex(other)}`, 200],
+  ['first', 'two elements, the other one first', () => `Hash=${hex(other)},Hash=${hex(own)}`, 'binding_mismatch'],
+  ['last', 'two elements', () => `Hash=${hex(other)},Hash=${hex(own)};URI=spiffe://a`, 200],
+  ['last', 'two elements, the other one last', () => `Hash=${hex(own)},Hash=${hex(other)}`, 'binding_mismatch'],
+  ['last', 'three elements with spaces', () => `By=a , Hash=${hex(other)},\tHash=${hex(own)}`, 200],
+  ['first', 'a comma in quotes', () => `Subject="CN=a,O=b";Hash=${hex(own)},Hash=${hex(other)}`, 200],
+  ['last', 'a forged element in quotes', () => `Hash=${hex(other)};Subject=",Hash=${hex(own)}"`, 'binding_mismatch'],
+  ['first', 'no certificate in the first', () => `By=a,Hash=${hex(own)}`, 'certificate_malformed'],
+  ['last', 'no certificate in the last', () => `Hash=${hex(own)},By=a`, 'certificate_malformed'],
+  ['first', 'a malformed last element', () => `Hash=${hex(own)},x`, 'certificate_malformed'],
+  ['last', 'a malformed first element', () => `x,Hash=${hex(own)}`, 'certificate_malformed'],
+  ['last', 'two hashes in the first', () => `Hash=1;Hash=2,Hash=${hex(own)}`, 'certificate_malformed'],
+  ['first', 'an unclosed quote in the last', () => `Hash=${hex(own)},Subject="a`, 'certificate_malformed'],
+  ['last', 'a quote that swallows an element', () => `Subject=",Hash=${hex(own)}`, 'certificate_malformed'],
+  ['first', 'an empty last element', () => `Hash=${hex(own)},`, 'certificate_malformed'],
+  ['last', 'an empty first element', () => `,Hash=${hex(own)}`, 'certificate_malformed'],
+];
+
+describe('X-Forwarded-Client-Cert of several proxies', () => {
+  it.each(SEVERAL)('with element: %s accepts the right certificate: %s', async (element, _what, value, outcome) => {
+    const app = apiWith({ format: 'envoy', element });
+    if (outcome === 200) expect((await send(app, [HEADERS.envoy, value()])).status).toBe(200);
+    else await expectRejected(app, [HEADERS.envoy, value()], [outcome]);
+  });
+
+  it.each(['first', 'last'] as const)('is rejected if it is sent twice, with element: %s', async (element) => {
+    const fields = [HEADERS.envoy, `Hash=${hex(own)}`, HEADERS.envoy, `Hash=${hex(own)}`];
+    await expectRejected(apiWith({ format: 'envoy', element }), fields, ['certificate_malformed']);
+  });
+});
 
 describe('a certificate in a header field', () => {
   it.each(SPECIAL)('in the format %s, %s', async (format, _what, value, outcome) => {

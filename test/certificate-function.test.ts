@@ -148,6 +148,8 @@ describe('the option mtls', () => {
     ['an unknown format', { mode: 'allowed', certificate: { header: 'X-Cert', format: 'pem' } }, 'format'],
     ['the format nginx without a header', { mode: 'allowed', certificate: { format: 'nginx' } }, 'mtls: certificate'],
     ['an invalid header name', { mode: 'allowed', certificate: { header: 'X Cert', format: 'nginx' } }, 'header'],
+    ['an unknown element', { mode: 'allowed', certificate: { format: 'envoy', element: 'second' } }, 'element'],
+    ['an element of another format', { mode: 'allowed', certificate: { format: 'aws', element: 'first' } }, 'element'],
     ['an empty header', { mode: 'allowed', certificate: { header: '', format: 'aws' } }, 'header'],
   ])('cannot have %s', (_what, mtls, option) => {
     expect(make(mtls)).toThrow(ConfigurationError);

@@ -95,7 +95,16 @@ async function startServer(api: Partial<ClientMetadata> = {}) {
 type Server = Awaited<ReturnType<typeof startServer>>;
 
 function apiFor(server: Server, options: Partial<IntrospectionVerifierOptions> = {}): Express {
-  const all = { issuer: server.url, clientId: 'the:api', clientSecret: SECRET, audience: OPAQUE, ...options };
+  // The responses of oidc-provider do not say which grant issued a token; this server issues tokens to machines only.
+  const isMachine = (): boolean => true;
+  const all = {
+    issuer: server.url,
+    clientId: 'the:api',
+    clientSecret: SECRET,
+    audience: OPAQUE,
+    isMachine,
+    ...options,
+  };
   const { clientSecret, ...others } = all;
   const needsSecret = typeof all.clientAuthentication !== 'object';
   const guard = introspectionBearer(needsSecret ? { ...others, clientSecret } : others);

@@ -154,7 +154,7 @@ describe('a mistake in the options of introspectionVerifier', () => {
     ['cache: "negativMaxAge"', 'misspelled', { cache: { negativMaxAge: 1 } }],
     ['"introspectionEndPoint"', 'misspelled', { introspectionEndPoint: 'https://as.example.com/i' }],
     ['"client_secret"', 'in the spelling of the wire', { client_secret: 'hush' }],
-    ['"jwksUri"', 'of a JWT verifier', { jwksUri: 'https://as.example.com/jwks' }],
+    ['jwksUri', 'without signed responses', { jwksUri: 'https://as.example.com/jwks' }],
   ])('is named: %s %s', (option, _, changes) => {
     expectHelpful(
       problemOf(() => introspectionVerifier({ ...good, ...changes })),

@@ -13,6 +13,45 @@ async function refusesAnswers(issuer: TestIssuer): Promise<void> {
 }
 
 describe('a signed answer', () => {
+  // RFC 9701 §5: "the identifier of the resource server"; some servers know it as a client, others as an audience.
+  it.each<[string, (audience: string) => unknown]>([
+    ['the client id', () => 'api'],
+    ['the audience', (audience) => audience],
+    ['one of several', (audience) => ['https://other.example.com', audience]],
+  ])('is for this API by %s', async (_what, aud) => {
+    const issuer = await startIssuer();
+    issuer.introspection.signedChanges = { claims: { aud: aud(issuer.audience) } };
+    const verifier = verifierFor(issuer, { signedResponse, audience: ['https://first.example.com', issuer.audience] });
+    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+    await verifier.close();
+  });
+
+  it('is only for the client id if any audience is accepted', async () => {
+    const issuer = await startIssuer();
+    issuer.introspection.signedChanges = { claims: { aud: issuer.audience } };
+    const verifier = verifierFor(issuer, { signedResponse, audience: false });
+    await expect(verifier.verify(issuer.issueOpaque())).rejects.toMatchObject({ reason: 'introspection_unavailable' });
+    await verifier.close();
+  });
+
+  it('is verified with the keys at jwksUri, without metadata', async () => {
+    const issuer = await startIssuer();
+    issuer.fail('metadata', 'error');
+    const { introspectionEndpoint, jwksUri } = issuer;
+    const verifier = verifierFor(issuer, { signedResponse, introspectionEndpoint, jwksUri });
+    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+    expect(issuer.requests).toMatchObject({ metadata: 0, jwks: 1 });
+    await verifier.close();
+  });
+
+  it('is needed for jwksUri, and its address must be safe', async () => {
+    const issuer = await startIssuer();
+    const { jwksUri } = issuer;
+    expect(() => verifierFor(issuer, { jwksUri })).toThrow(/introspectionVerifier: jwksUri: expected none/);
+    const insecure = 'http://keys.example.com/jwks';
+    expect(() => verifierFor(issuer, { signedResponse, jwksUri: insecure })).toThrow(/introspectionVerifier: jwksUri/);
+  });
+
   it('is asked for, and believed when the issuer has signed it for us', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer, { signedResponse });
@@ -47,18 +86,18 @@ describe('a signed answer', () => {
     await verifier.close();
   });
 
-  const later = 60;
+  const later = 120;
   it.each<[string, (now: number) => SignedResponseChanges]>([
     ['iss is another', () => ({ claims: { iss: 'https://elsewhere.example.com' } })],
     ['iss is missing', () => ({ claims: { iss: undefined } })],
     ['it is for another client', () => ({ claims: { aud: 'another-api' } })],
-    ['it is for the API as tokens name it', () => ({ claims: { aud: 'https://api.example.com' } })],
+    ['it is for another API', () => ({ claims: { aud: ['https://api.example.com/', 'https://other.example.com'] } })],
     ['aud is missing', () => ({ claims: { aud: undefined } })],
     ['typ is that of an access token', () => ({ header: { typ: 'at+jwt' } })],
     ['typ is JWT', () => ({ header: { typ: 'JWT' } })],
     ['typ is missing', () => ({ header: { typ: undefined } })],
     ['alg is none', () => ({ header: { alg: 'none' } })],
-    ['it was issued too long ago', (now) => ({ claims: { iat: now - 306 } })],
+    ['it was issued too long ago', (now) => ({ claims: { iat: now - 311 } })],
     ['it was issued in the future', (now) => ({ claims: { iat: now + later } })],
     ['iat is missing', () => ({ claims: { iat: undefined } })],
     ['iat is text', (now) => ({ claims: { iat: String(now) } })],

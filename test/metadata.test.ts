@@ -220,7 +220,7 @@ describe('the document', () => {
 
   it('can be signed', async () => {
     const { privateKey, publicJwk } = await makeSigningKey();
-    const privateJwk = { ...(await exportJWK(privateKey)), kid: publicJwk.kid ?? '' };
+    const privateJwk = { ...(await exportJWK(privateKey)), kid: publicJwk.kid };
     const document = await documentOf({
       ...GOOD,
       resourceName: 'Files',

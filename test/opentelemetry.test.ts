@@ -1,4 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { context, diag, type DiagLogger, metrics, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
@@ -11,7 +13,7 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
-import type { DiagnosticMessages } from '../lib/diagnostics.js';
+import type { DiagnosticMessages, DiagnosticName } from '../lib/diagnostics.js';
 import {
   ConfigurationError,
   HttpError,
@@ -20,12 +22,16 @@ import {
   InvalidDpopProofError,
   InvalidRequestError,
   InvalidTokenError,
+  jwtBearer,
   MissingTokenError,
-  type Reason,
+  requireScopes,
   type ResourceServerError,
   UpstreamError,
 } from '../lib/index.js';
 import { type Instrumentation, instrument, type InstrumentOptions } from '../lib/opentelemetry/index.js';
+import { SENTENCES } from '../lib/reasons.js';
+import { get, serve, startIssuer } from './helpers.js';
+import { ROOT } from './types/check.js';
 
 const ISSUER = 'https://auth.example.com';
 const OTHER = 'https://other.example.com';
@@ -73,6 +79,17 @@ function accept(clientId: string | undefined, issuer = ISSUER): void {
   publish('request.accepted', { request: {}, issuer, clientId, format: 'jwt', scheme: 'Bearer' });
 }
 
+/** Causes a measurement of every metric. */
+function publishAll(): void {
+  accept('client-1');
+  reject(new InvalidTokenError('expired'));
+  publish('cache.hit', { issuer: ISSUER });
+  publish('keys.refreshed', { issuer: ISSUER, document: 'keys' });
+  publish('keys.stale_used', { issuer: ISSUER });
+  publish('dpop.replay', { request: {} });
+  publish('introspection', { issuer: ISSUER, duration: 0.1, outcome: 'active', error: undefined });
+}
+
 async function collect(): Promise<MetricData[]> {
   metricExporter.reset();
   await meterProvider.forceFlush();
@@ -93,7 +110,7 @@ async function valuesOf(name: string): Promise<[Record<string, unknown>, number]
 }
 
 const rejectionOf = async (): Promise<Record<string, unknown> | undefined> =>
-  (await valuesOf('express_resource_server.requests'))[0]?.[0];
+  (await valuesOf('express_resource_server.requests.rejected'))[0]?.[0];
 
 describe('requests', () => {
   it('are counted if they are accepted, by issuer', async () => {
@@ -101,7 +118,7 @@ describe('requests', () => {
     accept('client-1');
     accept('client-2');
     accept('client-1', OTHER);
-    expect(await valuesOf('express_resource_server.requests')).toEqual([
+    expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([
       [{ 'express_resource_server.issuer': ISSUER }, 2],
       [{ 'express_resource_server.issuer': OTHER }, 1],
     ]);
@@ -112,7 +129,7 @@ describe('requests', () => {
     reject(new InvalidTokenError('expired'));
     reject(new InvalidTokenError('expired'));
     reject(new MissingTokenError(), { issuer: undefined });
-    expect(await valuesOf('express_resource_server.requests')).toEqual([
+    expect(await valuesOf('express_resource_server.requests.rejected')).toEqual([
       [
         {
           'express_resource_server.issuer': ISSUER,
@@ -135,7 +152,6 @@ describe('requests', () => {
     ['upstream', new UpstreamError('keys_unavailable', 1)],
     ['no_credentials', new MissingTokenError()],
     ['invalid_request', new InvalidRequestError('several_credentials')],
-    ['configuration', new ConfigurationError({ option: 'o', expected: 'e', got: 'g', fix: 'f' })],
   ])('have the class %s for %s', async (expected, error) => {
     start();
     reject(error);
@@ -155,7 +171,7 @@ describe('requests', () => {
     start({ clientId: true });
     accept('client-1');
     accept(undefined);
-    expect(await valuesOf('express_resource_server.requests')).toEqual([
+    expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([
       [{ 'express_resource_server.issuer': ISSUER, 'express_resource_server.client.id': 'client-1' }, 1],
       [{ 'express_resource_server.issuer': ISSUER }, 1],
     ]);
@@ -173,7 +189,7 @@ describe('the sets of attribute values are bounded:', () => {
     start();
     for (let i = 0; i < 1_000; i++) accept('client-1', `https://${i}.example.com`);
     accept('client-1', 'https://0.example.com');
-    const values = await valuesOf('express_resource_server.requests');
+    const values = await valuesOf('express_resource_server.requests.accepted');
     expect(values).toHaveLength(201);
     expect(values[0]?.[1]).toBe(2);
     expect(values.at(-1)).toEqual([{ 'express_resource_server.issuer': '_OTHER' }, 800]);
@@ -182,7 +198,7 @@ describe('the sets of attribute values are bounded:', () => {
   it('there are at most 1,000 clients, and the others are _OTHER', async () => {
     start({ clientId: true });
     for (let i = 0; i < 1_500; i++) accept(`client-${i}`);
-    const values = await valuesOf('express_resource_server.requests');
+    const values = await valuesOf('express_resource_server.requests.accepted');
     expect(values).toHaveLength(1_001);
     expect(values.at(-1)?.[0]).toMatchObject({ 'express_resource_server.client.id': '_OTHER' });
   });
@@ -324,6 +340,61 @@ describe('spans', () => {
   });
 });
 
+describe('a real API', () => {
+  it('has metrics of the requests that it accepts and rejects, gates included', async () => {
+    const issuer = await startIssuer();
+    const options = { issuer: issuer.url, audience: issuer.audience };
+    const app = serve(jwtBearer(options), requireScopes('orders:read'));
+    start({ clientId: true });
+    await get(app, await issuer.issue({ scope: 'orders:read' }));
+    await get(app, await issuer.issue({ exp: 1 }));
+    await get(app, await issuer.issue());
+    await get(app);
+    const from = { 'express_resource_server.issuer': issuer.url };
+    const rejected = (reason: string, kind: string): [Record<string, unknown>, number] => [
+      { ...from, 'error.type': reason, 'express_resource_server.rejection.class': kind },
+      1,
+    ];
+    expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([
+      // A gate rejected the second one.
+      [{ ...from, 'express_resource_server.client.id': 'client-1' }, 2],
+    ]);
+    expect(await valuesOf('express_resource_server.requests.rejected')).toEqual([
+      rejected('expired', 'expired'),
+      rejected('scope_missing', 'insufficient_rights'),
+      rejected('token_missing', 'no_credentials'),
+    ]);
+  });
+});
+
+describe('docs/monitoring.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/monitoring.md'), 'utf8');
+  const firstCells = [...page.matchAll(/^\| `([\w.-]+)`/gm)].map(([, name = '']) => name);
+
+  it('lists every metric', async () => {
+    start();
+    publishAll();
+    const names = (await collect()).map(({ descriptor }) => descriptor.name);
+    expect(firstCells.filter((name) => name.startsWith('express_resource_server.')).sort()).toEqual(names.sort());
+  });
+
+  it('lists every channel', () => {
+    const names: Record<DiagnosticName, true> = {
+      'request.accepted': true,
+      'request.rejected': true,
+      'cache.hit': true,
+      'cache.miss': true,
+      'keys.refreshed': true,
+      'keys.refresh_failed': true,
+      'keys.stale_used': true,
+      introspection: true,
+      'dpop.replay': true,
+    };
+    const channels = firstCells.filter((name) => name.startsWith('express-resource-server.'));
+    expect(channels).toEqual(Object.keys(names).map((name) => `express-resource-server.${name}`));
+  });
+});
+
 describe('instrument', () => {
   it('uses the global providers by default', async () => {
     metrics.setGlobalMeterProvider(meterProvider);
@@ -337,7 +408,7 @@ describe('instrument', () => {
   it('ends with close', async () => {
     start().close();
     accept('client-1');
-    expect(await valuesOf('express_resource_server.requests')).toEqual([]);
+    expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([]);
     expect(channel('express-resource-server.request.accepted').hasSubscribers).toBe(false);
   });
 
@@ -364,19 +435,15 @@ describe('instrument', () => {
 
   it('names every metric, its unit and its purpose', async () => {
     start();
-    accept('client-1');
-    publish('cache.hit', { issuer: ISSUER });
-    publish('keys.refreshed', { issuer: ISSUER, document: 'keys' });
-    publish('keys.stale_used', { issuer: ISSUER });
-    publish('dpop.replay', { request: {} });
-    publish('introspection', { issuer: ISSUER, duration: 0.1, outcome: 'active', error: undefined });
+    publishAll();
     const found = (await collect()).map(({ descriptor: { name, unit, description } }) => [
       name,
       unit,
       description !== '',
     ]);
     expect(found).toEqual([
-      ['express_resource_server.requests', '{request}', true],
+      ['express_resource_server.requests.accepted', '{request}', true],
+      ['express_resource_server.requests.rejected', '{request}', true],
       ['express_resource_server.cache.lookups', '{lookup}', true],
       ['express_resource_server.document.fetches', '{fetch}', true],
       ['express_resource_server.stale_keys.uses', '{token}', true],
@@ -388,7 +455,11 @@ describe('instrument', () => {
   it.each<[string, unknown, RegExp]>([
     ['an unknown option', { clientid: true }, /Did you mean clientId\?/],
     ['a provider that is none', { meterProvider: {} }, /instrument: meterProvider: expected/],
-    ['a tracer provider that is none', { tracerProvider: { getMeter: () => undefined } }, /instrument: tracerProvider: expected/],
+    [
+      'a tracer provider that is none',
+      { tracerProvider: { getMeter: () => undefined } },
+      /instrument: tracerProvider: expected/,
+    ],
     ['a client id', { clientId: 'client-1' }, /instrument: clientId: expected true or false/],
   ])('rejects %s', (_, options, message) => {
     expect(() => start(options as InstrumentOptions)).toThrow(ConfigurationError);
@@ -397,9 +468,9 @@ describe('instrument', () => {
 
   it('knows every reason', async () => {
     start();
-    const reasons: Reason[] = ['option_invalid', 'not_authenticated', 'verifier_invalid', 'proof_replayed', 'rejected'];
+    const reasons = Object.keys(SENTENCES);
     for (const reason of reasons) reject(new InvalidTokenError(reason as 'rejected'));
-    const types = (await valuesOf('express_resource_server.requests')).map(([attributes]) => attributes['error.type']);
-    expect(types).toEqual(reasons);
+    const values = await valuesOf('express_resource_server.requests.rejected');
+    expect(values.map(([attributes]) => attributes['error.type'])).toEqual(reasons);
   });
 });

@@ -160,7 +160,7 @@ describe('the packed package', () => {
   });
 
   it('contains the command', async () => {
-    const command = join(project, 'node_modules', NAME, 'dist/cli/main.js');
+    const command = join(project, 'node_modules', NAME, 'dist/cli.js');
     const { stdout } = await run(process.execPath, [command, '--help']);
     expect(stdout).toContain('express-resource-server issuer');
     const refused = run(process.execPath, [command, 'issuer', '--host', '0.0.0.0']);

@@ -142,6 +142,26 @@ describe('the table of bindings', () => {
   });
 });
 
+describe('other members of cnf', () => {
+  it.each([
+    ['jwk', { kty: 'EC' }],
+    ['jwe', 'x'],
+    ['kid', 'x'],
+    ['jku', 'https://auth.example.com/jwks'],
+    ['x5u', 'https://auth.example.com/cert'],
+    ['x5t#S512', 'x'],
+    ['osc', {}],
+  ])('are ignored, as RFC 7800 §3.1 requires: %s', (name, value) => {
+    const policy = { dpop: 'allowed', mtls: 'allowed', isBindingRequired: false } as const;
+    const confirmation = readConfirmation({ cnf: { [name]: value } });
+    expect(confirmation).toEqual({ jkt: undefined, x5tS256: undefined, ignored: [name] });
+    const check = (): void => {
+      checkBinding('Bearer', confirmation, policy);
+    };
+    expect(check).not.toThrow();
+  });
+});
+
 describe('a rejected binding', () => {
   const policy = { dpop: 'allowed', mtls: 'allowed', isBindingRequired: false } as const;
 
@@ -192,6 +212,20 @@ describe('a rejected binding', () => {
       'a cnf that is not an object',
       () => readConfirmation({ cnf: 1 }),
       { checked: 'cnf', expected: 'an object', found: 1 },
+    ],
+    [
+      'a token with other members than jkt and x5t#S256',
+      () => {
+        checkBinding('Bearer', readConfirmation({ cnf: { jwk: {}, kid: 'x', x5u: 'y' } }), {
+          ...policy,
+          dpop: 'required',
+        });
+      },
+      {
+        checked: 'cnf.jkt',
+        expected: 'the thumbprint of a key',
+        found: 'only members that are not enforced: jwk, kid, x5u',
+      },
     ],
     [
       'a member that is not a string',

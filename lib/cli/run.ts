@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describeCauses } from '../util/causes.js';
 import { escapeControls } from '../util/escape.js';
 import { doctor } from './doctor.js';
@@ -41,6 +41,9 @@ function show(text: string, io: CommandIo): ExitStatus {
 }
 
 function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
+  // The built command is one file in dist; the source is two folders deep.
+  const files = ['../package.json', '../../package.json'].map((path) => new URL(path, import.meta.url));
+  const file = files.find((url) => existsSync(url));
+  if (file === undefined) throw new Error('package.json is missing');
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

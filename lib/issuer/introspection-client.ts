@@ -4,6 +4,7 @@ import { Backoff } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
 import { fetchResponse, HttpError, type HttpResponse, type HttpOptions, parseObject } from './http.js';
 import type { KeySource } from './key-set.js';
+import { type Audience, isAccepted } from '../token/audience.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { checkTimes } from '../token/claim-checks.js';
@@ -28,8 +29,8 @@ export interface IntrospectionResult {
 export interface SignedResponseRules {
   readonly keys: KeySource;
   readonly issuer: string;
-  /** Our client id: the audience of the response. */
-  readonly clientId: string;
+  /** Our client id and our audiences: `aud` must contain one of them. */
+  readonly recipients: readonly Audience[];
   readonly algorithms: ReadonlySet<string>;
 }
 
@@ -47,7 +48,7 @@ export interface IntrospectionClientOptions {
 
 const SIGNED_TYPE = 'application/token-introspection+jwt';
 /** Maximum age of a signed response, and the clock tolerance. Seconds. */
-const SIGNED_TIMES = { clockTolerance: 5, maxTokenAge: 300 };
+const SIGNED_TIMES = { clockTolerance: 10, maxTokenAge: 300 };
 
 /** Maximum number of concurrent and of waiting requests: it limits what a flood of made-up tokens costs the server. */
 const MAX_CONCURRENT = 100;
@@ -195,7 +196,7 @@ export class IntrospectionClient implements IntrospectionSource {
       header.crit === undefined &&
       claim(claims, 'iss') === signed.issuer &&
       typeof claim(claims, 'iat') === 'number' &&
-      readAudience(claims).includes(signed.clientId);
+      readAudience(claims).some((each) => isAccepted(each, signed.recipients));
     if (!isOurs)
       throw new HttpError('invalid', 'the signed response is not from this issuer, not for us, or malformed');
     try {

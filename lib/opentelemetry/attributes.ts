@@ -1,6 +1,5 @@
 import type { Attributes } from '@opentelemetry/api';
 import {
-  ConfigurationError,
   InsufficientAuthenticationError,
   InsufficientScopeError,
   InvalidDpopProofError,
@@ -11,7 +10,7 @@ import {
   UpstreamError,
 } from '../errors.js';
 import { HttpError } from '../issuer/http.js';
-import { type ConfigurationReason, SENTENCES } from '../reasons.js';
+import { SENTENCES } from '../reasons.js';
 
 /** The attributes of metrics and spans. Their values come from bounded sets, so the number of time series is bounded. */
 export const ATTRIBUTE = {
@@ -39,7 +38,6 @@ export type RejectionClass =
   | 'invalid_proof'
   | 'insufficient_rights'
   | 'upstream'
-  | 'configuration'
   | typeof OTHER;
 
 export function rejectionClassOf(error: ResourceServerError): RejectionClass {
@@ -51,19 +49,12 @@ export function rejectionClassOf(error: ResourceServerError): RejectionClass {
   }
   if (error instanceof UpstreamError) return 'upstream';
   if (error instanceof MissingTokenError) return 'no_credentials';
-  if (error instanceof InvalidRequestError) return 'invalid_request';
-  return error instanceof ConfigurationError ? 'configuration' : OTHER;
+  return error instanceof InvalidRequestError ? 'invalid_request' : OTHER;
 }
-
-const CONFIGURATION: Readonly<Record<ConfigurationReason, true>> = {
-  option_invalid: true,
-  not_authenticated: true,
-  verifier_invalid: true,
-};
 
 /** The reason of an error. A subclass of the application may have any reason, and it may be different for each request. */
 export function reasonOf({ reason }: ResourceServerError): string {
-  return Object.hasOwn(SENTENCES, reason) || Object.hasOwn(CONFIGURATION, reason) ? reason : OTHER;
+  return Object.hasOwn(SENTENCES, reason) ? reason : OTHER;
 }
 
 /** How deep the causes of an error are searched. An error can be its own cause. */

@@ -88,7 +88,7 @@ function safely(record: (message: unknown) => void, message: unknown): void {
 }
 
 function createSubscribers(options: InstrumentOptions): Subscribers {
-  const { requests, lookups, fetches, staleUses, introspections, replays } = createInstruments(options);
+  const { accepted, rejected, lookups, fetches, staleUses, introspections, replays } = createInstruments(options);
   const tracer = (options.tracerProvider ?? trace.getTracerProvider()).getTracer(NAME);
   const issuers = new BoundedValues(MAX_ISSUERS);
   const clients = new BoundedValues(MAX_CLIENTS);
@@ -131,7 +131,7 @@ function createSubscribers(options: InstrumentOptions): Subscribers {
     'request.accepted': ({ issuer, clientId }) => {
       const client = options.clientId === true && clientId !== undefined ? clients.of(clientId) : undefined;
       const attributes = present({ [ATTRIBUTE.issuer]: issuerOf(issuer), [ATTRIBUTE.clientId]: client });
-      requests.add(1, attributes);
+      accepted.add(1, attributes);
       trace.getActiveSpan()?.setAttributes(attributes);
     },
     'request.rejected': ({ issuer, error }) => {
@@ -140,7 +140,7 @@ function createSubscribers(options: InstrumentOptions): Subscribers {
         [ATTRIBUTE.issuer]: issuerOf(issuer),
         [ATTRIBUTE.rejectionClass]: rejectionClassOf(error),
       });
-      requests.add(1, { ...attributes, [ATTRIBUTE.errorType]: reason });
+      rejected.add(1, { ...attributes, [ATTRIBUTE.errorType]: reason });
       // `error.type` of that span belongs to the instrumentation of HTTP.
       trace.getActiveSpan()?.setAttributes({ ...attributes, [ATTRIBUTE.rejectionReason]: reason });
     },
@@ -171,7 +171,8 @@ function createInstruments({ meterProvider }: InstrumentOptions) {
   const counter = (name: string, unit: string, description: string) =>
     meter.createCounter(`express_resource_server.${name}`, { unit, description });
   return {
-    requests: counter('requests', '{request}', 'Requests that were accepted, or rejected: these have error.type.'),
+    accepted: counter('requests.accepted', '{request}', 'Requests that a middleware accepted. A gate may reject them.'),
+    rejected: counter('requests.rejected', '{request}', 'Requests that a middleware or a gate rejected.'),
     lookups: counter('cache.lookups', '{lookup}', 'Look-ups in the token cache.'),
     fetches: counter('document.fetches', '{fetch}', 'Fetches of keys and metadata; failed ones have error.type.'),
     staleUses: counter('stale_keys.uses', '{token}', 'Tokens that were verified with keys that are no longer fresh.'),

@@ -3,17 +3,26 @@ import { createHash, X509Certificate } from 'node:crypto';
 /** How a proxy writes the client certificate into a header field. */
 export type CertificateFormat = 'rfc9440' | 'nginx' | 'envoy' | 'aws';
 
+/** Which element of `X-Forwarded-Client-Cert` is the client's. */
+export type XfccElement = 'first' | 'last';
+
 interface Format {
   /** The usual name of the header field, in lower case. */
   readonly header: string | undefined;
   /** Returns the thumbprint of the certificate; throws if the value does not have this format. */
-  readonly parse: (value: string) => string;
+  readonly parse: (value: string, element?: XfccElement) => string;
 }
 
 const BYTE_SEQUENCE = /^:([A-Za-z0-9+/]+={0,2}):$/;
-// The classes do not overlap, so matching is linear.
+// In both, neighbouring classes do not overlap, so matching is linear.
 const PEM = /-----BEGIN CERTIFICATE-----[\r\n]([A-Za-z0-9+/\r\n]+(?:={1,2}[\r\n]*)?)-----END CERTIFICATE-----[\r\n]*/y;
-const XFCC_PAIR = /([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\\]*))(;|$)/y;
+/**
+ * PEM in one line: proxies write spaces or tabs in place of line breaks, or after them. All lines but the last must have 64
+ * characters (RFC 7468 §2), so that a space in place of a plus sign is not taken for the end of a line.
+ */
+const PEM_IN_ONE_LINE =
+  /-----BEGIN CERTIFICATE-----\s+((?:[A-Za-z0-9+/]{64}\s+)*[A-Za-z0-9+/]{1,64}={0,2})\s+-----END CERTIFICATE-----\s*/y;
+const XFCC_PAIR = /([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^",;\\]*))(;|,[ \t]*|$)/y;
 const SHA256_HEX = /^[0-9a-f]{64}$/i;
 
 export const FORMATS: Readonly<Record<CertificateFormat, Format>> = {
@@ -65,22 +74,29 @@ function parsePemChain(text: string): Buffer {
 
 function pemBlocks(text: string): Buffer[] {
   const blocks: Buffer[] = [];
-  PEM.lastIndex = 0;
-  for (let at = 0; at < text.length; at = PEM.lastIndex) {
-    const base64 = PEM.exec(text)?.[1];
-    if (base64 === undefined) throw new Error('text that is not a certificate in PEM');
+  for (let at = 0; at < text.length;) {
+    const [block, base64] = matchAt(PEM, text, at) ?? matchAt(PEM_IN_ONE_LINE, text, at) ?? [];
+    if (block === undefined || base64 === undefined) throw new Error('text that is not a certificate in PEM');
     blocks.push(Buffer.from(base64, 'base64'));
+    at += block.length;
   }
   return blocks;
 }
 
+function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
+  pattern.lastIndex = at;
+  return pattern.exec(text);
+}
+
 /**
- * Reads Envoy's `X-Forwarded-Client-Cert`: elements separated by commas, each with pairs separated by semicolons. Several
- * elements are rejected, because it is not known which proxy wrote which. `Hash`, the SHA-256 of the certificate, is always
- * present; `Cert` only if Envoy is configured to send it.
+ * Reads Envoy's `X-Forwarded-Client-Cert`: one element per proxy, separated by commas; each has pairs, separated by
+ * semicolons. Without the option `element`, several elements are rejected, because it is not known which one is the
+ * client's. `Hash`, the SHA-256 of the certificate, is always present; `Cert` only if Envoy is configured to send it.
  */
-function parseXfcc(value: string): string {
-  const pairs = xfccPairs(value);
+function parseXfcc(value: string, element?: XfccElement): string {
+  const elements = xfccElements(value);
+  if (element === undefined && elements.length > 1) throw new Error('several elements, and no option says which one');
+  const pairs = elements.at(element === 'last' ? -1 : 0) ?? new Map<string, string>();
   const escaped = pairs.get('cert');
   const hex = pairs.get('hash');
   if (hex !== undefined && !SHA256_HEX.test(hex)) throw new Error('Hash is not a SHA-256');
@@ -91,17 +107,20 @@ function parseXfcc(value: string): string {
   return thumbprint;
 }
 
-function xfccPairs(value: string): ReadonlyMap<string, string> {
-  const pairs = new Map<string, string>();
+/** All elements must be well-formed, also those that are not used. */
+function xfccElements(value: string): ReadonlyMap<string, string>[] {
+  let pairs = new Map<string, string>();
+  const elements = [pairs];
   XFCC_PAIR.lastIndex = 0;
   for (let isLast = false; !isLast;) {
     const [, key = '', quoted, plain = '', end] = XFCC_PAIR.exec(value) ?? [];
-    if (end === undefined) throw new Error('not exactly one element of pairs');
+    if (end === undefined) throw new Error('not an element of pairs');
     const name = key.toLowerCase();
     const isUnique = name === 'cert' || name === 'hash';
     if (isUnique && pairs.has(name)) throw new Error('several certificates in one element');
     pairs.set(name, quoted?.replace(/\\(.)/g, '$1') ?? plain);
+    if (end.startsWith(',')) elements.push((pairs = new Map<string, string>()));
     isLast = end === '';
   }
-  return pairs;
+  return elements;
 }

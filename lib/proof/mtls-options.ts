@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { ConfigurationError } from '../errors.js';
 import { group, oneOf, type Rule, type Rules } from '../options.js';
-import { type CertificateFormat, FORMATS } from './certificate-formats.js';
+import { type CertificateFormat, FORMATS, type XfccElement } from './certificate-formats.js';
 import { modeOr, modeRule, type ProofMode } from './mode.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
@@ -16,10 +17,17 @@ export interface ForwardedCertificate {
   header?: string | undefined;
   /**
    * `'rfc9440'`: `Client-Cert` (RFC 9440). `'nginx'`: PEM, URL-escaped (`$ssl_client_escaped_cert`). `'envoy'`:
-   * `X-Forwarded-Client-Cert`, one element with `Cert` or `Hash`. `'aws'`: `X-Amzn-Mtls-Clientcert` and `…-Leaf` of an
-   * Application Load Balancer.
+   * `X-Forwarded-Client-Cert`, with `Cert` or `Hash`. `'aws'`: `X-Amzn-Mtls-Clientcert` and `…-Leaf` of an Application Load
+   * Balancer.
    */
   format: CertificateFormat;
+  /**
+   * Which element of `X-Forwarded-Client-Cert` is the client's, if several proxies add one. `'first'`: the outermost proxy
+   * must replace the header (`SANITIZE_SET`), otherwise a client can write the first element. `'last'`: the certificate that
+   * the nearest proxy received; that proxy must check who signed it, because Envoy does not escape the names in it. Only
+   * with the format `'envoy'`. @default none: several elements are rejected
+   */
+  element?: XfccElement | undefined;
 }
 
 /** Where the certificate of the client is found. */
@@ -43,6 +51,7 @@ const forwarded = group<ForwardedCertificate>({
     parse: (value) => (typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value) ? value : undefined),
   },
   format: oneOf(Object.keys(FORMATS) as CertificateFormat[], 'Use the format that the proxy writes.'),
+  element: oneOf(['first', 'last'], 'Leave it out if the header has one element.'),
 });
 
 const rules: Rules<MtlsOptions> = {
@@ -56,10 +65,20 @@ const rules: Rules<MtlsOptions> = {
       if (!isPlainObject(value)) return undefined;
       const source = forwarded.parse(value, path);
       if (source?.format === undefined) return undefined;
+      if (source.element !== undefined && source.format !== 'envoy') throw elementWithoutEnvoy(path, source.format);
       return source.header === undefined && FORMATS[source.format].header === undefined ? undefined : source;
     },
   },
 };
+
+function elementWithoutEnvoy(path: string, format: CertificateFormat): ConfigurationError {
+  return new ConfigurationError({
+    option: `${path}: element`,
+    expected: `nothing, because the format is ${format}`,
+    got: 'a value',
+    fix: 'Remove it. Only X-Forwarded-Client-Cert (envoy) has several elements.',
+  });
+}
 
 export const mtlsRule: Rule<ProofMode | MtlsOptions> = modeOr(
   rules,

@@ -32,13 +32,16 @@ function compare(found: string | undefined, expected: string): void {
   if (found !== expected) rejectToken('binding_mismatch', 'cnf.x5t#S256', expected, found);
 }
 
-function thumbprintInHeader(req: IncomingMessage, { header, format }: ForwardedCertificate): string | undefined {
+function thumbprintInHeader(
+  req: IncomingMessage,
+  { header, format, element }: ForwardedCertificate,
+): string | undefined {
   const { header: usual = '', parse } = FORMATS[format];
   const field = readField(req, (header ?? usual).toLowerCase());
   // Proxies also write an empty value if there is no certificate.
   if (field === undefined || (field !== 'several' && field.value.trim() === '')) return undefined;
   if (field === 'several') throw new InvalidTokenError('certificate_malformed');
-  return readMalformed(() => parse(field.value));
+  return readMalformed(() => parse(field.value, element));
 }
 
 function readCertificate(certificate: ClientCertificate): string | undefined {

@@ -4,7 +4,7 @@ import { ConfigurationError } from '../errors.js';
 import { memoryStore } from '../store/memory-store.js';
 import type { AccessToken } from '../token/access-token.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
-import { type Confirmation, readConfirmation, requireBinding } from '../token/confirmation.js';
+import { type Confirmation, describeIgnored, readConfirmation, requireBinding } from '../token/confirmation.js';
 import type { Credentials } from '../token/credentials.js';
 import { algorithmsOf, type Profile, rulesOf } from '../token/profile.js';
 import { rejectToken } from '../token/reject-token.js';
@@ -57,24 +57,27 @@ export interface Policy {
  *
  * @throws InvalidTokenError
  */
-export function checkBinding(scheme: Scheme, { jkt, x5tS256 }: Confirmation, policy: Policy): void {
+export function checkBinding(scheme: Scheme, confirmation: Confirmation, policy: Policy): void {
+  const { jkt, x5tS256 } = confirmation;
   const isBoundToKey = jkt !== undefined;
   if (isBoundToKey && policy.dpop === 'off') unproven('cnf.jkt', 'none, because dpop is off', jkt);
   if (isBoundToKey && scheme !== 'DPoP') unproven('scheme', 'DPoP', scheme);
   const isBoundToCertificate = x5tS256 !== undefined;
   if (isBoundToCertificate && policy.mtls === 'off') unproven('cnf.x5t#S256', 'none, because mtls is off', x5tS256);
   const needsKey = scheme === 'DPoP' || policy.dpop === 'required';
-  if (needsKey && !isBoundToKey) missing('cnf.jkt', 'the thumbprint of a key');
-  if (policy.mtls === 'required' && !isBoundToCertificate) missing('cnf.x5t#S256', 'the thumbprint of a certificate');
-  if (policy.isBindingRequired) requireBinding({ jkt, x5tS256 });
+  if (needsKey && !isBoundToKey) missing('cnf.jkt', 'the thumbprint of a key', confirmation);
+  if (policy.mtls === 'required' && !isBoundToCertificate) {
+    missing('cnf.x5t#S256', 'the thumbprint of a certificate', confirmation);
+  }
+  if (policy.isBindingRequired) requireBinding(confirmation);
 }
 
 function unproven(checked: string, expected: string, found: string): never {
   rejectToken('binding_unproven', checked, expected, found);
 }
 
-function missing(checked: string, expected: string): never {
-  rejectToken('binding_missing', checked, expected, undefined);
+function missing(checked: string, expected: string, confirmation: Confirmation): never {
+  rejectToken('binding_missing', checked, expected, describeIgnored(confirmation));
 }
 
 /** Checks that a request proves the bindings of its token. */

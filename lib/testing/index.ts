@@ -1,10 +1,10 @@
-export { type Fault } from './faults.js';
-export { type IntrospectionRequest, type SignedResponseChanges, TestIntrospection } from './introspection.js';
+export type { ReceivedRequest } from './authorization-server.js';
 export {
+  createTestIssuer,
+  type InvalidTokenKind,
   type IssueOptions,
-  type IssuerDocument,
-  makeSigningKey,
-  type SigningKey,
-  TestIssuer,
+  type ProofOptions,
+  type TestIssuer,
   type TestIssuerOptions,
-} from './issuer.js';
+} from './test-issuer.js';
+export type { TestAlgorithm } from './test-key.js';

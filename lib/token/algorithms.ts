@@ -1,6 +1,6 @@
 import { type Rule, texts } from '../options.js';
 
-/** A signature algorithm of RFC 7518 §3.1, RFC 8037 §3.1 or RFC 9864 §2.2. `none` is not one. */
+/** A signature algorithm of RFC 7518 §3.1, RFC 8037 §3.1 or RFC 9864 §2.2. `none` is not included. */
 export type AsymmetricAlgorithm =
   'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'Ed25519';
 
@@ -20,7 +20,7 @@ function algorithmHint(value: unknown): string | undefined {
     : undefined;
 }
 
-/** An array of the known names, in their order. */
+/** The rule for an array of known algorithm names. The result has the order of `known`. */
 export function algorithmsRule<T extends string>(known: readonly T[], fix: string): Rule<T[]> {
   return {
     expected: `an array of ${known.join(', ')}`,

@@ -1,5 +1,3 @@
-/** Reads single claims as authorization servers write them. A value of another type counts as absent. */
-
 /** The claims that may hold the scopes: RFC 8693 §4.2, Okta and Entra ID. */
 export const SCOPE_CLAIMS: readonly string[] = ['scope', 'scp'];
 
@@ -19,12 +17,12 @@ export function claim(claims: Claims, name: string): unknown {
   return rawClaim(claims, name) ?? undefined;
 }
 
-/** The same, but `null` is a value: for what a client has written, such as a DPoP proof. */
+/** The same, but `null` is a value. For JWTs that clients write, such as DPoP proofs. */
 export function rawClaim(claims: Claims, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
-/** `aud` as an array (RFC 7519 §4.1.3): a string or an array of strings. */
+/** `aud` as an array (RFC 7519 §4.1.3). It is a string or an array of strings; other values are ignored. */
 export function readAudience(claims: Claims): string[] {
   const value = claim(claims, 'aud');
   return typeof value === 'string' ? [value] : strings(value);
@@ -32,7 +30,7 @@ export function readAudience(claims: Claims): string[] {
 
 /**
  * The id of the calling client. With a list of claims, the first that is a non-empty string. Without one, `client_id` and
- * `azp` must agree: Keycloak and others write both, and a token with two different clients says nothing certain.
+ * `azp` must agree: Keycloak and others write both, and a token with two different clients does not say who calls.
  */
 export function readClientId(claims: Claims, names: readonly string[] | undefined): string | undefined {
   if (names !== undefined) return firstText(claims, names);
@@ -51,7 +49,10 @@ export function firstText(claims: Claims, names: readonly string[]): string | un
   return undefined;
 }
 
-/** The union of the named claims, each a space-delimited string (RFC 6749 §3.3) or an array. */
+/**
+ * The union of the named claims, each a space-delimited string (RFC 6749 §3.3) or an array of strings; other values are
+ * ignored.
+ */
 export function readScopes(claims: Claims, names: readonly string[]): string[] {
   const found = new Set<string>();
   for (const name of names) {

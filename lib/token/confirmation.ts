@@ -2,33 +2,43 @@ import { claim, type Claims } from './claims.js';
 import { rejectToken } from './reject-token.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
-/** The keys that a token is bound to; a token with neither is for whoever holds it. */
+/** The keys that a token is bound to. A token without a binding is a bearer token. */
 export interface Confirmation {
   /** RFC 9449 §6.1: the thumbprint (RFC 7638, SHA-256) of the key of DPoP proofs. */
   readonly jkt: string | undefined;
   /** RFC 8705 §3.1: the SHA-256 of the client certificate, in base64url. */
   readonly x5tS256: string | undefined;
+  /** The names of other members, such as `jwk`, `kid` or `x5u`. They are not enforced. @default none */
+  readonly ignored?: readonly string[] | undefined;
 }
+
+const ENFORCED = ['jkt', 'x5t#S256'];
 
 const UNBOUND: Confirmation = { jkt: undefined, x5tS256: undefined };
 
 /**
- * Reads `cnf` (RFC 7800 §3.1) of a JWT or an introspection response. Members that nobody here knows bind nothing here; a
- * `cnf` that is no object, or a binding that is no string, is refused. What claims of a user's own making inherit or
- * compute counts as well: a binding must not be overlooked.
+ * Reads `cnf` of a JWT or an introspection response. Other members than `jkt` and `x5t#S256` are ignored, as RFC 7800 §3.1
+ * requires. A `cnf` that is not an object, or a binding that is not a string, is rejected. Inherited and computed members
+ * count as well, because an own verifier may have built the claims and no binding must be overlooked.
  */
 export function readConfirmation(claims: Claims): Confirmation {
   const confirmation = claims.cnf;
   if (confirmation === undefined || confirmation === null) return UNBOUND;
   if (!isPlainObject(confirmation)) rejectToken('claim_malformed', 'cnf', 'an object', confirmation);
-  return { jkt: readMember(confirmation, 'jkt'), x5tS256: readMember(confirmation, 'x5t#S256') };
+  const ignored = Object.keys(confirmation).filter((name) => !ENFORCED.includes(name));
+  return { jkt: readMember(confirmation, 'jkt'), x5tS256: readMember(confirmation, 'x5t#S256'), ignored };
 }
 
-/** Refuses a token that is bound to no key: FAPI 2.0 takes no others. */
-export function requireBinding({ jkt, x5tS256 }: Confirmation): void {
-  if (jkt === undefined && x5tS256 === undefined) {
-    rejectToken('binding_missing', 'cnf', 'jkt or x5t#S256', undefined);
-  }
+/** Rejects a token without a binding (FAPI 2.0 §5.3.4). */
+export function requireBinding(confirmation: Confirmation): void {
+  const { jkt, x5tS256 } = confirmation;
+  if (jkt !== undefined || x5tS256 !== undefined) return;
+  rejectToken('binding_missing', 'cnf', 'jkt or x5t#S256', describeIgnored(confirmation));
+}
+
+/** For failed checks: the names of the members that were found and ignored, or `undefined`. */
+export function describeIgnored({ ignored = [] }: Confirmation): string | undefined {
+  return ignored.length === 0 ? undefined : `only members that are not enforced: ${ignored.slice(0, 10).join(', ')}`;
 }
 
 /**

@@ -63,6 +63,7 @@ const FIXES: Partial<Record<Reason, FixRule>> = {
   scope_missing: scopeFix,
   claim_mismatch: () => 'The gate requireClaim expects another value of this claim.',
   client_refused: () => 'Add the client to requireClient, if it may call this route.',
+  issuer_refused: () => 'Add the issuer to requireIssuer, if its tokens may be used on this route.',
   machine_required: () =>
     'Nothing in the token proves the client-credentials grant. Pass the option isMachine if needed.',
   user_required: () => 'Nothing in the token proves that it was issued for a person. Pass the option isUser if needed.',

@@ -1,16 +1,16 @@
-/** The parts of a request that header fields are read from; every Node request has them. */
+/** The parts of a request with its header fields. Every Node request has them. */
 export interface FieldSource {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-  /** Name, value, name, value …, as received: the only place where a repeated field is still seen. */
+  /** Name, value, name, value …, as received. Only here, a repeated field is visible. */
   readonly rawHeaders?: readonly string[] | undefined;
 }
 
-/** The value of a field that was sent once, `undefined` where it was not sent, `'several'` where it was sent again. */
+/** The value of a field that was sent once, `undefined` for a field that was not sent, `'several'` for a repeated one. */
 export type Field = { readonly value: string } | 'several' | undefined;
 
 /**
- * Reads a field that may be there once. Node keeps the first of several, or joins them, without a word, and a proxy in
- * front may have looked at another one. The name is in lower case.
+ * Reads a field that may be sent once. Of a repeated field, Node keeps the first value or joins the values, while a proxy
+ * before it may have checked another one. The name must be in lower case.
  */
 export function readField({ headers, rawHeaders }: FieldSource, name: string): Field {
   const value = headers[name];

@@ -3,36 +3,41 @@ import { isPlainObject } from '../util/is-plain-object.js';
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
-/** How large an RSA key may be, because verifying costs more the larger it is. Bits. */
+/** The maximum size of an RSA key: the larger it is, the more time a verification needs. Bits. */
 export interface RsaLimits {
   readonly modulus: number;
   readonly exponent: number;
 }
 
 /**
- * Whether a JWK (RFC 7517 §4) may be the public key of somebody: no private or symmetric member, of a type that signs, and
- * RSA keys of a safe size. Whether it is well-formed shows when it is imported.
+ * Whether a JWK (RFC 7517 §4) is safe as a public key: it has no private or symmetric member, its type can sign, and an RSA
+ * key has a safe size. It does not check whether the key is well-formed; the import does.
  */
 export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
   if (!isPlainObject(jwk)) return false;
   // A private or symmetric key in a public document is known to everybody.
-  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name))) return false;
+  if (hasPrivateMember(jwk)) return false;
   if (jwk.kty === 'RSA') return isSafeRsa(jwk, limits);
   return jwk.kty === 'EC' || jwk.kty === 'OKP';
 }
 
+/** Whether an object has a member of a private or symmetric key. */
+export function hasPrivateMember(jwk: Readonly<Record<string, unknown>>): boolean {
+  return PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name));
+}
+
 /**
- * Finds and imports, among public keys, the one for a header's `alg` and `kid`: jose holds `kty`, `crv`, `use`, `key_ops`
- * and `alg` (RFC 7517 §4) against them.
+ * Returns a function that finds and imports the public key for `alg` and `kid` of a header. jose compares them with `kty`,
+ * `crv`, `use`, `key_ops` and `alg` of each key (RFC 7517 §4).
  *
- * @throws jose's error where there is no such key, or more than one.
+ * @throws an error of jose if no key matches, or more than one.
  */
 export function createKeySelector(keys: readonly JWK[]): ReturnType<typeof createLocalJWKSet> {
   return createLocalJWKSet({ keys: keys.map(withoutSynonym) });
 }
 
-// RFC 9864 §2.2: on the curve Ed25519 the old name and the new one mean the same algorithm, so a key under the one verifies
-// under the other. What the header may say is not decided here.
+// RFC 9864 §2.2: EdDSA with the curve Ed25519, and Ed25519, are the same algorithm, so a key with one name verifies tokens
+// with the other. Which names a header may have is checked elsewhere.
 function withoutSynonym(jwk: JWK): JWK {
   const { alg, ...others } = jwk;
   return jwk.crv === 'Ed25519' && (alg === 'EdDSA' || alg === 'Ed25519') ? others : jwk;

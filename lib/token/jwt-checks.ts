@@ -18,7 +18,7 @@ import {
   type TimeRules,
 } from './claim-checks.js';
 
-/** What a JWT must be to be accepted here. */
+/** The rules for a JWT. */
 export interface JwtRules extends ClaimMapping, TimeRules {
   readonly allowIdTokens: boolean;
   readonly clientIdClaims: readonly string[] | undefined;
@@ -135,15 +135,15 @@ function requiredClaims({ maxTokenAge, profile, requiredClaims: names }: JwtRule
   return ['exp', ...(maxTokenAge === undefined ? [] : ['iat']), ...rulesOf(profile).requiredClaims, ...names];
 }
 
-// RFC 7515 §4.1.9: a media type, compared without regard to case, whose "application/" may be left out.
+// RFC 7515 §4.1.9: a media type, in any letter case. "application/" may be left out.
 function mediaType(typ: string | undefined): string | undefined {
   const type = typ?.toLowerCase();
   return type === undefined || type.includes('/') ? type : `application/${type}`;
 }
 
 /**
- * RFC 7515 §4.1.11, as jose has it: the one extension that is known is `b64` (RFC 7797), and a JWT may not turn it off
- * (RFC 7797 §7).
+ * RFC 7515 §4.1.11, as in jose: the only known extension is `b64` (RFC 7797), and a JWT must not set it to false (RFC 7797
+ * §7).
  */
 function checkCritical(header: JwtHeader): void {
   if (header.crit === undefined) return;

@@ -1,18 +1,18 @@
 import { constants, createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
 import type { ParsedJwt } from './parse-jwt.js';
 
-/** What a signature check needs of a JWS. */
+/** The parts of a JWS that a signature check needs. */
 export type SignedJws = Pick<ParsedJwt, 'signingInput' | 'signature'> & { readonly header: { readonly alg: string } };
 
-/** Everything about an algorithm that a signature check must not take from the token. */
+/** The properties of an algorithm. None of them may come from the token. */
 interface Algorithm {
-  /** node:crypto's name of the key type. */
+  /** The name of the key type in node:crypto. */
   readonly keyType: 'rsa' | 'ec' | 'ed25519' | 'secret';
-  /** OpenSSL's name of the hash; none where the algorithm has its own. */
+  /** The name of the hash in OpenSSL; `undefined` if the algorithm contains its hash. */
   readonly hash: string | undefined;
-  /** OpenSSL's name of the curve. */
+  /** The name of the curve in OpenSSL. */
   readonly curve?: string | undefined;
-  /** Exact length of a signature where the algorithm fixes it. Bytes. */
+  /** The exact length of a signature, if the algorithm defines it. Bytes. */
   readonly signatureBytes?: number | undefined;
   readonly parameters: Readonly<Record<string, unknown>>;
 }
@@ -30,7 +30,7 @@ const pss = (hash: string, saltLength: number): Algorithm => ({
   parameters: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength },
 });
 
-// RFC 7518 §3.4: R and S side by side, each as long as the curve's order; not DER.
+// RFC 7518 §3.4: the signature is R followed by S, each as long as the order of the curve. It is not DER.
 const ecdsa = (hash: string, curve: string, signatureBytes: number): Algorithm => ({
   keyType: 'ec',
   hash,
@@ -70,10 +70,10 @@ const QUICK_RSA_BITS = 3072;
 const USUAL_EXPONENT = 65_537n;
 
 /**
- * Whether the JWS was signed with one of these keys (RFC 7515 §5.2). The algorithm has been found among the configured
- * ones before, and a key serves only the algorithm that its type and curve are for.
+ * Whether the JWS was signed with one of these keys (RFC 7515 §5.2). The caller has checked that the algorithm is accepted.
+ * A key is used only if its type and curve fit the algorithm.
  *
- * This goes to `node:crypto` directly, because on the path of every new token WebCrypto costs about twice as much.
+ * It calls `node:crypto` directly, because WebCrypto needs about twice as much time for each new token.
  */
 export async function isSignedWith(keys: readonly KeyObject[], jwt: SignedJws): Promise<boolean> {
   const algorithm = ALGORITHMS.get(jwt.header.alg);
@@ -111,8 +111,8 @@ function verifies(algorithm: Algorithm, key: KeyObject, data: Buffer, signature:
   });
 }
 
-// An RSA verification with the usual exponent takes about 20 µs; handing it to another thread and back costs nearly as
-// much again. The others take 50 to 1,000 µs: those do not hold up the event loop.
+// An RSA verification with the usual exponent takes about 20 µs, and a second thread would need nearly as much time again.
+// The others take 50 to 1,000 µs, so they run on another thread and do not block the event loop.
 function isQuick(key: KeyObject): boolean {
   const { modulusLength, publicExponent } = key.asymmetricKeyDetails ?? {};
   if (modulusLength === undefined || publicExponent === undefined) return false;

@@ -52,20 +52,25 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   };
 }
 
+/** Whether something is discovered: the endpoint, or the keys of signed responses. */
+export function needsMetadata({ introspectionEndpoint, signedResponse = false, jwksUri }: Options): boolean {
+  return introspectionEndpoint === undefined || (signedResponse && jwksUri === undefined);
+}
+
 function createMetadata(options: Options, http: HttpOptions, clock: Clock): MetadataSource | undefined {
-  const { issuer, introspectionEndpoint, signedResponse = false, allowInsecureHttp = false } = options;
-  if (issuer === undefined || (introspectionEndpoint !== undefined && !signedResponse)) return undefined;
+  const { issuer, signedResponse = false, allowInsecureHttp = false } = options;
+  if (issuer === undefined || !needsMetadata(options)) return undefined;
   return new MetadataSource({ issuer, allowInsecureHttp, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
 }
 
 function createKeys(
-  { issuer, allowInsecureHttp = false }: Options,
+  { issuer, jwksUri, allowInsecureHttp = false }: Options,
   metadata: MetadataSource | undefined,
   http: HttpOptions,
   clock: Clock,
 ): RemoteKeySet | undefined {
   if (issuer === undefined) return undefined;
-  const location = { issuer, jwksUri: undefined, metadata, allowInsecureHttp };
+  const location = { issuer, jwksUri, metadata, allowInsecureHttp };
   return new RemoteKeySet({ ...location, http, clock, cooldown: COOLDOWN, snapshot: undefined, ...DOCUMENTS });
 }
 
@@ -76,8 +81,10 @@ function endpointIn(metadata: IssuerMetadata | undefined): string {
 }
 
 function signedRules(options: Options, keys: RemoteKeySet | undefined): SignedResponseRules | undefined {
-  const { issuer, clientId, profile } = options;
+  const { issuer, clientId, audience = false, profile } = options;
   if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
   const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);
-  return { issuer, clientId, keys, algorithms: new Set(algorithms) };
+  // RFC 9701 §5: the resource server is the audience. Some servers write its client id, others the audience of the API.
+  const recipients = [clientId, ...(audience === false ? [] : [audience].flat())];
+  return { issuer, recipients, keys, algorithms: new Set(algorithms) };
 }

@@ -17,7 +17,7 @@ import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
 import type { IntrospectionClient } from '../issuer/introspection-client.js';
 import { type IntrospectionCacheOptions, introspectionCacheRule, readCache } from './introspection-cache-options.js';
-import { connectToServer } from './introspection-connection.js';
+import { connectToServer, needsMetadata } from './introspection-connection.js';
 import {
   audienceRule,
   checkIssuerUrl,
@@ -25,6 +25,7 @@ import {
   DEFAULT_MAX_TOKEN_BYTES,
   issuerRule,
   readClaimMapping,
+  SECURE_FIX,
   type SharedVerifierOptions,
   sharedRules,
 } from './shared-options.js';
@@ -58,8 +59,10 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
    * of Salesforce contain `!`. @default false
    */
   allowAnyTokenCharacters?: boolean | undefined;
-  /** Ask for signed answers (RFC 9701) and accept no others; needs `issuer`. @default false */
+  /** Ask for signed responses (RFC 9701) and accept no others; needs `issuer`. Their `aud`: `clientId` or one of `audience`. @default false */
   signedResponse?: boolean | undefined;
+  /** The address of the keys of signed responses, instead of discovery. */
+  jwksUri?: string | undefined;
   /**
    * `'fapi2'`: tokens must be bound to a key (`cnf`); signed answers, and assertions of this API, are in the algorithms of
    * the FAPI 2.0 Security Profile §5.4.1. @default none
@@ -92,6 +95,9 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   audience: audienceRule,
   allowAnyTokenCharacters: flag('Set it to true if the server issues tokens with characters such as "!".'),
   signedResponse: flag('Set it to true where the authorization server signs its answers for this API.'),
+  jwksUri: text('an absolute URL', 'Leave it out to find it by the metadata of the issuer.', (value) =>
+    URL.canParse(value),
+  ),
   profile: oneOf(['fapi2'], 'Leave it out to accept bearer tokens too.'),
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
@@ -179,12 +185,11 @@ function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerif
 }
 
 function checkAddresses(where: string, options: Partial<IntrospectionVerifierOptions>): void {
-  const { issuer, introspectionEndpoint, allowInsecureHttp = false } = options;
+  const { issuer, introspectionEndpoint, jwksUri, allowInsecureHttp = false } = options;
   if (issuer === undefined && introspectionEndpoint === undefined) {
     throw invalidOption(`${where}: issuer`, issuerRule, undefined);
   }
-  const needsDocuments = introspectionEndpoint === undefined || options.signedResponse === true;
-  if (issuer !== undefined) checkIssuerUrl(where, issuer, needsDocuments, allowInsecureHttp);
+  if (issuer !== undefined) checkIssuerUrl(where, issuer, needsMetadata(options), allowInsecureHttp);
   if (introspectionEndpoint !== undefined && !isSecureUrl(introspectionEndpoint, allowInsecureHttp)) {
     const fix = 'The token and our credentials go there. Use https:, or allowInsecureHttp: true on a trusted network.';
     throw invalidOption(
@@ -192,6 +197,14 @@ function checkAddresses(where: string, options: Partial<IntrospectionVerifierOpt
       { expected: 'an https: URL (http: on loopback)', fix },
       introspectionEndpoint,
     );
+  }
+  if (jwksUri !== undefined && options.signedResponse !== true) {
+    const expected = 'none, because signedResponse is not true';
+    throw invalidOption(`${where}: jwksUri`, { expected, fix: 'Remove it, or set signedResponse: true.' }, jwksUri);
+  }
+  if (jwksUri !== undefined && !isSecureUrl(jwksUri, allowInsecureHttp)) {
+    const expected = 'an https: URL (http: on loopback)';
+    throw invalidOption(`${where}: jwksUri`, { expected, fix: SECURE_FIX }, jwksUri);
   }
   if (options.signedResponse === true && issuer === undefined) {
     throw invalidOption(

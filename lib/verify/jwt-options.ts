@@ -24,6 +24,7 @@ import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profil
 import type { Audience } from '../token/audience.js';
 import type { JwkSet } from '../token/jwk-types.js';
 import type { JwtRules } from '../token/jwt-checks.js';
+import { isPrivateKey, type PublicKey, toPublicJwks } from '../token/public-key.js';
 import { type CacheOptions, cacheRule } from './token-cache.js';
 import {
   audienceRule,
@@ -44,8 +45,8 @@ export type SymmetricAlgorithm = 'HS256' | 'HS384' | 'HS512';
 /** What `jwtVerifier` takes. */
 export interface JwtVerifierOptions extends SharedVerifierOptions {
   /**
-   * Whose tokens are accepted: compared with `iss` exactly, trailing slash included. Unless `jwksUri`, `jwks` or
-   * `secret` is given, the keys are found by its metadata (RFC 8414, OpenID Connect Discovery).
+   * Whose tokens are accepted: compared with `iss` exactly, trailing slash included. Unless `jwksUri`, `jwks`,
+   * `publicKey` or `secret` is given, the keys are found by its metadata (RFC 8414, OpenID Connect Discovery).
    */
   issuer: string;
   /** This API's own identifiers: `aud` must hold at least one. Strings are compared exactly, a `URL` as a URI. `false` accepts tokens meant for any API. */
@@ -54,6 +55,12 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
   jwksUri?: string | undefined;
   /** The issuer's public keys themselves, instead of discovery. */
   jwks?: JwkSet | undefined;
+  /**
+   * The public key of the issuer, or several, instead of discovery: PEM text (also of a certificate), a `KeyObject` or a JWK.
+   * Tokens are tried with every key of their algorithm, whatever their `kid` is. If the issuer changes its key, you must
+   * change the option.
+   */
+  publicKey?: PublicKey | readonly PublicKey[] | undefined;
   /** A secret shared with the issuer, instead of keys: at least as many bytes as the hash, 32 for HS256. */
   secret?: string | Uint8Array | undefined;
   /**
@@ -98,6 +105,21 @@ const jwksRule: Rule<JwkSet> = {
   parse: (value) => ((Jwks.of(value)?.keys.length ?? 0) > 0 ? (value as JwkSet) : undefined),
 };
 
+const publicKeyRule: Rule<readonly PublicKey[]> = {
+  expected: 'a public key as PEM text, a KeyObject or a JWK, or an array of them',
+  fix: 'Pass the public key that the issuer signs with: RSA of at least 2048 bits, P-256, P-384, P-521 or Ed25519.',
+  hint: (value) =>
+    [value].flat().some(isPrivateKey)
+      ? 'Pass the public key. Nobody but the issuer may have its private key.'
+      : undefined,
+  // Text may be a private key by mistake.
+  secret: true,
+  parse: (value) => {
+    const jwks = toPublicJwks(value);
+    return jwks !== undefined && Jwks.of({ keys: jwks })?.keys.length === jwks.length ? jwks : undefined;
+  },
+};
+
 export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
@@ -106,6 +128,7 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
     URL.canParse(value),
   ),
   jwks: jwksRule,
+  publicKey: publicKeyRule,
   secret: secretRule,
   algorithms: algorithmsRule(
     [...ASYMMETRIC, ...SYMMETRIC],
@@ -153,11 +176,11 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
 
 function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
   const { issuer, jwksUri, allowInsecureHttp = false } = options;
-  const origins = (['jwksUri', 'jwks', 'secret'] as const).filter((name) => options[name] !== undefined);
+  const origins = (['jwksUri', 'jwks', 'publicKey', 'secret'] as const).filter((name) => options[name] !== undefined);
   if (origins.length > 1) {
     throw new ConfigurationError({
       option: `${where}: ${origins.join(', ')}`,
-      expected: 'at most one of jwksUri, jwks and secret',
+      expected: 'at most one of jwksUri, jwks, publicKey and secret',
       got: `${origins.length} of them`,
       fix: 'Keep one, or none to find the keys by the metadata of the issuer.',
     });
@@ -195,11 +218,14 @@ function readAlgorithms(where: string, options: JwtVerifierOptions): ReadonlySet
 }
 
 function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
-  const { secret, jwks, keys = {} } = options;
+  const { secret, jwks, publicKey, keys = {} } = options;
   if (secret !== undefined) {
     const key: KeyObject = createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : secret);
     return new StaticKeySet(() => Promise.resolve([key]));
   }
+  const ownKeys = publicKey === undefined ? undefined : Jwks.of({ keys: publicKey });
+  // Such a key has no id, or not the one of the tokens.
+  if (ownKeys !== undefined) return new StaticKeySet((alg) => ownKeys.find(alg, undefined));
   const set = jwks === undefined ? undefined : Jwks.of(jwks);
   if (set !== undefined)
     return new StaticKeySet(

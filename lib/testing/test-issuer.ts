@@ -1,0 +1,313 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { systemClock } from '../util/clock.js';
+import { clockRule, flag, oneOf, readOptions, type Rules, text } from '../options.js';
+import {
+  AuthorizationServer,
+  type ReceivedRequest,
+  type ServerRequest,
+  type ServerResponse,
+} from './authorization-server.js';
+import { createFetch, wait } from './issuer-fetch.js';
+import { LoopbackServer } from './loopback.js';
+import { sha256, type TestAlgorithm, TestKey } from './test-key.js';
+
+/** Options of `createTestIssuer`. */
+export interface TestIssuerOptions {
+  /** Opens a port on 127.0.0.1. With `false` there is no socket: pass `fetch: issuer.fetch` to the API. @default true */
+  listen?: boolean | undefined;
+  /** The `aud` of the tokens. @default 'https://api.example.com' */
+  audience?: string | undefined;
+  /** The algorithm that signs the tokens. @default 'ES256' */
+  algorithm?: TestAlgorithm | undefined;
+  /** The current time in seconds since the epoch. @default the system clock */
+  clock?: (() => number) | undefined;
+}
+
+/** What a token contains. */
+export interface IssueOptions {
+  /** `client_id`. @default 'test-client' */
+  clientId?: string | undefined;
+  /** `sub`. @default the client id, as with the client-credentials grant */
+  subject?: string | undefined;
+  /** `scope`. @default none */
+  scopes?: readonly string[] | undefined;
+  /** `aud`. @default the audience of the issuer */
+  audience?: string | readonly string[] | undefined;
+  /** The lifetime. Seconds. @default 300 */
+  expiresIn?: number | undefined;
+  /** Claims to add or replace; `undefined` removes a claim. */
+  claims?: Readonly<Record<string, unknown>> | undefined;
+  /** Members of the JOSE header to add or replace; `undefined` removes one. */
+  header?: Readonly<Record<string, unknown>> | undefined;
+  /** Issues an opaque token, which the API must introspect. @default false */
+  opaque?: boolean | undefined;
+  /** Binds the token to the DPoP key of the issuer's test client: each request needs a `proof`. @default false */
+  dpop?: boolean | undefined;
+}
+
+/** A reason why `issueInvalid` makes a token invalid. `'opaque'`: an opaque token that the issuer does not know. */
+export type InvalidTokenKind =
+  | 'expired'
+  | 'notYetValid'
+  | 'wrongAudience'
+  | 'wrongIssuer'
+  | 'unknownKey'
+  | 'wrongSignature'
+  | 'algNone'
+  | 'idToken'
+  | 'opaque';
+
+/** The request that a DPoP proof is for. */
+export interface ProofOptions {
+  /** @default 'GET' */
+  method?: string | undefined;
+  /** The complete URL of the request; its query is removed. */
+  url: string;
+  /** The access token, from `issue({ dpop: true })`. */
+  token: string;
+  /** The nonce from the header `DPoP-Nonce` of a response. @default none */
+  nonce?: string | undefined;
+  /** Claims of the proof to add or replace; `undefined` removes a claim. */
+  claims?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** An authorization server for tests. Nothing is mocked: the API really fetches, verifies and introspects. */
+export interface TestIssuer extends AsyncDisposable {
+  /** The option `issuer` of the API. */
+  readonly url: string;
+  /** The option `audience` of the API. */
+  readonly audience: string;
+  /** The options `clientId` and `clientSecret` of the API, for introspection. */
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly jwksUri: string;
+  readonly introspectionEndpoint: string;
+  /** The option `fetch` of the API: reaches this issuer without a socket. */
+  readonly fetch: (url: string, init?: RequestInit) => Promise<Response>;
+  /** The requests that the issuer received, the oldest first. */
+  readonly requests: ReceivedRequest[];
+  /** Issues a valid token. */
+  issue(options?: IssueOptions): string;
+  /** Issues a token that the API must reject; the options are those of `issue`. */
+  issueInvalid(kind: InvalidTokenKind, options?: IssueOptions): string;
+  /** Makes a DPoP proof (RFC 9449) for one request with a token from `issue({ dpop: true })`. */
+  proof(options: ProofOptions): string;
+  /** Signs with a new key from now on. The old key stays published unless `dropOld` is true. */
+  rotateKeys(options?: { dropOld?: boolean | undefined }): Promise<void>;
+  /** Makes a token inactive for introspection, JWTs included. A JWT that is verified by its signature stays valid. */
+  revoke(token: string): void;
+  /** Closes all connections and accepts no new ones, until `comeBack`. */
+  goDown(): Promise<void>;
+  /** Listens again, on the same port and without delays. */
+  comeBack(): Promise<void>;
+  /** Delays each response, until `comeBack` or `slow(0)`. */
+  slow(seconds: number): void;
+  /** Stops the issuer; `await using` calls it. */
+  close(): Promise<void>;
+}
+
+const rules: Rules<TestIssuerOptions> = {
+  listen: flag('Set it to false for an issuer without a socket.'),
+  audience: text('the audience of the tokens', 'Leave it out for "https://api.example.com".'),
+  algorithm: oneOf(['ES256', 'RS256', 'PS256', 'EdDSA'], 'Leave it out for "ES256".'),
+  clock: clockRule,
+};
+
+/** The URL of an issuer without a socket: it has no address (RFC 6761 §6.4), so that nothing else can respond. */
+const URL_WITHOUT_SOCKET = 'https://issuer.invalid';
+
+/**
+ * Starts an authorization server for tests: metadata, JWKS and introspection.
+ *
+ * @throws ConfigurationError for an option that is unknown or wrong.
+ */
+export async function createTestIssuer(options: TestIssuerOptions = {}): Promise<TestIssuer> {
+  const settings = readOptions<TestIssuerOptions>('createTestIssuer', options, rules);
+  const { algorithm = 'ES256' } = settings;
+  const [key, otherKey, dpopKey] = await Promise.all([
+    TestKey.generate(algorithm),
+    TestKey.generate(algorithm),
+    TestKey.generate('ES256'),
+  ]);
+  const issuer = new RunningTestIssuer(settings, { key, otherKey, dpopKey });
+  await issuer.comeBack();
+  return issuer;
+}
+
+interface Keys {
+  /** Signs valid tokens. */
+  key: TestKey;
+  /** Never published. */
+  readonly otherKey: TestKey;
+  readonly dpopKey: TestKey;
+}
+
+class RunningTestIssuer implements TestIssuer {
+  readonly audience: string;
+  readonly fetch: TestIssuer['fetch'];
+  readonly #server: AuthorizationServer;
+  readonly #loopback: LoopbackServer | undefined;
+  readonly #keys: Keys;
+  readonly #clock: () => number;
+  #isDown = false;
+  #delay = 0;
+
+  constructor({ listen = true, audience, clock = systemClock }: TestIssuerOptions, keys: Keys) {
+    this.audience = audience ?? 'https://api.example.com';
+    this.#clock = clock;
+    this.#keys = keys;
+    this.#server = new AuthorizationServer(clock);
+    this.#server.keys = [keys.key];
+    const delay = (): number => this.#delay;
+    const respond = (request: ServerRequest): ServerResponse => this.#server.respond(this.url, request);
+    if (listen) {
+      this.#loopback = new LoopbackServer(async (request) => {
+        const response = respond(request);
+        await wait(delay());
+        return response;
+      });
+    }
+    this.fetch = createFetch({ url: () => this.url, isDown: () => this.#isDown, delay, respond });
+  }
+
+  get url(): string {
+    return this.#loopback?.url ?? URL_WITHOUT_SOCKET;
+  }
+
+  get jwksUri(): string {
+    return `${this.url}/jwks`;
+  }
+
+  get introspectionEndpoint(): string {
+    return `${this.url}/introspect`;
+  }
+
+  get clientId(): string {
+    return this.#server.clientId;
+  }
+
+  get clientSecret(): string {
+    return this.#server.clientSecret;
+  }
+
+  get requests(): ReceivedRequest[] {
+    return this.#server.requests;
+  }
+
+  issue(options: IssueOptions = {}): string {
+    const claims = this.#claims(options);
+    const token = options.opaque === true ? randomToken() : this.#sign(this.#keys.key, options, claims);
+    const type = options.dpop === true ? 'DPoP' : 'Bearer';
+    this.#server.activate(token, { token_type: type, ...claims });
+    return token;
+  }
+
+  issueInvalid(kind: InvalidTokenKind, options: IssueOptions = {}): string {
+    const { key, otherKey } = this.#keys;
+    const now = this.#now();
+    const signed = (claims: object, header: object = {}, by = key): string => {
+      const changed = { ...options, header: { ...options.header, ...header } };
+      return this.#sign(by, changed, { ...this.#claims(options), ...claims });
+    };
+    switch (kind) {
+      case 'expired':
+        return signed({ iat: now - 7_200, exp: now - 3_600 });
+      case 'notYetValid':
+        return signed({ nbf: now + 3_600, exp: now + 7_200 });
+      case 'wrongAudience':
+        return signed({ aud: 'https://another-api.example.com' });
+      case 'wrongIssuer':
+        return signed({ iss: 'https://another-issuer.example.com' });
+      case 'unknownKey':
+        return signed({}, { kid: otherKey.kid }, otherKey);
+      case 'wrongSignature':
+        return signed({}, {}, otherKey);
+      case 'algNone':
+        return signed({}, { alg: 'none', kid: undefined }).replace(/[^.]*$/, '');
+      case 'idToken': {
+        const content = {
+          ...this.#claims(options),
+          scope: undefined,
+          at_hash: sha256('access token').slice(0, 22),
+          nonce: randomUUID(),
+        };
+        return this.#sign(key, { header: { typ: 'JWT', ...options.header } }, content);
+      }
+      case 'opaque':
+        return randomToken();
+      default:
+        throw new TypeError(`issueInvalid: unknown kind ${JSON.stringify(kind)}`);
+    }
+  }
+
+  proof({ method = 'GET', url, token, nonce, claims }: ProofOptions): string {
+    const { dpopKey } = this.#keys;
+    const { origin, pathname } = new URL(url);
+    const iat = this.#now();
+    const content = { jti: randomUUID(), htm: method, htu: `${origin}${pathname}`, iat, ath: sha256(token), nonce };
+    return dpopKey.sign({ typ: 'dpop+jwt', jwk: dpopKey.publicJwk }, { ...content, ...claims });
+  }
+
+  async rotateKeys({ dropOld = false }: { dropOld?: boolean | undefined } = {}): Promise<void> {
+    const key = await TestKey.generate(this.#keys.key.algorithm);
+    this.#keys.key = key;
+    this.#server.keys = dropOld ? [key] : [...this.#server.keys, key];
+  }
+
+  revoke(token: string): void {
+    this.#server.revoke(token);
+  }
+
+  async goDown(): Promise<void> {
+    this.#isDown = true;
+    await this.#loopback?.down();
+  }
+
+  async comeBack(): Promise<void> {
+    this.#isDown = false;
+    this.#delay = 0;
+    await this.#loopback?.up();
+  }
+
+  slow(seconds: number): void {
+    this.#delay = seconds;
+  }
+
+  close(): Promise<void> {
+    return this.goDown();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #now(): number {
+    return Math.floor(this.#clock());
+  }
+
+  #claims(options: IssueOptions): Record<string, unknown> {
+    const { clientId = 'test-client', subject, scopes, audience, expiresIn = 300, claims, dpop } = options;
+    const now = this.#now();
+    return {
+      iss: this.url,
+      aud: audience ?? this.audience,
+      sub: subject ?? clientId,
+      client_id: clientId,
+      scope: scopes?.join(' '),
+      iat: now,
+      exp: now + expiresIn,
+      jti: randomUUID(),
+      cnf: dpop === true ? { jkt: this.#keys.dpopKey.thumbprint } : undefined,
+      ...claims,
+    };
+  }
+
+  // The key of a forged token is another one, but its header names the key of the issuer.
+  #sign(by: TestKey, { header }: IssueOptions, claims: object): string {
+    return by.sign({ typ: 'at+jwt', kid: this.#keys.key.kid, ...header }, claims);
+  }
+}
+
+function randomToken(): string {
+  return randomBytes(32).toString('base64url');
+}

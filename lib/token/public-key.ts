@@ -1,0 +1,80 @@
+import { createPublicKey, KeyObject } from 'node:crypto';
+import type { JWK } from 'jose';
+import { isPlainObject } from '../util/is-plain-object.js';
+import { hasPrivateMember } from './jwk.js';
+
+/** A public JSON Web Key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2). Other members are allowed and ignored. */
+export interface PublicJwk {
+  readonly kty?: string | undefined;
+  readonly n?: string | undefined;
+  readonly e?: string | undefined;
+  readonly crv?: string | undefined;
+  readonly x?: string | undefined;
+  readonly y?: string | undefined;
+  readonly alg?: string | undefined;
+  readonly use?: string | undefined;
+  readonly key_ops?: readonly string[] | undefined;
+  readonly kid?: string | undefined;
+}
+
+/** A public key of an issuer: PEM text, a `KeyObject` of node:crypto, or a JWK. One PEM text may contain several keys. */
+export type PublicKey = string | KeyObject | PublicJwk;
+
+const PEM = /-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----/gs;
+/** SPKI, PKCS #1, and X.509, of which only the key is used: the validity of a certificate is not checked. */
+const PUBLIC_LABELS = ['PUBLIC KEY', 'RSA PUBLIC KEY', 'CERTIFICATE'];
+const KEY_TYPES: readonly unknown[] = ['rsa', 'ec', 'ed25519'];
+const CURVES: readonly unknown[] = ['prime256v1', 'secp384r1', 'secp521r1', undefined];
+
+/** The JWKs of public keys; `undefined` if one of them is not a public key that can verify signatures. */
+export function toPublicJwks(value: unknown): JWK[] | undefined {
+  const values: unknown[] = Array.isArray(value) ? value : [value];
+  const jwks = values.map(toJwks);
+  const isValid = jwks.length > 0 && jwks.every((each) => each !== undefined && each.length > 0);
+  return isValid ? jwks.flatMap((each) => each ?? []) : undefined;
+}
+
+/** Whether text or an object contains a private key, which nobody should give to an API. */
+export function isPrivateKey(value: unknown): boolean {
+  if (typeof value === 'string') return value.includes('PRIVATE KEY-----');
+  if (value instanceof KeyObject) return value.type === 'private';
+  return isPlainObject(value) && hasPrivateMember(value);
+}
+
+function toJwks(value: unknown): JWK[] | undefined {
+  if (isPrivateKey(value)) return undefined;
+  try {
+    if (typeof value === 'string') return readPem(value);
+    if (value instanceof KeyObject) return [toJwk(value)];
+    // A JWK limits what its key is for (`use`, `key_ops`, `alg`), so its members are kept.
+    if (!isPlainObject(value)) return undefined;
+    return [{ ...value, ...toJwk(createPublicKey({ key: value, format: 'jwk' })) }];
+  } catch {
+    return undefined;
+  }
+}
+
+// Settings and files often lose the line breaks of a PEM text, or contain them as `\n`.
+function readPem(text: string): JWK[] | undefined {
+  const blocks = [...text.matchAll(PEM)];
+  if (text.split('-----BEGIN ').length - 1 !== blocks.length) return undefined;
+  return blocks.map(([, label = '', body = '']) => {
+    if (!PUBLIC_LABELS.includes(label)) throw new TypeError('not a public key');
+    const lines =
+      body
+        .replaceAll('\\n', '')
+        .replaceAll(/\s+/g, '')
+        .match(/.{1,64}/g) ?? [];
+    return toJwk(createPublicKey(`-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`));
+  });
+}
+
+/** @throws TypeError for a key that cannot verify the signature of a token. */
+function toJwk(key: KeyObject): JWK {
+  const isUsable =
+    key.type === 'public' &&
+    KEY_TYPES.includes(key.asymmetricKeyType) &&
+    CURVES.includes(key.asymmetricKeyDetails?.namedCurve);
+  if (!isUsable) throw new TypeError('not a public key that verifies signatures');
+  return key.export({ format: 'jwk' });
+}
