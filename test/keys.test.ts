@@ -116,7 +116,8 @@ describe('a key that is rotated', () => {
     const app = serveFor(issuer, { keys: { refreshInterval: 60 }, fetch: watchedFetch });
     const token = await issuer.issue();
     expect((await get(app, token)).status).toBe(200);
-    issuer.published = [];
+    const other = await makeSigningKey();
+    issuer.published = [other.publicJwk];
     expect((await get(app, token)).status).toBe(200);
     await advance({ seconds: 55 });
     await eventually('the refresh', () => issuer.requests.jwks === 2);
@@ -216,18 +217,21 @@ describe('keys that cannot be safe', () => {
     ['the exponent 1', (jwk: object) => ({ ...jwk, e: 'AQ' })],
     ['an even exponent', (jwk: object) => ({ ...jwk, e: 'AQAA' })],
     ['no exponent', (jwk: object) => ({ ...jwk, e: undefined })],
+    ['a modulus of more than 8,192 bits', (jwk: { n?: string }) => ({ ...jwk, n: (jwk.n ?? '').repeat(5) })],
+    ['an exponent of more than 32 bits', (jwk: object) => ({ ...jwk, e: 'AQAAAAE' })],
     ['a modulus of zeros', (jwk: object) => ({ ...jwk, n: Buffer.alloc(256).toString('base64url') })],
   ])('are not used: RSA with %s', async (_, spoil) => {
     const issuer = await startIssuer({ algorithm: 'RS256' });
     const token = await issuer.issue();
     await expect(verifierFor(issuer).verify(token)).resolves.toBeDefined();
-    issuer.published = [spoil(issuer.key.publicJwk)];
+    const good = await makeSigningKey();
+    issuer.published = [spoil(issuer.key.publicJwk), good.publicJwk];
     await expect(verifierFor(issuer).verify(token)).rejects.toMatchObject({ reason: 'unknown_key' });
   });
 
-  it('make a set of more than 100 keys unusable as a whole', async () => {
+  it('make a set of more than 1,000 keys unusable as a whole', async () => {
     const issuer = await startIssuer();
-    issuer.published = Array.from({ length: 101 }, () => issuer.key.publicJwk);
+    issuer.published = Array.from({ length: 1_001 }, () => issuer.key.publicJwk);
     await expect(verifierFor(issuer).verify(await issuer.issue())).rejects.toMatchObject({ status: 503 });
   });
 

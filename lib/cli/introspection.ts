@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ClientAuthenticator } from '../issuer/client-authentication.js';
-import { fetchJson, HttpError, type HttpOptions } from '../issuer/http.js';
+import { fetchJson, type HttpOptions } from '../issuer/http.js';
+import { HttpError } from '../issuer/http-error.js';
 import { describeCauses } from '../util/causes.js';
 import { systemClock } from '../util/clock.js';
 import { failed, notNeeded, passed, unreached } from './check.js';

@@ -20,7 +20,7 @@ export async function checkKeys(
     return [failed('JWKS', raw.jwks_uri, addressFix(raw.jwks_uri)), unreached('cache headers')];
   try {
     const { json, maxAge } = await fetchJson(jwksUri, http);
-    Jwks.fetchedFrom(jwksUri, json);
+    await Jwks.fetchedFrom(jwksUri, json, undefined);
     const keys: unknown[] = Array.isArray(json.keys) ? json.keys : [];
     return [...checkAll(jwksUri, keys), passed('cache headers', describeFreshness(maxAge))];
   } catch (error) {

@@ -1,7 +1,28 @@
 /** Requests to the authorization server: one deadline for the whole exchange, a maximum size, no redirects. */
 
-/** A function like the global `fetch`, for proxies, custom certificate authorities and client certificates. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { isPlainObject } from '../util/is-plain-object.js';
+import { parseJsonObject } from '../util/json.js';
+import { startTimer } from '../util/timer.js';
+import { parseUrl, withoutQuery } from '../util/url.js';
+import {
+  checkResponse,
+  discardBody,
+  type FetchInit,
+  type FetchResponse,
+  readBody,
+  readHeader,
+} from './fetch-response.js';
+import { HttpError } from './http-error.js';
+
+/**
+ * A function like the global `fetch`, for proxies, custom certificate authorities and client certificates. The `fetch` of
+ * undici and of node-fetch 2 and 3 are such functions.
+ */
+export type Fetch = (url: string, init: FetchInit) => Promise<FetchResponse>;
+
+/** The global `fetch`, read at each call, because instrumentation may replace it. */
+export const globalFetch: Fetch = (url, init) => fetch(url, init);
 
 export interface HttpOptions {
   readonly fetch: Fetch;
@@ -23,49 +44,45 @@ export interface JsonResponse extends HttpResponse {
   readonly json: Record<string, unknown>;
 }
 
-export type HttpFailure = 'unreachable' | 'timeout' | 'redirect' | 'status' | 'too_large' | 'invalid';
+/** Limits of metadata and key sets: a JWKS of 1,000 keys with certificates fits. */
+const DOCUMENT_LIMITS = { maxDepth: 32, maxMembers: 50_000 };
+/** Limits of an error response. */
+const ERROR_LIMITS = { maxDepth: 4, maxMembers: 50 };
+const MAX_ERROR_BYTES = 16_384;
 
-// Two copies of the package in one process recognize each other's errors.
-const HTTP_ERROR = Symbol.for('express-resource-server.http-error.v1');
-
-/** Why a request to the authorization server failed: the `cause` of an `UpstreamError`. */
-export class HttpError extends Error {
-  readonly failure: HttpFailure;
-  /** HTTP status of the response, if there was one. */
-  readonly status: number | undefined;
-  /** `error` of an OAuth error response (RFC 6749 §5.2), if the response was one. */
-  readonly code: string | undefined;
-
-  constructor(
-    failure: HttpFailure,
-    message: string,
-    options?: ErrorOptions & { status?: number; code?: string | undefined },
-  ) {
-    super(message, options);
-    this.name = 'HttpError';
-    this.failure = failure;
-    this.status = options?.status;
-    this.code = options?.code;
-  }
-
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    // A subclass of the application: the ordinary rule.
-    if (this !== HttpError) return Function.prototype[Symbol.hasInstance].call(this, value);
-    return typeof value === 'object' && value !== null && HTTP_ERROR in value;
-  }
-}
-
-Object.defineProperty(HttpError.prototype, HTTP_ERROR, { value: true });
-
-// Errors of a pooled connection that the server closed before our request arrived.
+/** Errors of a pooled connection that the server closed before our request arrived. */
 const CLOSED_CONNECTION = new Set<unknown>(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+/**
+ * How often a request is sent if the connection was closed. Each attempt takes one dead connection out of the pool; three
+ * are enough for a pool in which all are dead, because a connection that failed is replaced by a new one.
+ */
+const MAX_ATTEMPTS = 4;
+
+/** The `error` codes of RFC 6749 §5.2, RFC 6750 §3.1 and RFC 7009 §2.2.1. Other text may repeat our request. */
+const OAUTH_CODES = [
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'invalid_scope',
+  'invalid_token',
+  'insufficient_scope',
+  'unsupported_token_type',
+  'access_denied',
+  'server_error',
+  'temporarily_unavailable',
+];
 
 /** Fetches a JSON object. Every failure is an `HttpError`. */
 export async function fetchJson(...request: Parameters<typeof fetchResponse>): Promise<JsonResponse> {
   const response = await fetchResponse(...request);
-  const json = parseObject(response.body);
-  if (json === undefined) throw new HttpError('invalid', `${request[0]} did not return a JSON object`);
-  return { ...response, json };
+  const json = parseJsonObject(response.body, DOCUMENT_LIMITS);
+  if (json !== undefined) return { ...response, json };
+  throw new HttpError(
+    'invalid',
+    `${withoutQuery(request[0])} did not return a JSON object, or returned too many members`,
+  );
 }
 
 /** Fetches a document of any type. Every failure is an `HttpError`. */
@@ -73,7 +90,7 @@ export async function fetchResponse(
   url: string,
   http: HttpOptions,
   closing?: AbortSignal,
-  init: RequestInit = {},
+  init: FetchInit = {},
 ): Promise<HttpResponse> {
   const deadline = new AbortController();
   const expired = new Promise<never>((_, reject) => {
@@ -81,16 +98,15 @@ export async function fetchResponse(
       reject(error);
       deadline.abort(error);
     };
-    const timer = setTimeout(() => {
-      stop(new HttpError('timeout', `${url} did not respond within ${http.timeout} s`));
-    }, http.timeout * 1000);
-    timer.unref();
+    const stopTimer = startTimer(http.timeout, () => {
+      stop(new HttpError('timeout', `${withoutQuery(url)} did not respond within ${http.timeout} s`));
+    });
     const close = (): void => {
-      stop(new HttpError('unreachable', `the request to ${url} was aborted: the verifier was closed`));
+      stop(new HttpError('unreachable', `the request to ${withoutQuery(url)} was aborted: the verifier was closed`));
     };
     closing?.addEventListener('abort', close, { once: true });
     deadline.signal.addEventListener('abort', () => {
-      clearTimeout(timer);
+      stopTimer();
       closing?.removeEventListener('abort', close);
     });
     if (closing?.aborted === true) close();
@@ -103,39 +119,55 @@ export async function fetchResponse(
   }
 }
 
-async function exchange(url: string, http: HttpOptions, init: RequestInit): Promise<HttpResponse> {
+async function exchange(url: string, http: HttpOptions, init: FetchInit): Promise<HttpResponse> {
   const response = await send(url, http, { redirect: 'manual', ...init });
-  if (response.status === 400) {
-    const error = parseObject(decode(url, await readBody(url, response, http.maxBytes)))?.error;
-    const code = typeof error === 'string' ? error : undefined;
-    throw new HttpError('status', `${url} responded 400`, { status: 400, code });
-  }
-  if (response.status !== 200) {
-    await response.body?.cancel();
-    const location = response.headers.get('location');
-    if (response.status >= 300 && response.status < 400 && location !== null) {
-      throw new HttpError('redirect', `${url} redirects to ${location}, which is not followed`, {
-        status: response.status,
-      });
-    }
-    throw new HttpError('status', `${url} responded ${response.status}`, { status: response.status });
-  }
-  const { headers } = response;
+  const status = checkResponse(url, response);
+  if (status !== 200) throw await failureOf(url, status, response);
   return {
-    body: decode(url, await readBody(url, response, http.maxBytes)),
-    type: (headers.get('content-type') ?? '').replace(/;.*$/s, '').trim().toLowerCase(),
-    maxAge: readMaxAge(headers.get('cache-control')),
+    body: await read(url, response, http.maxBytes),
+    type: (readHeader(response, 'content-type') ?? '').replace(/;.*$/s, '').trim().toLowerCase(),
+    maxAge: readMaxAge(readHeader(response, 'cache-control')),
   };
 }
 
-async function send(url: string, http: HttpOptions, init: RequestInit): Promise<Response> {
-  try {
-    return await http.fetch(url, init);
-  } catch (error) {
-    if (!isClosedConnection(error) || init.signal?.aborted === true) throw unreachable(url, error);
+async function failureOf(url: string, status: number, response: FetchResponse): Promise<HttpError> {
+  const name = withoutQuery(url);
+  if (status === 400) {
+    const body = await read(url, response, MAX_ERROR_BYTES);
+    const error = parseJsonObject(body, ERROR_LIMITS)?.error;
+    const code = OAUTH_CODES.find((known) => known === error);
+    return new HttpError('status', `${name} responded 400`, { status, code });
   }
+  await discardBody(response);
+  // The target is not quoted: it may contain what we sent.
+  if (status >= 300 && status < 400) {
+    const target = isSameOrigin(url, readHeader(response, 'location')) ? 'the same origin' : 'another origin';
+    return new HttpError('redirect', `${name} redirects to ${target}, which is not followed`, { status });
+  }
+  const retryAfter = status === 429 || status === 503 ? readRetryAfter(response) : undefined;
+  return new HttpError('status', `${name} responded ${status}`, { status, retryAfter });
+}
+
+function isSameOrigin(url: string, location = ''): boolean {
+  return URL.canParse(location, url) && new URL(location, url).origin === parseUrl(url)?.origin;
+}
+
+async function send(url: string, http: HttpOptions, init: FetchInit): Promise<FetchResponse> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await http.fetch(url, init);
+    } catch (error) {
+      const isRetried = attempt < MAX_ATTEMPTS && isClosedConnection(error) && init.signal?.aborted !== true;
+      if (!isRetried) throw unreachable(url, error);
+    }
+    // The pool removes the closed connection.
+    await nextTurn();
+  }
+}
+
+async function read(url: string, response: FetchResponse, maxBytes: number): Promise<string> {
   try {
-    return await http.fetch(url, init);
+    return await readBody(url, response, maxBytes);
   } catch (error) {
     throw unreachable(url, error);
   }
@@ -147,53 +179,44 @@ function isClosedConnection(error: unknown): boolean {
 }
 
 function memberOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+  return isPlainObject(value) ? value[name] : undefined;
 }
 
-function unreachable(url: string, cause: unknown): HttpError {
-  return cause instanceof HttpError ? cause : new HttpError('unreachable', `${url} is not reachable`, { cause });
+/**
+ * The error for a request that failed. The original error is not its cause: it may contain bytes of the response (`data` of
+ * parse errors) or of our request (header values). Its code and the message of a system error say why.
+ */
+function unreachable(url: string, error: unknown): HttpError {
+  if (error instanceof HttpError) return error;
+  const reasons = [error, memberOf(error, 'cause')].map(describeFailure);
+  const reason = reasons.findLast((each) => each !== undefined);
+  return new HttpError(
+    'unreachable',
+    `${withoutQuery(url)} is not reachable${reason === undefined ? '' : `: ${reason}`}`,
+  );
 }
 
-async function readBody(url: string, response: Response, maxBytes: number): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader();
-  try {
-    for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
-      size += part.value.byteLength;
-      if (size > maxBytes) break;
-      chunks.push(part.value);
-    }
-  } catch (cause) {
-    throw unreachable(url, cause);
-  }
-  if (size > maxBytes) {
-    await reader?.cancel();
-    throw new HttpError('too_large', `${url} returned more than ${maxBytes} bytes`);
-  }
-  return Buffer.concat(chunks);
+function describeFailure(error: unknown): string | undefined {
+  const code = memberOf(error, 'code');
+  const message = memberOf(error, 'message');
+  // A system error names the call and the address, such as "connect ECONNREFUSED 127.0.0.1:443".
+  if (typeof memberOf(error, 'syscall') === 'string' && typeof message === 'string') return message.slice(0, 200);
+  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code)) return code;
+  const name = memberOf(error, 'name');
+  return typeof name === 'string' && /^[A-Za-z]{1,40}$/.test(name) ? name : undefined;
 }
 
-function decode(url: string, body: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(body);
-  } catch (cause) {
-    throw new HttpError('invalid', `${url} did not return UTF-8`, { cause });
-  }
-}
-
-/** Parses a JSON object; `undefined` for anything else. */
-export function parseObject(body: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(body);
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isObject ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function readMaxAge(cacheControl: string | null): number | undefined {
+function readMaxAge(cacheControl: string | undefined): number | undefined {
   const digits = /(?:^|,)[ \t]*max-age="?(\d{1,10})/i.exec(cacheControl ?? '')?.[1];
   return digits === undefined ? undefined : Number(digits);
+}
+
+/** `Retry-After` (RFC 9110 §10.2.3): seconds, or a date, which counts from the `Date` of the response. Seconds. */
+function readRetryAfter(response: FetchResponse): number | undefined {
+  const value = readHeader(response, 'retry-after')?.trim() ?? '';
+  if (/^\d{1,10}$/.test(value)) return Number(value);
+  const time = Date.parse(value);
+  if (Number.isNaN(time)) return undefined;
+  const date = Date.parse(readHeader(response, 'date') ?? '');
+  return Math.max(0, (time - (Number.isNaN(date) ? Date.now() : date)) / 1000);
 }

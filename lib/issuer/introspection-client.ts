@@ -1,14 +1,16 @@
 import { setMaxListeners } from 'node:events';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
-import { Backoff } from '../util/backoff.js';
+import { Backoff, MAX_REQUESTED_PAUSE } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
-import { fetchResponse, HttpError, type HttpResponse, type HttpOptions, parseObject } from './http.js';
+import { fetchResponse, type HttpOptions, type HttpResponse } from './http.js';
+import { HttpError } from './http-error.js';
 import type { KeySource } from './key-set.js';
 import { type Audience, isAccepted } from '../token/audience.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { checkTimes } from '../token/claim-checks.js';
 import { verifySignature } from './verify-signature.js';
+import { isWithinLimits, parseJsonObject } from '../util/json.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
@@ -50,6 +52,8 @@ const SIGNED_TYPE = 'application/token-introspection+jwt';
 /** Maximum age of a signed response, and the clock tolerance. Seconds. */
 const SIGNED_TIMES = { clockTolerance: 10, maxTokenAge: 300 };
 
+/** Limits of a plain response. */
+const RESPONSE_LIMITS = { maxDepth: 32, maxMembers: 4_096 };
 /** Maximum number of concurrent and of waiting requests: it limits what a flood of made-up tokens costs the server. */
 const MAX_CONCURRENT = 100;
 const MAX_WAITING = 1_000;
@@ -91,7 +95,7 @@ export class IntrospectionClient implements IntrospectionSource {
     try {
       return await this.#limiter.run(() => this.#introspectOnce(token));
     } catch (error) {
-      if (isUnreachable(error)) await this.#probe();
+      if (isUnreachable(error) || isBusy(error)) await this.#probe(error);
       throw error instanceof UpstreamError ? error : this.#unavailable(error);
     }
   }
@@ -109,14 +113,21 @@ export class IntrospectionClient implements IntrospectionSource {
     }
   }
 
-  /** Tests whether the server is reachable. Any response shows that it is. */
-  #probe(): Promise<void> {
+  /**
+   * Finds out whether the failure is one of the server, and not of one token. A 429 counts requests, so it is one of the
+   * server, and a probe would only be one request more.
+   */
+  #probe(failure?: unknown): Promise<void> {
     return this.#probes.run('', async () => {
-      const error = await this.#post(PROBE).then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
-      if (isUnreachable(error)) this.#backoff.failed();
+      const isLimited = isBusy(failure) && failure.status === 429;
+      const error = isLimited
+        ? failure
+        : await this.#post(PROBE).then(
+            () => undefined,
+            (reason: unknown) => reason,
+          );
+      if (isBusy(error)) this.#backoff.failed(error.retryAfter);
+      else if (isUnreachable(error)) this.#backoff.failed();
       else this.#backoff.succeeded();
     });
   }
@@ -178,7 +189,8 @@ export class IntrospectionClient implements IntrospectionSource {
     const { signed } = this.#options;
     if (signed !== undefined && type !== SIGNED_TYPE)
       throw new HttpError('invalid', 'the response is not of the type for signed responses');
-    const response = signed === undefined ? parseObject(body) : await this.#readSigned(body, signed);
+    const response =
+      signed === undefined ? parseJsonObject(body, RESPONSE_LIMITS) : await this.#readSigned(body, signed);
     const active = response === undefined ? undefined : claim(response, 'active');
     // RFC 7662 §2.2: `active` is a boolean.
     if (response === undefined || typeof active !== 'boolean') {
@@ -211,12 +223,18 @@ export class IntrospectionClient implements IntrospectionSource {
   }
 
   #unavailable(cause: unknown): UpstreamError {
-    return new UpstreamError('introspection_unavailable', this.#backoff.wait, { cause });
+    const requested = isBusy(cause) ? Math.min(MAX_REQUESTED_PAUSE, cause.retryAfter ?? 0) : 0;
+    return new UpstreamError('introspection_unavailable', Math.max(this.#backoff.wait, requested), { cause });
   }
 }
 
 function isUnreachable(error: unknown): boolean {
   return error instanceof HttpError && (error.failure === 'unreachable' || error.failure === 'timeout');
+}
+
+/** Whether the server asks for a pause. */
+function isBusy(error: unknown): error is HttpError {
+  return error instanceof HttpError && error.retryAfter !== undefined;
 }
 
 function isMissing(error: unknown): boolean {
@@ -225,9 +243,11 @@ function isMissing(error: unknown): boolean {
 }
 
 function parseSigned(body: string, maxBytes: number): ParsedJwt {
+  const payload = Buffer.from(body.split('.', 2)[1] ?? '', 'base64url').toString();
+  if (!isWithinLimits(payload, RESPONSE_LIMITS)) throw new HttpError('invalid', 'the signed response is too complex');
   try {
     return parseJwt(body, maxBytes);
-  } catch (cause) {
-    throw new HttpError('invalid', 'the signed response is not a JWT', { cause });
+  } catch {
+    throw new HttpError('invalid', 'the signed response is not a JWT');
   }
 }

@@ -1,73 +1,171 @@
 import { KeyObject } from 'node:crypto';
-import { errors, type JWK } from 'jose';
-import { isSafePublicJwk, type RsaLimits, createKeySelector } from '../token/jwk.js';
-import { HttpError } from './http.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { JWK } from 'jose';
+import {
+  createKeySelector,
+  hasPrivateMember,
+  isSafePublicJwk,
+  type RsaLimits,
+  signatureAlgorithmOf,
+} from '../token/jwk.js';
+import { isPlainObject } from '../util/is-plain-object.js';
+import { withoutQuery } from '../util/url.js';
+import { HttpError } from './http-error.js';
 
-const MAX_KEYS = 100;
-const MAX_CANDIDATES = 5;
-const MAX_RSA: RsaLimits = { modulus: 16_384, exponent: 256 };
+/** Maximum number of keys in a JWKS. */
+const MAX_KEYS = 1_000;
+/** Maximum number of keys that one token is tried with. Real key sets have fewer keys of one type. */
+const MAX_CANDIDATES = 50;
+const MAX_RSA: RsaLimits = { modulus: 8_192, exponent: 32 };
+/** The members that selecting and importing a key needs. Others, such as `x5c`, would only use memory. */
+const TEXT_MEMBERS = ['kty', 'use', 'alg', 'crv', 'x', 'y', 'n', 'e'] as const;
+const MAX_MEMBER_LENGTH = 4_096;
+const MAX_KEY_OPS = 20;
+/** How many keys are imported before other work of the process gets its turn. */
+const IMPORTS_PER_TURN = 32;
+
+/** One key, and its imports. A failed import is cached too, because a bad key would otherwise cost time for each token. */
+class JwksKey {
+  readonly jwk: JWK;
+  readonly #imports = new Map<string, Promise<KeyObject | undefined>>();
+
+  constructor(jwk: JWK) {
+    this.jwk = jwk;
+  }
+
+  /** The key for an algorithm; `undefined` if it is not for this algorithm, or cannot be imported. */
+  importFor(alg: string): Promise<KeyObject | undefined> {
+    let imported = this.#imports.get(alg);
+    if (imported === undefined) {
+      imported = createKeySelector([this.jwk])({ alg }).then(
+        (key) => KeyObject.from(key),
+        () => undefined,
+      );
+      this.#imports.set(alg, imported);
+    }
+    return imported;
+  }
+}
 
 /**
  * The usable public keys of one JWKS (RFC 7517 §5). Unsafe keys are left out, so that one bad key does not make the others
  * unusable.
  */
 export class Jwks {
-  /** Equal for two sets with the same usable keys. */
+  /** Equal for two sets with the same keys. */
   readonly fingerprint: string;
   readonly keys: readonly JWK[];
-  readonly #kids: ReadonlySet<unknown>;
-  readonly #select: ReturnType<typeof createKeySelector>;
-  // Only found keys are cached, so the number of keys limits its size, and not the key ids that callers make up.
+  readonly #withKid = new Map<string, JwksKey[]>();
+  readonly #withoutKid: JwksKey[] = [];
+  readonly #all: readonly JwksKey[];
+  // The keys limit the size of this map, and not the key ids that callers make up.
   readonly #found = new Map<string, Promise<readonly KeyObject[]>>();
 
-  private constructor(keys: JWK[]) {
-    this.keys = keys;
-    this.#kids = new Set(keys.map(({ kid }) => kid));
-    this.fingerprint = JSON.stringify(keys);
-    this.#select = createKeySelector(keys);
+  private constructor(keys: readonly unknown[]) {
+    const all: JwksKey[] = [];
+    for (const given of keys) {
+      const kid = isPlainObject(given) ? (given.kid ?? undefined) : undefined;
+      // A token that names a key id is only tried with the keys of this id, also if none of them is usable.
+      const sameKid = typeof kid === 'string' ? (this.#withKid.get(kid) ?? []) : undefined;
+      if (sameKid !== undefined) this.#withKid.set(kid as string, sameKid);
+      const jwk = neededMembers(given);
+      if (jwk === undefined || !isSafePublicJwk(jwk, MAX_RSA)) continue;
+      const key = new JwksKey(jwk);
+      all.push(key);
+      if (sameKid !== undefined) sameKid.push(key);
+      else if (kid === undefined) this.#withoutKid.push(key);
+    }
+    this.#all = all;
+    this.keys = all.map(({ jwk }) => jwk);
+    this.fingerprint = JSON.stringify(this.keys);
   }
 
   /** Creates a set from a document; `undefined` if it is not a JWKS or has too many keys. */
   static of(document: unknown): Jwks | undefined {
-    if (typeof document !== 'object' || document === null || !('keys' in document)) return undefined;
+    if (!isPlainObject(document)) return undefined;
     const { keys } = document;
-    if (!Array.isArray(keys) || keys.length > MAX_KEYS) return undefined;
-    return new Jwks(keys.filter((key) => isSafePublicJwk(key, MAX_RSA)));
+    return Array.isArray(keys) && keys.length <= MAX_KEYS ? new Jwks(keys) : undefined;
   }
 
-  /** Creates a set from a response of the issuer. @throws HttpError if it is not a JWKS. */
-  static fetchedFrom(url: string, document: unknown): Jwks {
+  /**
+   * Creates a set from a response of the issuer. If the keys are the same as in the latest set, returns that set, with the
+   * keys that it has imported.
+   *
+   * @throws HttpError if it is not a JWKS, or has no usable key.
+   */
+  static async fetchedFrom(url: string, document: unknown, latest: Jwks | undefined): Promise<Jwks> {
     const set = Jwks.of(document);
-    if (set === undefined) throw new HttpError('invalid', `${url} is not a JWKS, or has more than ${MAX_KEYS} keys`);
+    if (set === undefined)
+      throw new HttpError('invalid', `${withoutQuery(url)} is not a JWKS, or has more than ${MAX_KEYS} keys`);
+    if (set.fingerprint === latest?.fingerprint) return latest;
+    if (!(await set.hasUsableKey()))
+      throw new HttpError('invalid', `${withoutQuery(url)} has no key that can verify a signature`);
     return set;
   }
 
-  /** Returns the keys, at most 5, that may have signed a token with this algorithm and key id. */
-  async find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]> {
-    const name = kid === undefined ? alg : `${alg} ${kid}`;
-    const known = this.#found.get(name);
-    if (known !== undefined) return known;
-    // A flood of made-up key ids must be cheap, and jose creates an error for each of them.
-    if (kid !== undefined && !this.#kids.has(kid)) return [];
-    const search = this.#search(alg, kid);
-    const keys = await search;
-    if (keys.length > 0) this.#found.set(name, search);
-    return keys;
+  async hasUsableKey(): Promise<boolean> {
+    for (const [i, key] of this.#all.entries()) {
+      const alg = signatureAlgorithmOf(key.jwk);
+      if (alg !== undefined && (await key.importFor(alg)) !== undefined) return true;
+      if (i % IMPORTS_PER_TURN === IMPORTS_PER_TURN - 1) await nextTurn();
+    }
+    return false;
   }
 
-  async #search(alg: string, kid: string | undefined): Promise<readonly KeyObject[]> {
-    try {
-      const key = await this.#select(kid === undefined ? { alg } : { alg, kid });
-      return [KeyObject.from(key)];
-    } catch (error) {
-      // A key that cannot be imported counts as missing.
-      if (!(error instanceof errors.JWKSMultipleMatchingKeys)) return [];
-      const keys: KeyObject[] = [];
-      for await (const key of error) {
-        keys.push(KeyObject.from(key));
-        if (keys.length === MAX_CANDIDATES) break;
-      }
-      return keys;
-    }
+  /**
+   * Returns the keys, at most 50, that may have signed a token with this algorithm and key id. A key without an id is a
+   * candidate for a key id that no other key has. A token without a key id is tried with all keys of its algorithm.
+   */
+  find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]> {
+    const sameKid = kid === undefined ? undefined : this.#withKid.get(kid);
+    if (sameKid !== undefined) return this.#search(`${alg}/id/${kid ?? ''}`, alg, sameKid);
+    return kid === undefined ? this.#search(alg, alg, this.#all) : this.#search(`${alg}/none`, alg, this.#withoutKid);
   }
+
+  #search(name: string, alg: string, keys: readonly JwksKey[]): Promise<readonly KeyObject[]> {
+    if (keys.length === 0) return NO_KEYS;
+    let found = this.#found.get(name);
+    if (found === undefined) {
+      found = importAll(alg, keys);
+      this.#found.set(name, found);
+    }
+    return found;
+  }
+}
+
+const NO_KEYS: Promise<readonly KeyObject[]> = Promise.resolve([]);
+
+async function importAll(alg: string, keys: readonly JwksKey[]): Promise<readonly KeyObject[]> {
+  const found: KeyObject[] = [];
+  for (const [i, key] of keys.entries()) {
+    const imported = await key.importFor(alg);
+    if (imported !== undefined) found.push(imported);
+    if (found.length === MAX_CANDIDATES) break;
+    if (i % IMPORTS_PER_TURN === IMPORTS_PER_TURN - 1) await nextTurn();
+  }
+  return found;
+}
+
+/** Copies the needed members; `undefined` if one of them has a wrong type or is too long. `null` counts as absent. */
+function neededMembers(given: unknown): JWK | undefined {
+  if (!isPlainObject(given) || hasPrivateMember(given)) return undefined;
+  const jwk: Record<string, unknown> = {};
+  for (const name of TEXT_MEMBERS) {
+    const value = given[name] ?? undefined;
+    if (value === undefined) continue;
+    if (!isShortText(value)) return undefined;
+    jwk[name] = value;
+  }
+  const keyOps = given.key_ops ?? undefined;
+  if (keyOps !== undefined) {
+    if (!Array.isArray(keyOps) || keyOps.length > MAX_KEY_OPS || !keyOps.every(isShortText)) return undefined;
+    jwk.key_ops = [...keyOps];
+  }
+  const kid = given.kid ?? undefined;
+  if (kid !== undefined) jwk.kid = isShortText(kid) ? kid : undefined;
+  return jwk;
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_MEMBER_LENGTH;
 }

@@ -1,4 +1,6 @@
-import { HttpError, fetchJson, type HttpOptions } from './http.js';
+import { render } from '../util/escape.js';
+import { fetchJson, type HttpOptions } from './http.js';
+import { HttpError } from './http-error.js';
 import { isAllowedTarget, parseUrl } from '../util/url.js';
 
 /** The members of an authorization server's metadata (RFC 8414 §2) that a resource server needs. */
@@ -71,7 +73,8 @@ function checkMetadata(
   allowInsecureHttp: boolean,
 ): IssuerMetadata {
   if (json.issuer !== issuer) {
-    throw new HttpError('invalid', `${url} is metadata of the issuer ${JSON.stringify(json.issuer)}, not of ${issuer}`);
+    const found = typeof json.issuer === 'string' ? `the issuer ${render(json.issuer)}` : 'no issuer';
+    throw new HttpError('invalid', `${url} is metadata of ${found}, not of ${issuer}`);
   }
   const addresses: Partial<Record<(typeof ADDRESSES)[number], string>> = {};
   for (const name of ADDRESSES) {

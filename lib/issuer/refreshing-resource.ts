@@ -1,6 +1,9 @@
 import { UpstreamError } from '../errors.js';
 import type { UpstreamReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
+import { runInBackground } from '../util/background.js';
+import { startTimer } from '../util/timer.js';
+import { HttpError } from './http-error.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { Backoff } from '../util/backoff.js';
 
@@ -72,7 +75,7 @@ export class RefreshingResource<T> {
   #loading: Promise<T> | undefined;
   #restoring: Promise<void> | undefined;
   #lastError: unknown;
-  #timer: NodeJS.Timeout | undefined;
+  #stopTimer: () => void = () => undefined;
 
   constructor(options: RefreshingResourceOptions<T>) {
     this.#options = options;
@@ -130,7 +133,7 @@ export class RefreshingResource<T> {
 
   /** Ends the refreshes, and aborts a fetch in progress. */
   close(): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#closing.abort();
   }
 
@@ -180,22 +183,29 @@ export class RefreshingResource<T> {
 
   #failed(error: unknown): void {
     this.#lastError = error;
-    this.#schedule(this.#backoff.failed() * (1 + Math.random() * 0.1));
+    this.#schedule(this.#backoff.failed(requestedPause(error)) * (1 + Math.random() * 0.1));
   }
 
   #schedule(seconds: number): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     if (!this.#options.refreshAhead || this.#closing.signal.aborted) return;
     const pause = Math.max(seconds, this.#backoff.wait);
-    this.#timer = setTimeout(() => {
-      this.#reloadInBackground();
-    }, pause * 1000);
-    this.#timer.unref();
+    this.#stopTimer = RefreshingResource.#startTimer(new WeakRef<RefreshingResource<unknown>>(this), pause);
+  }
+
+  // The timer holds the resource weakly, so that a verifier that nobody uses any more is collected and stops fetching.
+  // Static, so that the callback cannot hold `this`.
+  static #startTimer(owner: WeakRef<RefreshingResource<unknown>>, seconds: number): () => void {
+    const reload = (): void => {
+      const resource = owner.deref();
+      if (resource !== undefined) resource.#reloadInBackground();
+    };
+    return runInBackground(() => startTimer(seconds, reload));
   }
 
   #reloadInBackground(): void {
     // The next call of `get` reports a failure.
-    this.reload().catch(() => undefined);
+    runInBackground(() => this.reload()).catch(() => undefined);
   }
 
   #error(): UpstreamError {
@@ -203,4 +213,9 @@ export class RefreshingResource<T> {
     const reason = cause instanceof UpstreamError ? cause.reason : this.#options.reason;
     return new UpstreamError(reason, this.#backoff.wait, { cause });
   }
+}
+
+/** The pause that the server asked for, or the pause of the document that this one depends on. Seconds. */
+function requestedPause(error: unknown): number | undefined {
+  return error instanceof HttpError || error instanceof UpstreamError ? error.retryAfter : undefined;
 }

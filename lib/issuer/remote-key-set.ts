@@ -1,9 +1,11 @@
 import { UpstreamError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { Clock } from '../util/clock.js';
+import { runInBackground } from '../util/background.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
-import { fetchJson, HttpError, type HttpOptions } from './http.js';
+import { fetchJson, type HttpOptions } from './http.js';
+import { HttpError } from './http-error.js';
 import { Jwks } from './jwks.js';
 import type { KeySet, KeysHealth, KeySource } from './key-set.js';
 import { KeySnapshot } from './key-snapshot.js';
@@ -132,11 +134,13 @@ export class RemoteKeySet implements KeySource {
   async #load(closing: AbortSignal): Promise<LoadResult<VersionedKeys>> {
     const jwksUri = this.#options.jwksUri ?? (await this.#discoverJwksUri());
     const { json, maxAge } = await fetchJson(jwksUri, this.#options.http, closing);
-    const value = this.#versionOf(Jwks.fetchedFrom(jwksUri, json));
+    const value = this.#versionOf(await Jwks.fetchedFrom(jwksUri, json, this.#latest?.jwks));
     // Requests do not wait for the snapshot or depend on it. `health` reports its failure.
     const fetchedAt = this.#options.clock();
     const metadataFetchedAt = fetchedAt - (this.#metadata?.age ?? 0);
-    void this.#snapshot?.save({ jwksUri, jwks: value.jwks, maxAge, fetchedAt, metadataFetchedAt });
+    runInBackground(
+      () => void this.#snapshot?.save({ jwksUri, jwks: value.jwks, maxAge, fetchedAt, metadataFetchedAt }),
+    );
     return { value, maxAge };
   }
 
@@ -168,7 +172,7 @@ export class RemoteKeySet implements KeySource {
 
   async #restore(): Promise<LoadResult<VersionedKeys> | undefined> {
     const snapshot = await this.#snapshot?.read();
-    if (snapshot === undefined) return undefined;
+    if (snapshot === undefined || !(await snapshot.jwks.hasUsableKey())) return undefined;
     const { jwks, maxAge, fetchedAt } = snapshot;
     return { value: this.#versionOf(jwks), maxAge, fetchedAt };
   }

@@ -10,14 +10,14 @@ import type { KeySet, KeySource } from './key-set.js';
  * @throws InvalidTokenError if no key of the issuer signed it; UpstreamError if that is unknown.
  */
 export async function verifySignature(jwt: ParsedJwt, source: KeySource): Promise<KeySet> {
+  const { alg, kid } = jwt.header;
   const cached = await source.get();
   if (await isSignedByOne(cached, jwt)) return cached;
   const reloaded = await source.reloadForUnknownKey(cached);
   if (reloaded.version !== cached.version && (await isSignedByOne(reloaded, jwt))) return reloaded;
-  const { alg, kid } = jwt.header;
   const candidates = await reloaded.find(alg, kid);
   if (candidates.length === 0) rejectToken('unknown_key', 'kid', reloaded.kids, kid);
-  rejectToken('signature_mismatch', 'signature', `a signature with the key ${String(kid)} (${alg})`, undefined);
+  rejectToken('signature_mismatch', 'signature', `a signature of the key ${String(kid)} (${alg})`, undefined);
 }
 
 async function isSignedByOne(keys: KeySet, jwt: ParsedJwt): Promise<boolean> {

@@ -9,7 +9,7 @@ import {
   type ResourceServerError,
   UpstreamError,
 } from '../errors.js';
-import { HttpError } from '../issuer/http.js';
+import { HttpError } from '../issuer/http-error.js';
 import { SENTENCES } from '../reasons.js';
 
 /** The attributes of metrics and spans. Their values come from bounded sets, so the number of time series is bounded. */

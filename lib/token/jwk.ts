@@ -3,7 +3,14 @@ import { isPlainObject } from '../util/is-plain-object.js';
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 
-/** The maximum size of an RSA key: the larger it is, the more time a verification needs. Bits. */
+const CURVE_ALGORITHMS: ReadonlyMap<string | undefined, string> = new Map([
+  ['P-256', 'ES256'],
+  ['P-384', 'ES384'],
+  ['P-521', 'ES512'],
+  ['Ed25519', 'EdDSA'],
+]);
+
+/** How large an RSA key may be, because verifying costs more the larger it is. Bits. */
 export interface RsaLimits {
   readonly modulus: number;
   readonly exponent: number;
@@ -15,15 +22,20 @@ export interface RsaLimits {
  */
 export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
   if (!isPlainObject(jwk)) return false;
-  // A private or symmetric key in a public document is known to everybody.
   if (hasPrivateMember(jwk)) return false;
   if (jwk.kty === 'RSA') return isSafeRsa(jwk, limits);
   return jwk.kty === 'EC' || jwk.kty === 'OKP';
 }
 
-/** Whether an object has a member of a private or symmetric key. */
+/** Whether a JWK is private or symmetric. In a public document, everybody knows such a key. */
 export function hasPrivateMember(jwk: Readonly<Record<string, unknown>>): boolean {
   return PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name));
+}
+
+/** The algorithm that a public key is for, or one of them; `undefined` if it is not for signatures. */
+export function signatureAlgorithmOf({ alg, kty, crv }: JWK): string | undefined {
+  if (alg !== undefined) return alg;
+  return kty === 'RSA' ? 'RS256' : CURVE_ALGORITHMS.get(crv);
 }
 
 /**

@@ -1,24 +1,10 @@
 import { createPublicKey, KeyObject } from 'node:crypto';
-import type { JWK } from 'jose';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { hasPrivateMember } from './jwk.js';
-
-/** A public JSON Web Key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2). Other members are allowed and ignored. */
-export interface PublicJwk {
-  readonly kty?: string | undefined;
-  readonly n?: string | undefined;
-  readonly e?: string | undefined;
-  readonly crv?: string | undefined;
-  readonly x?: string | undefined;
-  readonly y?: string | undefined;
-  readonly alg?: string | undefined;
-  readonly use?: string | undefined;
-  readonly key_ops?: readonly string[] | undefined;
-  readonly kid?: string | undefined;
-}
+import type { Jwk } from './jwk-types.js';
 
 /** A public key of an issuer: PEM text, a `KeyObject` of node:crypto, or a JWK. One PEM text may contain several keys. */
-export type PublicKey = string | KeyObject | PublicJwk;
+export type PublicKey = string | KeyObject | Jwk;
 
 const PEM = /-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----/gs;
 /** SPKI, PKCS #1, and X.509, of which only the key is used: the validity of a certificate is not checked. */
@@ -27,7 +13,7 @@ const KEY_TYPES: readonly unknown[] = ['rsa', 'ec', 'ed25519'];
 const CURVES: readonly unknown[] = ['prime256v1', 'secp384r1', 'secp521r1', undefined];
 
 /** The JWKs of public keys; `undefined` if one of them is not a public key that can verify signatures. */
-export function toPublicJwks(value: unknown): JWK[] | undefined {
+export function toPublicJwks(value: unknown): Jwk[] | undefined {
   const values: unknown[] = Array.isArray(value) ? value : [value];
   const jwks = values.map(toJwks);
   const isValid = jwks.length > 0 && jwks.every((each) => each !== undefined && each.length > 0);
@@ -41,7 +27,7 @@ export function isPrivateKey(value: unknown): boolean {
   return isPlainObject(value) && hasPrivateMember(value);
 }
 
-function toJwks(value: unknown): JWK[] | undefined {
+function toJwks(value: unknown): Jwk[] | undefined {
   if (isPrivateKey(value)) return undefined;
   try {
     if (typeof value === 'string') return readPem(value);
@@ -55,7 +41,7 @@ function toJwks(value: unknown): JWK[] | undefined {
 }
 
 // Settings and files often lose the line breaks of a PEM text, or contain them as `\n`.
-function readPem(text: string): JWK[] | undefined {
+function readPem(text: string): Jwk[] | undefined {
   const blocks = [...text.matchAll(PEM)];
   if (text.split('-----BEGIN ').length - 1 !== blocks.length) return undefined;
   return blocks.map(([, label = '', body = '']) => {
@@ -70,7 +56,7 @@ function readPem(text: string): JWK[] | undefined {
 }
 
 /** @throws TypeError for a key that cannot verify the signature of a token. */
-function toJwk(key: KeyObject): JWK {
+function toJwk(key: KeyObject): Jwk {
   const isUsable =
     key.type === 'public' &&
     KEY_TYPES.includes(key.asymmetricKeyType) &&

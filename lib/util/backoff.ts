@@ -1,13 +1,17 @@
+import type { Clock } from './clock.js';
+
 const MIN_PAUSE = 1;
 const MAX_PAUSE = 30;
+/** The longest pause that a server may ask for. Seconds. */
+export const MAX_REQUESTED_PAUSE = 300;
 
-/** The pause after a failure: 1 s, doubled with each further failure, at most 30 s. */
+/** The pause after a failure: 1 s, doubled with each further failure, at most 30 s; longer if the server asks for it. */
 export class Backoff {
-  readonly #clock: () => number;
+  readonly #clock: Clock;
   #failures = 0;
   #retryAt = 0;
 
-  constructor(clock: () => number) {
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 
@@ -18,20 +22,22 @@ export class Backoff {
 
   /** Time until the next attempt is allowed. Seconds, 0 if it is allowed now. */
   get wait(): number {
-    // If the clock is set back, the pause must not become longer.
-    return this.#failures === 0 ? 0 : Math.min(MAX_PAUSE, Math.max(0, this.#retryAt - this.#clock()));
+    if (this.#failures === 0) return 0;
+    // If the clock is set back, the pause must not become longer than any pause is.
+    return Math.min(MAX_REQUESTED_PAUSE, Math.max(0, this.#retryAt - this.#clock()));
   }
 
   /**
    * Records a failure and returns the time until the next attempt, in seconds. A failure during a pause belongs to an
-   * attempt that started before the pause, so it does not count again.
+   * attempt that started before the pause, so it does not count again. `requested` is the pause that the server asked for.
    */
-  failed(): number {
-    if (this.wait > 0) return this.wait;
-    const pause = Math.min(MAX_PAUSE, MIN_PAUSE * 2 ** this.#failures);
-    this.#failures++;
-    this.#retryAt = this.#clock() + pause;
-    return pause;
+  failed(requested = 0): number {
+    const isPaused = this.wait > 0;
+    const pause = isPaused ? 0 : Math.min(MAX_PAUSE, MIN_PAUSE * 2 ** this.#failures);
+    if (!isPaused) this.#failures++;
+    const until = this.#clock() + Math.max(pause, Math.min(MAX_REQUESTED_PAUSE, requested));
+    this.#retryAt = isPaused ? Math.max(this.#retryAt, until) : until;
+    return this.wait;
   }
 
   succeeded(): void {

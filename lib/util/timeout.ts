@@ -1,13 +1,12 @@
+import { startTimer } from './timer.js';
+
 /** Waits for a call, but not longer than the given number of seconds. A later result is ignored. */
 export async function withTimeout<T>(call: Promise<T>, seconds: number, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+  let stop: () => void = () => undefined;
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
+    stop = startTimer(seconds, () => {
       reject(new Error(`${what} did not respond within ${seconds} s`));
-    }, seconds * 1000);
-    timer.unref();
+    });
   });
-  return Promise.race([call, expired]).finally(() => {
-    clearTimeout(timer);
-  });
+  return Promise.race([call, expired]).finally(stop);
 }

@@ -15,6 +15,12 @@ export function isAllowedTarget(issuerUrl: string, target: string, allowInsecure
   return allowInsecureHttp || parseUrl(target)?.protocol === 'https:' || parseUrl(issuerUrl)?.protocol === 'http:';
 }
 
+/** A URL for a message: without query and credentials, which may be secret, and not longer than 200 characters. */
+export function withoutQuery(value: string): string {
+  const url = parseUrl(value);
+  return url === undefined ? 'an invalid URL' : `${url.origin}${url.pathname}`.slice(0, 200);
+}
+
 export function parseUrl(value: string): URL | undefined {
   return URL.canParse(value) ? new URL(value) : undefined;
 }

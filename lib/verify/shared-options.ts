@@ -1,4 +1,5 @@
-import type { Fetch } from '../issuer/http.js';
+import { ConfigurationError } from '../errors.js';
+import { type Fetch, globalFetch } from '../issuer/http.js';
 import { isSecureUrl, parseUrl } from '../util/url.js';
 import {
   callable,
@@ -88,8 +89,7 @@ export const sharedRules: Rules<SharedVerifierOptions> = {
   clock: clockRule,
 };
 
-/** The global `fetch`, read at each call, because instrumentation may replace it. */
-export const globalFetch: Fetch = (url, init) => fetch(url, init);
+export { globalFetch };
 
 export const issuerRule: Rule<string> = {
   ...text(

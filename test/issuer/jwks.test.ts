@@ -1,0 +1,161 @@
+import { webcrypto } from 'node:crypto';
+import { describe, expect, it, jest } from '@jest/globals';
+import { jwtVerifier, type KeyOptions } from '../../lib/index.js';
+import { Jwks } from '../../lib/issuer/jwks.js';
+import { makeSigningKey, type TestIssuer } from '../../lib/testing/issuer.js';
+import { expectRefused, get, serveFor, startIssuer } from '../helpers.js';
+import { advance, eventually, simulateTime, watchedFetch } from '../time.js';
+
+simulateTime();
+
+function verifierFor(issuer: TestIssuer, keys: KeyOptions = {}): ReturnType<typeof jwtVerifier> {
+  return jwtVerifier({ issuer: issuer.url, audience: issuer.audience, keys, fetch: watchedFetch });
+}
+
+function withoutKid(jwk: object): object {
+  return { ...jwk, kid: undefined };
+}
+
+function offCurve(jwk: object, kid?: string): object {
+  return { ...jwk, x: Buffer.alloc(32, 1).toString('base64url'), kid };
+}
+
+const UNUSABLE: [string, (jwk: object) => unknown[]][] = [
+  ['no keys', () => []],
+  ['only keys for encryption', (jwk) => [{ ...jwk, use: 'enc', alg: undefined }]],
+  ['only symmetric keys', () => [{ kty: 'oct', k: 'AAAA' }]],
+  ['only keys off their curve', (jwk) => [offCurve(jwk), offCurve(jwk, 'a')]],
+  ['only keys for another purpose', (jwk) => [{ ...jwk, alg: 'ECDH-ES' }]],
+  ['only values that are not keys', () => [null, 1, 'key', []]],
+];
+
+describe('a JWKS without a usable key', () => {
+  it.each(UNUSABLE)('is a failure of the issuer at the first fetch: %s', async (_, keysOf) => {
+    const issuer = await startIssuer();
+    issuer.published = keysOf(issuer.key.publicJwk);
+    const app = serveFor(issuer);
+    await expectRefused(app, await issuer.issue(), 503, 'temporarily_unavailable');
+  });
+
+  it.each(UNUSABLE)('leaves good keys in use until maxStale: %s', async (_, keysOf) => {
+    const issuer = await startIssuer();
+    const app = serveFor(issuer, { keys: { refreshInterval: 60, maxStale: 600 }, fetch: watchedFetch });
+    const token = await issuer.issue({ exp: issuer.now + 86_400 });
+    expect((await get(app, token)).status).toBe(200);
+    issuer.published = keysOf(issuer.key.publicJwk);
+    await advance({ seconds: 120 });
+    expect((await get(app, token)).status).toBe(200);
+    await advance({ seconds: 600 });
+    await expectRefused(app, token, 503, 'temporarily_unavailable');
+  });
+
+  it('does not replace good keys when an unknown key id causes the fetch', async () => {
+    const issuer = await startIssuer();
+    const verifier = verifierFor(issuer);
+    const token = await issuer.issue();
+    await verifier.verify(token);
+    issuer.published = [];
+    const forged = await issuer.issue({}, { key: await makeSigningKey() });
+    await expect(verifier.verify(forged)).rejects.toMatchObject({ status: 503 });
+    await expect(verifier.verify(await issuer.issue())).resolves.toBeDefined();
+  });
+});
+
+describe('a key without an id', () => {
+  it('verifies a token with a key id that no other key has', async () => {
+    const issuer = await startIssuer();
+    const other = await makeSigningKey();
+    issuer.published = [other.publicJwk, withoutKid(issuer.key.publicJwk)];
+    await expect(verifierFor(issuer).verify(await issuer.issue())).resolves.toBeDefined();
+  });
+
+  it.each([
+    ['a usable key', (kid: string, other: object) => ({ ...other, kid })],
+    ['a key that cannot be used', (kid: string) => ({ kty: 'oct', k: 'AAAA', kid })],
+  ])('does not verify a token with the key id of %s', async (_, make) => {
+    const issuer = await startIssuer();
+    const other = await makeSigningKey();
+    issuer.published = [make(issuer.key.kid, other.publicJwk), withoutKid(issuer.key.publicJwk)];
+    await expect(verifierFor(issuer).verify(await issuer.issue())).rejects.toMatchObject({ status: 401 });
+  });
+});
+
+describe('a token without a key id', () => {
+  it('is tried with 50 keys of its algorithm, and no more', async () => {
+    const issuer = await startIssuer();
+    const others = await Promise.all(Array.from({ length: 50 }, () => makeSigningKey()));
+    const rsa = await makeSigningKey('RS256');
+    const own = issuer.key.publicJwk;
+    const token = await issuer.issue({}, { header: { kid: undefined } });
+    issuer.published = [rsa.publicJwk, ...others.slice(0, 49).map(({ publicJwk }) => publicJwk), own];
+    await expect(verifierFor(issuer).verify(token)).resolves.toBeDefined();
+    issuer.published = [...others.map(({ publicJwk }) => publicJwk), own];
+    await expect(verifierFor(issuer).verify(token)).rejects.toMatchObject({ reason: 'signature_mismatch' });
+  });
+
+  it('is not tried with the key of a key id that is not a string, if it names that id', async () => {
+    const issuer = await startIssuer();
+    issuer.published = [{ ...issuer.key.publicJwk, kid: 7 }];
+    const verifier = verifierFor(issuer);
+    await expect(verifier.verify(await issuer.issue({}, { header: { kid: undefined } }))).resolves.toBeDefined();
+    await expect(verifier.verify(await issuer.issue({}, { header: { kid: '7' } }))).rejects.toMatchObject({
+      reason: 'unknown_key',
+    });
+  });
+});
+
+describe('a large JWKS', () => {
+  it('of 1,000 keys is accepted', async () => {
+    const issuer = await startIssuer();
+    const filler = Array.from({ length: 999 }, (_, i) => ({ ...issuer.key.publicJwk, kid: `key-${i}` }));
+    issuer.published = [...filler, issuer.key.publicJwk];
+    await expect(verifierFor(issuer).verify(await issuer.issue())).resolves.toBeDefined();
+  });
+
+  it('keeps only the members that a key needs', async () => {
+    const { publicJwk } = await makeSigningKey();
+    const jwks = Jwks.of({ keys: [{ ...publicJwk, x5c: ['A'.repeat(10_000)], 'x5t#S256': 'a', other: { deep: [] } }] });
+    expect(jwks?.keys).toEqual([publicJwk]);
+  });
+
+  it.each([
+    ['alg', 1],
+    ['use', ['sig']],
+    ['key_ops', 'verify'],
+    ['key_ops', Array.from({ length: 21 }, () => 'verify')],
+    ['x', 'A'.repeat(5_000)],
+  ])('leaves out a key with a wrong %s', async (name, value) => {
+    const { publicJwk } = await makeSigningKey();
+    expect(Jwks.of({ keys: [{ ...publicJwk, [name]: value }] })?.keys).toEqual([]);
+  });
+
+  it('treats null members as absent', async () => {
+    const { publicJwk } = await makeSigningKey();
+    const jwks = Jwks.of({ keys: [{ ...publicJwk, use: null, key_ops: null, alg: null }] });
+    await expect(jwks?.find('ES256', publicJwk.kid)).resolves.toHaveLength(1);
+  });
+});
+
+describe('keys that cannot be imported', () => {
+  it('are imported once, however many forged tokens there are', async () => {
+    const issuer = await startIssuer();
+    const good = await makeSigningKey();
+    const bad = Array.from({ length: 40 }, (_, i) => offCurve(issuer.key.publicJwk, `bad-${i}`));
+    issuer.published = [...bad, good.publicJwk];
+    const verifier = verifierFor(issuer, { refreshInterval: 86_400 });
+    const importKey = jest.spyOn(webcrypto.subtle, 'importKey');
+    try {
+      const forged = await issuer.issue({}, { header: { kid: undefined } });
+      await expect(verifier.verify(forged)).rejects.toMatchObject({ reason: 'signature_mismatch' });
+      const before = importKey.mock.calls.length;
+      for (let i = 0; i < 5; i++) {
+        await expect(verifier.verify(await issuer.issue({}, { header: { kid: undefined } }))).rejects.toBeDefined();
+        await expect(verifier.verify(await issuer.issue({}, { header: { kid: `bad-${i}` } }))).rejects.toBeDefined();
+      }
+      expect(importKey.mock.calls.length).toBe(before);
+    } finally {
+      importKey.mockRestore();
+    }
+    await eventually('the fetch', () => issuer.requests.jwks > 0);
+  });
+});
