@@ -97,6 +97,10 @@ const common = {
   },
 };
 
+// What most programs load is one file; the entries and the code of the sub-exports are others.
+const SEPARATE = /\/lib\/(?:index|augment)\.ts$|\/lib\/(?:testing|opentelemetry|mcp|cli)\//;
+const manualChunks = (id) => (SEPARATE.test(id) ? undefined : 'core');
+
 const plugins = [
   typescript,
   nodeResolve({ preferBuiltins: true }),
@@ -106,8 +110,8 @@ const plugins = [
 ];
 
 export default [
-  { ...common, input: Object.fromEntries(entries), plugins, output: output('es', '.js') },
-  { ...common, input: Object.fromEntries(importable), plugins, output: output('cjs', '.cjs') },
+  { ...common, input: Object.fromEntries(entries), plugins, output: { ...output('es', '.js'), manualChunks } },
+  { ...common, input: Object.fromEntries(importable), plugins, output: { ...output('cjs', '.cjs'), manualChunks } },
   {
     ...common,
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('lib/'),

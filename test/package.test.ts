@@ -151,12 +151,23 @@ describe('the packed package', () => {
   it('contains no second copy of code that two entries share', async () => {
     const dist = join(ROOT, 'dist');
     for (const extension of ['.js', '.cjs']) {
-      const files = readdirSync(dist).filter((file) => file.endsWith(extension));
+      const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith(extension));
       const texts = await Promise.all(files.map((file) => readFile(join(dist, file), 'utf8')));
       const classes = texts.flatMap((text) => [...text.matchAll(/^class (\w+)/gm)].map(([, name]) => name));
       expect(classes.filter((name, i) => classes.indexOf(name) !== i)).toEqual([]);
       expect(classes).toContain('ResourceServerError');
     }
+  });
+
+  it('contains the command', async () => {
+    const command = join(project, 'node_modules', NAME, 'dist/cli.js');
+    const { stdout } = await run(process.execPath, [command, '--help']);
+    expect(stdout).toContain('express-resource-server issuer');
+    const refused = run(process.execPath, [command, 'issuer', '--host', '0.0.0.0']);
+    await expect(refused).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('loopback only') as unknown,
+    });
   });
 
   it.each(['dist/index.js', 'dist/verify/jwt.js', 'lib/index.js', 'dist'])('keeps %s to itself', async (path) => {

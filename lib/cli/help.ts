@@ -5,6 +5,7 @@ Usage: npx express-resource-server <command> [options]
 Commands:
   doctor    checks an authorization server: DNS, TLS, metadata, keys, clock, credentials
   explain   explains why a token is accepted or rejected
+  issuer    starts an authorization server for development
 
 Options:
   --help      shows this text; after a command, the text of the command
@@ -13,6 +14,7 @@ Options:
 Examples:
   npx express-resource-server doctor --issuer https://auth.example.com
   npx express-resource-server explain --issuer https://auth.example.com --audience https://api.example.com < token.txt
+  npx express-resource-server issuer
 
 Exit status: 0 everything is right, 1 something is wrong, 2 cannot be determined or wrong usage.
 `;
@@ -66,4 +68,27 @@ Examples:
   npx express-resource-server doctor --issuer https://auth.example.com --client-id orders-api --client-secret-stdin < secret.txt
 
 Exit status: 0 no check failed, 1 a check failed, 2 wrong usage.
+`;
+
+export const ISSUER_HELP = `Starts an authorization server for development on 127.0.0.1, and prints how to get a token.
+
+Usage: npx express-resource-server issuer [options]
+
+It has the client-credentials grant, introspection, metadata and JWKS. Its keys, its tokens and the client secret exist
+only until it stops.
+
+Options:
+  --port <number>     the port; 0 chooses a free one; default 4444
+  --scopes <scopes>   the scopes that the client may request, separated by spaces or commas; default
+                      "orders:read orders:write"
+  --audience <name>   the audience of the tokens; default https://api.example.com
+  --opaque            issues opaque tokens instead of JWTs
+  --host <address>    127.0.0.1 or localhost; every other address is rejected
+  --help              shows this text
+
+Examples:
+  npx express-resource-server issuer
+  npx express-resource-server issuer --port 5000 --scopes "invoices:read invoices:write" --opaque
+
+Exit status: 2 wrong usage.
 `;

@@ -3,8 +3,9 @@ import { describeCauses } from '../util/causes.js';
 import { escapeControls } from '../util/escape.js';
 import { doctor } from './doctor.js';
 import { explain } from './explain.js';
-import { DOCTOR_HELP, EXPLAIN_HELP, HELP } from './help.js';
+import { DOCTOR_HELP, EXPLAIN_HELP, HELP, ISSUER_HELP } from './help.js';
 import type { CommandIo, ExitStatus } from './io.js';
+import { issuer } from './issuer.js';
 import { UsageError } from './usage.js';
 
 const COMMANDS: Readonly<
@@ -12,6 +13,7 @@ const COMMANDS: Readonly<
 > = {
   doctor: { run: doctor, help: DOCTOR_HELP },
   explain: { run: explain, help: EXPLAIN_HELP },
+  issuer: { run: issuer, help: ISSUER_HELP },
 };
 
 /** Runs a command. It never throws. */

@@ -17,6 +17,8 @@ export interface TestIssuerOptions {
   path?: string | undefined;
   /** The well-known document that it serves; the other one is 404. @default both */
   wellKnown?: 'openid-configuration' | 'oauth-authorization-server' | undefined;
+  /** The port on 127.0.0.1. @default a free one */
+  port?: number | undefined;
   /** Returns the current time in seconds since the epoch. @default the system clock */
   clock?: (() => number) | undefined;
 }
@@ -66,6 +68,8 @@ export class TestIssuer {
   /** The number of connections. */
   connections = 0;
   readonly introspection: TestIntrospection;
+  /** Answers the requests for other paths. @default 404 */
+  other: ((req: IncomingMessage, res: ServerResponse) => void) | undefined;
   readonly #options: TestIssuerOptions;
   readonly #faults = new Map<IssuerDocument, Fault>();
   readonly #server: Server;
@@ -74,6 +78,7 @@ export class TestIssuer {
 
   private constructor(options: TestIssuerOptions, key: SigningKey) {
     this.#options = options;
+    this.#port = options.port ?? 0;
     this.#key = key;
     this.published = [key.publicJwk];
     this.#server = createServer((req, res) => {
@@ -195,7 +200,8 @@ export class TestIssuer {
   #respond(req: IncomingMessage, res: ServerResponse): void {
     const document = this.#documentAt(req.url ?? '');
     if (document === undefined) {
-      res.writeHead(404).end('not found');
+      if (this.other === undefined) res.writeHead(404).end('not found');
+      else this.other(req, res);
       return;
     }
     this.requests[document]++;
