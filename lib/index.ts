@@ -1,3 +1,4 @@
+export type { Scheme } from './challenge.js';
 export {
   ConfigurationError,
   type ConfigurationProblem,

@@ -1,10 +1,10 @@
 export type { ReceivedRequest } from './authorization-server.js';
-export {
-  createTestIssuer,
-  type InvalidTokenKind,
-  type IssueOptions,
-  type ProofOptions,
-  type TestIssuer,
-  type TestIssuerOptions,
-} from './test-issuer.js';
+export { createTestIssuer } from './test-issuer.js';
+export type {
+  InvalidTokenKind,
+  IssueOptions,
+  ProofOptions,
+  TestIssuer,
+  TestIssuerOptions,
+} from './test-issuer-types.js';
 export type { TestAlgorithm } from './test-key.js';
