@@ -16,7 +16,7 @@ import type {
   TestIssuer,
   TestIssuerOptions,
 } from './test-issuer-types.js';
-import { sha256, type TestAlgorithm, TestKey } from './test-key.js';
+import { sha256, TestKey } from './test-key.js';
 
 const rules: Rules<TestIssuerOptions> = {
   listen: flag('Set it to false for an issuer without a socket.'),
