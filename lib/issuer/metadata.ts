@@ -61,6 +61,7 @@ export async function fetchMetadata(
   const urls = metadataUrl === undefined ? metadataUrls(issuer) : [metadataUrl];
   urls.sort((a, b) => Number(b === lastUrl) - Number(a === lastUrl));
   let incomplete: FetchedMetadata | undefined;
+  let unavailable: HttpError | undefined;
   for (const url of urls) {
     try {
       const { json, maxAge } = await fetchJson(url, http, closing);
@@ -70,17 +71,21 @@ export async function fetchMetadata(
       incomplete ??= { metadata, maxAge, url };
     } catch (error) {
       if (!(error instanceof HttpError) || !shouldTryNext(error)) throw error;
+      // A server that is failing may say when to come back.
+      if (error.status !== undefined && error.status >= 500) unavailable ??= error;
       failures.push(error);
     }
   }
   // The code that needs the missing member reports it.
   if (incomplete !== undefined) return incomplete;
+  if (unavailable !== undefined) throw unavailable;
   throw new AggregateError(failures, `there is no metadata of ${issuer} at a well-known address`);
 }
 
 function shouldTryNext(error: HttpError): boolean {
   if (error.failure === 'unreachable' || error.failure === 'timeout') return false;
-  return error.status !== 429;
+  // These say that the server wants fewer requests.
+  return error.status !== 429 && error.status !== 503;
 }
 
 function checkMetadata(
