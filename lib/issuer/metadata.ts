@@ -48,7 +48,7 @@ export function metadataUrls(issuer: string): string[] {
 /**
  * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3); addresses that
  * `isAllowedTarget` rejects are left out. If one address has no such document, or one without the needed member, the next is
- * tried, but not if the server is unreachable or limits our requests. The address of the last time is tried first.
+ * tried, but not if the server is unreachable or failing. The address of the last time is tried first.
  */
 export async function fetchMetadata(
   issuer: string,
@@ -61,7 +61,6 @@ export async function fetchMetadata(
   const urls = metadataUrl === undefined ? metadataUrls(issuer) : [metadataUrl];
   urls.sort((a, b) => Number(b === lastUrl) - Number(a === lastUrl));
   let incomplete: FetchedMetadata | undefined;
-  let unavailable: HttpError | undefined;
   for (const url of urls) {
     try {
       const { json, maxAge } = await fetchJson(url, http, closing);
@@ -71,21 +70,17 @@ export async function fetchMetadata(
       incomplete ??= { metadata, maxAge, url };
     } catch (error) {
       if (!(error instanceof HttpError) || !shouldTryNext(error)) throw error;
-      // A server that is failing may say when to come back.
-      if (error.status !== undefined && error.status >= 500) unavailable ??= error;
       failures.push(error);
     }
   }
   // The code that needs the missing member reports it.
   if (incomplete !== undefined) return incomplete;
-  if (unavailable !== undefined) throw unavailable;
   throw new AggregateError(failures, `there is no metadata of ${issuer} at a well-known address`);
 }
 
 function shouldTryNext(error: HttpError): boolean {
   if (error.failure === 'unreachable' || error.failure === 'timeout') return false;
-  // These say that the server wants fewer requests.
-  return error.status !== 429 && error.status !== 503;
+  return error.status === undefined || (error.status < 500 && error.status !== 429);
 }
 
 function checkMetadata(
