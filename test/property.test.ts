@@ -177,7 +177,7 @@ function isAcceptable(token: Drawn, typ: unknown): boolean {
   // `null` counts as absent.
   const has = (name: string): boolean => Object.keys(token).includes(name) && token[name] !== null;
   const isTime = (name: string): boolean => !has(name) || typeof token[name] === 'number';
-  const timeOf = (name: string): number => Number(token[name] ?? 0);
+  const timeOf = (name: string): number => (typeof token[name] === 'number' ? token[name] : 0);
   const [exp, nbf, iat] = [timeOf('exp'), timeOf('nbf'), timeOf('iat')];
   const { cnf } = token;
   return [
