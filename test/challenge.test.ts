@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { challenge, quote } from '../lib/challenge.js';
-import { parseChallenges } from './helpers.js';
+import { parseChallenges } from './support/helpers.js';
 
 const text = fc.oneof(
   fc.string({ unit: 'binary' }),

@@ -23,7 +23,7 @@ import {
   serveFor,
   serveWithErrorHandler,
   startIssuer,
-} from './helpers.js';
+} from './support/helpers.js';
 
 type Mode = 'respond' | 'problem' | 'next';
 

@@ -12,7 +12,7 @@ import {
   requireThat,
   type TokenVerifier,
 } from '../lib/index.js';
-import { BAD, BAD_BEARER, BAD_CACHE, BAD_KEYS } from './bad-options.js';
+import { BAD, BAD_BEARER, BAD_CACHE, BAD_KEYS } from './support/bad-options.js';
 import { makeSigningKey } from '../lib/testing/issuer.js';
 
 const GOOD = { issuer: 'https://auth.example.com', audience: 'https://api.example.com' };

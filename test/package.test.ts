@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 import { TestIssuer } from '../lib/testing/issuer.js';
-import { ROOT } from './types/check.js';
+import { ROOT } from './support/type-check.js';
 
 const run = promisify(execFile);
 const MINUTE = 60_000;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import type { RequestListener } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type SigningKey, makeSigningKey } from '../../lib/testing/issuer.js';
-import { makeCertificate } from '../certificates.js';
-import { startIssuer } from '../helpers.js';
-import { listenTls } from '../tls.js';
+import { makeCertificate } from '../support/certificates.js';
+import { startIssuer } from '../support/helpers.js';
+import { listenTls } from '../support/tls.js';
 import { type CommandResult, runCommand } from './command.js';
 
 interface Diagnosis {

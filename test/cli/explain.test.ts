@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestIssuer } from '../../lib/testing/issuer.js';
-import { DpopClient, now } from '../dpop.js';
+import { DpopClient, now } from '../support/dpop.js';
 import { type CommandResult, MAIN, runCommand, runProcess } from './command.js';
 
 let issuer: TestIssuer;

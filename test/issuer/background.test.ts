@@ -5,8 +5,8 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
 import { jwtVerifier, type Fetch } from '../../lib/index.js';
 import type { TestIssuer } from '../../lib/testing/issuer.js';
-import { startIssuer, verifyAsync } from '../helpers.js';
-import { advance, eventually, simulateTime, watchedFetch } from '../time.js';
+import { startIssuer, verifyAsync } from '../support/helpers.js';
+import { advance, eventually, simulateTime, watchedFetch } from '../support/time.js';
 
 simulateTime();
 

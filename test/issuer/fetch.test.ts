@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { type Fetch, type FetchResponse, jwtVerifier } from '../../lib/index.js';
 import { fetchResponse, globalFetch } from '../../lib/issuer/http.js';
-import { open, startIssuer, verifyAsync } from '../helpers.js';
+import { open, startIssuer, verifyAsync } from '../support/helpers.js';
 
 async function verifyWith(make: (response: Response) => unknown): Promise<unknown> {
   const issuer = await startIssuer();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { startIssuer } from '../helpers.js';
-import { verifierFor } from '../introspection.js';
+import { startIssuer } from '../support/helpers.js';
+import { verifierFor } from '../support/introspection.js';
 
 describe('an introspection endpoint that moved', () => {
   it('is discovered again, although the metadata is still fresh', async () => {

@@ -3,8 +3,8 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { jwtVerifier, type KeyOptions } from '../../lib/index.js';
 import { Jwks } from '../../lib/issuer/jwks.js';
 import { makeSigningKey, type TestIssuer } from '../../lib/testing/issuer.js';
-import { expectRefused, get, serveFor, startIssuer } from '../helpers.js';
-import { advance, eventually, simulateTime, watchedFetch } from '../time.js';
+import { expectRefused, get, serveFor, startIssuer } from '../support/helpers.js';
+import { advance, eventually, simulateTime, watchedFetch } from '../support/time.js';
 
 simulateTime();
 

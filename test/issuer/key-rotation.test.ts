@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { jwtVerifier, type KeyOptions } from '../../lib/index.js';
 import { makeSigningKey, type TestIssuer } from '../../lib/testing/issuer.js';
-import { startIssuer, verifyAsync } from '../helpers.js';
-import { advance, simulateTime, watchedFetch } from '../time.js';
+import { startIssuer, verifyAsync } from '../support/helpers.js';
+import { advance, simulateTime, watchedFetch } from '../support/time.js';
 
 simulateTime();
 

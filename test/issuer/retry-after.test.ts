@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { jwtVerifier } from '../../lib/index.js';
 import type { Fault } from '../../lib/testing/faults.js';
-import { startIssuer, verifyAsync } from '../helpers.js';
-import { movableClock, verifierFor } from '../introspection.js';
-import { advance, simulateTime, watchedFetch } from '../time.js';
+import { startIssuer, verifyAsync } from '../support/helpers.js';
+import { movableClock, verifierFor } from '../support/introspection.js';
+import { advance, simulateTime, watchedFetch } from '../support/time.js';
 
 simulateTime();
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { InvalidTokenError } from '../../lib/index.js';
 import { introspectionVerifier, jwtVerifier, type JwtVerifierOptions } from '../../lib/index.js';
-import { startIssuer } from '../helpers.js';
+import { startIssuer } from '../support/helpers.js';
 import type { TestIssuer } from '../../lib/testing/issuer.js';
 
 type Claims = Record<string, unknown>;

@@ -14,7 +14,7 @@ import {
   type JwtVerifierOptions,
   ResourceServerError,
 } from '../../lib/index.js';
-import { startIssuer } from '../helpers.js';
+import { startIssuer } from '../support/helpers.js';
 
 /** The values that a token must have, or the reasons with which it is rejected. */
 type Right =

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  ConfigurationError,
+  jwtBearer,
+  type Middleware,
+  requireAuthentication,
+  requireAuthorizationDetails,
+} from '../../lib/index.js';
+import { TestIssuer } from '../../lib/testing/issuer.js';
+import { challengesOf, get, serve } from '../support/helpers.js';
+
+let issuer: TestIssuer;
+
+beforeAll(async () => {
+  issuer = await TestIssuer.start();
+});
+
+afterAll(() => issuer.close());
+
+async function ask(gate: Middleware, claims: Record<string, unknown>) {
+  const app = serve(jwtBearer({ issuer: issuer.url, audience: issuer.audience }), gate);
+  return get(app, await issuer.issue(claims));
+}
+
+describe('step-up authentication', () => {
+  it.each([
+    ['an accepted context', { acrValues: ['gold', 'silver'] }, { acr: 'silver' }],
+    ['a recent authentication', { maxAge: 60 }, { ago: 60 }],
+    ['a recent authentication by a clock that is ahead', { maxAge: 60 }, { ago: -4 }],
+    ['both', { acrValues: ['gold'], maxAge: 60 }, { acr: 'gold', ago: 1 }],
+  ])('lets %s pass', async (_, options, { ago, ...claims }: { ago?: number; acr?: string }) => {
+    const authTime = ago === undefined ? {} : { auth_time: issuer.now - ago };
+    expect((await ask(requireAuthentication(options), { ...claims, ...authTime })).status).toBe(200);
+  });
+
+  it.each([
+    ['another context', { acrValues: ['gold'] }, { acr: 'silver' }],
+    ['no context', { acrValues: ['gold'] }, {}],
+    ['a context in an array', { acrValues: ['gold'] }, { acr: ['gold'] }],
+    ['an authentication long ago', { maxAge: 60 }, { auth_time: 1 }],
+    ['an authentication in the future', { maxAge: 60 }, { auth_time: 9_999_999_999 }],
+    ['an authentication at no time', { maxAge: 60 }, {}],
+    ['a time that is text', { maxAge: 60 }, { auth_time: '9999999999' }],
+    ['the context without the time', { acrValues: ['gold'], maxAge: 60 }, { acr: 'gold' }],
+  ])('does not take %s', async (_, options, claims) => {
+    const response = await ask(requireAuthentication(options), claims);
+    expect(response.status).toBe(401);
+    expect(response.body).toEqual({
+      error: 'insufficient_user_authentication',
+      error_description: 'A stronger or more recent authentication of the user is required.',
+    });
+  });
+
+  it('tells the client what to ask the person for', async () => {
+    const response = await ask(requireAuthentication({ acrValues: ['gold', 'silver'], maxAge: 60 }), {});
+    expect(challengesOf(response)).toEqual([
+      {
+        scheme: 'Bearer',
+        parameters: {
+          error: 'insufficient_user_authentication',
+          error_description: 'A stronger or more recent authentication of the user is required.',
+          acr_values: 'gold silver',
+          max_age: '60',
+        },
+      },
+    ]);
+  });
+
+  it.each([
+    ['nothing', {}],
+    ['no contexts', { acrValues: [] }],
+    ['a context with a space', { acrValues: ['gold silver'] }],
+    ['a context with a quote', { acrValues: ['"'] }],
+    ['half a second', { maxAge: 0.5 }],
+    ['a negative age', { maxAge: -1 }],
+    ['an unknown option', { acr: ['gold'] }],
+  ])('is not made with %s', (_, options: object) => {
+    expect(() => requireAuthentication(options)).toThrow(ConfigurationError);
+  });
+});
+
+describe('rich authorization requests', () => {
+  const payment = { type: 'payment', amount: 100, actions: ['initiate'] };
+
+  it.each<[string, Middleware, unknown]>([
+    ['details of the type', requireAuthorizationDetails('payment'), [payment]],
+    ['one among others', requireAuthorizationDetails('payment'), [{ type: 'account' }, payment]],
+    ['what the predicate accepts', requireAuthorizationDetails('payment', ({ amount }) => amount === 100), [payment]],
+    [
+      'the one that an async predicate accepts',
+      requireAuthorizationDetails('payment', ({ amount }) => Promise.resolve(amount === 100)),
+      [{ type: 'payment', amount: 1 }, payment],
+    ],
+  ])('lets %s pass', async (_, gate, details) => {
+    expect((await ask(gate, { authorization_details: details })).status).toBe(200);
+  });
+
+  it.each<[string, Middleware, unknown]>([
+    ['no details', requireAuthorizationDetails('payment'), undefined],
+    ['another type', requireAuthorizationDetails('payment'), [{ type: 'account' }]],
+    ['an object that is in no array', requireAuthorizationDetails('payment'), payment],
+    ['text', requireAuthorizationDetails('payment'), 'payment'],
+    ['odd members', requireAuthorizationDetails('payment'), [null, 'payment', ['payment'], {}, { type: ['payment'] }]],
+    ['an inherited name', requireAuthorizationDetails('toString'), [{}]],
+    ['what the predicate refuses', requireAuthorizationDetails('payment', () => false), [payment]],
+    ['something truthy', requireAuthorizationDetails('payment', (() => 'yes') as unknown as () => boolean), [payment]],
+  ])('do not take %s', async (_, gate, details) => {
+    const response = await ask(gate, { authorization_details: details });
+    expect(response.status).toBe(403);
+    expect(response.body).toMatchObject({ error: 'insufficient_scope' });
+  });
+
+  it('hand what a predicate throws to the error handler', async () => {
+    const gate = requireAuthorizationDetails('payment', () => Promise.reject(new Error('no database')));
+    expect((await ask(gate, { authorization_details: [payment] })).status).toBe(500);
+  });
+
+  it.each([
+    ['no type', () => requireAuthorizationDetails('')],
+    ['a predicate that is none', () => requireAuthorizationDetails('payment', true as unknown as () => boolean)],
+  ])('are not made with %s', (_, make) => {
+    expect(make).toThrow(ConfigurationError);
+  });
+});

@@ -1,0 +1,333 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from '@jest/globals';
+import { type CryptoKey, exportJWK, exportPKCS8, generateKeyPair, type JWK, jwtVerify } from 'jose';
+import { ConfigurationError, type IntrospectionVerifierOptions } from '../../lib/index.js';
+import type { TestIssuer } from '../../lib/testing/issuer.js';
+import { credentialsOf } from '../../lib/testing/introspection.js';
+import { startIssuer, verifyAsync } from '../support/helpers.js';
+import { movableClock, SECRET, verifierFor } from '../support/introspection.js';
+import { simulateTime, untilDeadline } from '../support/time.js';
+
+/** What the endpoint saw when it was asked about one token. */
+async function question(issuer: TestIssuer, options: Partial<IntrospectionVerifierOptions>) {
+  await verifierFor(issuer, options).verify(issuer.issueOpaque());
+  const seen = issuer.introspection.seen.at(-1);
+  if (seen === undefined) throw new Error('nobody asked');
+  return seen;
+}
+
+const HOSTILE = [
+  { id: 'api', secret: 'plain' },
+  { id: 'https://api.example.com:8443/', secret: 'with:colons:in:it' },
+  { id: 'a+b c%20d', secret: '100% + more & more = all' },
+  { id: 'büro', secret: 'pässwörd-東京-🔑' },
+  { id: '%3A', secret: '%2B%' },
+  { id: 'a~b*c!(d)\'"', secret: '\\/?#[]@!$&\'()*+,;="<>^`{|}' },
+  { id: ' ', secret: '\ttab and\nnewline' },
+];
+
+describe('client_secret_basic', () => {
+  it.each(HOSTILE)('carries $id and $secret unharmed', async ({ id, secret }) => {
+    const issuer = await startIssuer();
+    issuer.introspection.client = { id, secret };
+    const { headers, form } = await question(issuer, { clientId: id, clientSecret: secret });
+    expect(credentialsOf({ method: 'POST', headers, form: {} })).toEqual({ id, secret });
+    expect(Object.keys(form)).toEqual(['token', 'token_type_hint']);
+  });
+
+  it('form-encodes id and secret before base64', async () => {
+    const issuer = await startIssuer();
+    const { headers } = await question(issuer, { clientId: 'a:b c', clientSecret: 'd+e%f:ü' });
+    const [scheme, encoded = ''] = (headers.authorization ?? '').split(' ');
+    expect(scheme).toBe('Basic');
+    expect(Buffer.from(encoded, 'base64').toString()).toBe('a%3Ab+c:d%2Be%25f%3A%C3%BC');
+  });
+});
+
+describe('client_secret_post', () => {
+  it.each(HOSTILE)('carries $id and $secret unharmed', async ({ id, secret }) => {
+    const issuer = await startIssuer();
+    const options = { clientId: id, clientSecret: secret, clientAuthentication: 'client_secret_post' } as const;
+    const { headers, form } = await question(issuer, options);
+    expect(form).toMatchObject({ client_id: id, client_secret: secret });
+    expect(headers.authorization).toBeUndefined();
+  });
+});
+
+describe('private_key_jwt', () => {
+  const algorithm = 'ES256';
+
+  async function makeKeys(): Promise<{ publicKey: CryptoKey; forms: [string, JWK | string | CryptoKey][] }> {
+    const { privateKey, publicKey } = await generateKeyPair(algorithm, { extractable: true });
+    const jwk = { ...(await exportJWK(privateKey)), kid: 'api-key-1' };
+    return {
+      publicKey,
+      forms: [
+        ['JWK', jwk],
+        ['PEM', await exportPKCS8(privateKey)],
+        ['CryptoKey', privateKey],
+      ],
+    };
+  }
+
+  it('signs an assertion with a key in any form', async () => {
+    const issuer = await startIssuer();
+    const { publicKey, forms } = await makeKeys();
+    for (const [form, privateKey] of forms) {
+      const seen = await question(issuer, { clientAuthentication: { privateKey, algorithm } });
+      expect(seen.headers.authorization).toBeUndefined();
+      expect(seen.form).toMatchObject({
+        client_id: 'api',
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      });
+      expect(seen.form).not.toHaveProperty('client_secret');
+      const rules = { issuer: 'api', subject: 'api', audience: issuer.url, algorithms: [algorithm] };
+      const { payload, protectedHeader } = await jwtVerify(seen.form.client_assertion ?? '', publicKey, rules);
+      expect(protectedHeader).toEqual({ alg: algorithm, ...(form === 'JWK' ? { kid: 'api-key-1' } : {}) });
+      expect(Number(payload.exp) - Number(payload.iat)).toBeLessThanOrEqual(60);
+      expect(payload.jti).toMatch(/^.{16,}$/);
+    }
+  });
+
+  it('signs a new one for each question, by the clock that it was given', async () => {
+    const issuer = await startIssuer();
+    const { publicKey, forms } = await makeKeys();
+    const privateKey = forms[0]?.[1] ?? '';
+    const time = movableClock(issuer.now);
+    const verifier = verifierFor(issuer, { clientAuthentication: { privateKey, algorithm }, clock: time.clock });
+    await verifier.verify(issuer.issueOpaque());
+    time.now += 30;
+    await verifier.verify(issuer.issueOpaque());
+    const payloads = await Promise.all(
+      issuer.introspection.seen.map(async ({ form }) => {
+        return (await jwtVerify(form.client_assertion ?? '', publicKey)).payload;
+      }),
+    );
+    expect(new Set(payloads.map(({ jti }) => jti)).size).toBe(2);
+    expect(payloads.map(({ iat }) => iat)).toEqual([time.now - 30, time.now]);
+  });
+
+  it('is for the endpoint where no issuer is configured', async () => {
+    const issuer = await startIssuer();
+    const { publicKey, forms } = await makeKeys();
+    const clientAuthentication = { privateKey: forms[0]?.[1] ?? '', algorithm };
+    const { introspectionEndpoint } = issuer;
+    const seen = await question(issuer, { clientAuthentication, introspectionEndpoint, issuer: undefined });
+    const audience = introspectionEndpoint;
+    await expect(jwtVerify(seen.form.client_assertion ?? '', publicKey, { audience })).resolves.toBeDefined();
+  });
+
+  it.each<[string, JWK | string]>([
+    ['text that is no PEM', 'not a key'],
+    ['a JWK that is none', { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', d: 'AA' }],
+    ['a symmetric JWK', { kty: 'oct', k: 'AAAA' }],
+  ])('is not made with %s', async (_, privateKey) => {
+    const issuer = await startIssuer();
+    expect(() => verifierFor(issuer, { clientAuthentication: { privateKey, algorithm } })).toThrow(ConfigurationError);
+  });
+});
+
+describe('tls_client_auth', () => {
+  it('names the client and leaves the rest to fetch', async () => {
+    const issuer = await startIssuer();
+    const urls: string[] = [];
+    const seen = await question(issuer, {
+      clientAuthentication: 'tls_client_auth',
+      fetch: (url, init) => {
+        urls.push(url);
+        return fetch(url, init);
+      },
+    });
+    expect(seen.form).toEqual({ token: expect.any(String), token_type_hint: 'access_token', client_id: 'api' });
+    expect(seen.headers.authorization).toBeUndefined();
+    expect(urls.at(-1)).toBe(issuer.introspectionEndpoint);
+  });
+});
+
+describe('a bearer token of our own', () => {
+  it('is asked for at each question', async () => {
+    const issuer = await startIssuer();
+    let calls = 0;
+    const bearerToken = () => Promise.resolve(`our-token-${++calls}`);
+    const verifier = verifierFor(issuer, { clientAuthentication: { bearerToken } });
+    await verifier.verify(issuer.issueOpaque());
+    await verifier.verify(issuer.issueOpaque());
+    const sent = issuer.introspection.seen.map(({ headers }) => headers.authorization);
+    expect(sent).toEqual(['Bearer our-token-1', 'Bearer our-token-2']);
+  });
+
+  it.each([
+    ['nothing', undefined],
+    ['an empty string', ''],
+    ['a number', 5],
+    ['a line break inside', 'hush\nhush'],
+    ['a control character', 'hush\u0001'],
+    ['what is not Latin', 'hush-秘密'],
+  ])('with %s is our failure and is shown nowhere', async (_, value) => {
+    const issuer = await startIssuer();
+    const verifier = verifierFor(issuer, { clientAuthentication: { bearerToken: () => value as string } });
+    const error: unknown = await verifyAsync(verifier, issuer.issueOpaque()).catch((each: unknown) => each);
+    expect(error).toMatchObject({ status: 503, reason: 'introspection_unavailable' });
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('hush');
+    expect(issuer.requests.introspection).toBe(0);
+  });
+
+  it('that cannot be had does not make the server look unreachable', async () => {
+    const issuer = await startIssuer();
+    let value = 'hush\nhush';
+    const verifier = verifierFor(issuer, { clientAuthentication: { bearerToken: () => value } });
+    await expect(verifier.verify(issuer.issueOpaque())).rejects.toMatchObject({ status: 503 });
+    value = 'good';
+    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+  });
+});
+
+describe('a secret that rotates', () => {
+  /** A server and an API that agree on a secret until the server changes it. */
+  async function rotating() {
+    const issuer = await startIssuer();
+    const time = movableClock(issuer.now);
+    const state = { asked: 0, secret: 'first' };
+    issuer.introspection.client = { id: 'api', secret: 'first' };
+    const rotate = (): void => {
+      state.secret = 'second';
+      issuer.introspection.client = { id: 'api', secret: 'second' };
+    };
+    const clientSecret = (): string => {
+      state.asked++;
+      return state.secret;
+    };
+    const verifier = verifierFor(issuer, { clientSecret, clock: time.clock });
+    return { issuer, time, state, rotate, verifier };
+  }
+
+  it('is asked for once while it is good', async () => {
+    const { issuer, state, verifier } = await rotating();
+    for (let i = 0; i < 5; i++) await verifier.verify(issuer.issueOpaque());
+    expect(state.asked).toBe(1);
+  });
+
+  it.each([400, 401, 403])('is asked for again when the server answers %d, and no caller notices', async (refusal) => {
+    const { issuer, time, state, rotate, verifier } = await rotating();
+    issuer.introspection.refusal = refusal;
+    await verifier.verify(issuer.issueOpaque());
+    rotate();
+    time.now += 5;
+    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+    expect(state.asked).toBe(2);
+    expect(issuer.requests.introspection).toBe(3);
+    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+    expect(state.asked).toBe(2);
+  });
+
+  it('is asked for once for all callers of that moment, and none of them notices', async () => {
+    const { issuer, time, state, rotate, verifier } = await rotating();
+    await verifier.verify(issuer.issueOpaque());
+    rotate();
+    time.now += 5;
+    const results = await Promise.allSettled(
+      Array.from({ length: 20 }, () => verifyAsync(verifier, issuer.issueOpaque())),
+    );
+    expect(results.filter(({ status }) => status === 'rejected')).toEqual([]);
+    expect(state.asked).toBe(2);
+  });
+
+  it('is not asked for again for each caller whose token the server refuses so', async () => {
+    const { issuer, time, state, verifier } = await rotating();
+    await verifier.verify(issuer.issueOpaque());
+    issuer.introspection.failFor('forged', (res) => res.writeHead(400).end());
+    const forged = () => expect(verifier.verify('forged')).rejects.toMatchObject({ status: 503 });
+    for (let i = 0; i < 10; i++) await forged();
+    expect(state.asked).toBe(1);
+    time.now += 5;
+    for (let i = 0; i < 10; i++) await forged();
+    expect(state.asked).toBe(2);
+    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+  });
+
+  it('that is still wrong is our failure: 503, one retry, no result', async () => {
+    const { issuer, time, state, verifier } = await rotating();
+    issuer.introspection.client = { id: 'api', secret: 'never told' };
+    const token = issuer.issueOpaque();
+    await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503, reason: 'introspection_unavailable' });
+    time.now += 5;
+    const before = issuer.requests.introspection;
+    await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503 });
+    expect(issuer.requests.introspection - before).toBe(2);
+    state.secret = 'never told';
+    time.now += 5;
+    await expect(verifier.verify(token)).resolves.toBeDefined();
+  });
+
+  it.each<[string, () => unknown]>([
+    [
+      'throws',
+      () => {
+        throw new Error('the vault is sealed');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('the vault is sealed'))],
+    ['gives nothing', () => undefined],
+    ['gives an empty string', () => ''],
+    ['gives an object', () => ({ secret: 's' })],
+  ])('by a function that %s is our failure, until it gives one', async (_, failing) => {
+    const issuer = await startIssuer();
+    let clientSecret = failing as () => string;
+    const verifier = verifierFor(issuer, { clientSecret: () => clientSecret() });
+    await expect(verifier.verify(issuer.issueOpaque())).rejects.toMatchObject({ status: 503 });
+    expect(issuer.requests.introspection).toBe(0);
+    clientSecret = () => SECRET;
+    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+  });
+});
+
+describe('a function of the user’s that never answers', () => {
+  simulateTime();
+
+  it.each<[string, (answer: () => Promise<string>) => Partial<IntrospectionVerifierOptions>]>([
+    ['clientSecret', (clientSecret) => ({ clientSecret })],
+    ['bearerToken', (bearerToken) => ({ clientAuthentication: { bearerToken } })],
+  ])('is not waited for beyond the timeout, and asked again: %s', async (_, options) => {
+    const issuer = await startIssuer();
+    let answer = (): Promise<string> => new Promise(() => undefined);
+    const verifier = verifierFor(issuer, { timeout: 2, ...options(() => answer()) });
+    const token = issuer.issueOpaque();
+    await expect(untilDeadline(verifyAsync(verifier, token))).rejects.toMatchObject({ status: 503 });
+    answer = () => Promise.resolve('back');
+    await expect(untilDeadline(verifyAsync(verifier, token))).resolves.toBeDefined();
+  });
+});
+
+describe('a secret', () => {
+  it.each<[string, Partial<IntrospectionVerifierOptions>]>([
+    ['client_secret_basic', { clientSecret: SECRET }],
+    ['client_secret_post', { clientSecret: SECRET, clientAuthentication: 'client_secret_post' }],
+    ['a function', { clientSecret: () => SECRET }],
+    ['a bearer token', { clientAuthentication: { bearerToken: () => SECRET.replaceAll(' ', '-') } }],
+  ])('is never shown by the verifier or by an error: %s', async (_, options) => {
+    const issuer = await startIssuer();
+    const verifier = verifierFor(issuer, options);
+    const things: unknown[] = [verifier];
+    const faults = ['error', 'html', 'redirect', 'hangup', 'missing'] as const;
+    for (const fault of faults) {
+      issuer.fail('introspection', fault);
+      things.push(await verifyAsync(verifierFor(issuer, options), 'some-token').catch((each: unknown) => each));
+    }
+    issuer.heal();
+    issuer.introspection.client = { id: 'api', secret: 'another' };
+    things.push(await verifyAsync(verifier, 'some-token').catch((each: unknown) => each));
+    await issuer.goDown();
+    things.push(await verifyAsync(verifier, 'some-token').catch((each: unknown) => each));
+    for (const thing of things) {
+      const shown = inspect(thing, { depth: 20, showHidden: true }) + JSON.stringify(thing) + String(thing);
+      for (const secret of forms(SECRET)) expect(shown).not.toContain(secret);
+      expect(shown).not.toContain('some-token');
+    }
+  });
+});
+
+function forms(secret: string): string[] {
+  const encoded = new URLSearchParams({ '': secret }).toString().slice(1);
+  const basic = Buffer.from(`api:${encoded}`).toString('base64');
+  return [secret, encoded, secret.replaceAll(' ', '-'), basic];
+}

@@ -1,0 +1,189 @@
+import { describe, expect, it } from '@jest/globals';
+import { jwtBearer, jwtVerifier, type UpstreamReason } from '../../lib/index.js';
+import type { Fault } from '../../lib/testing/faults.js';
+import type { IssuerDocument, TestIssuerOptions } from '../../lib/testing/issuer.js';
+import { expectInvalidToken, expectUnavailable, get, serve, serveFor, startIssuer } from '../support/helpers.js';
+
+describe('the keys of an issuer', () => {
+  it.each<TestIssuerOptions>([
+    { wellKnown: 'openid-configuration' },
+    { wellKnown: 'oauth-authorization-server' },
+    { wellKnown: 'openid-configuration', path: '/tenant' },
+    { wellKnown: 'oauth-authorization-server', path: '/tenant' },
+    { wellKnown: 'openid-configuration', path: '/a/b%20c' },
+    { wellKnown: 'oauth-authorization-server', path: '/a/b%20c' },
+    { path: '/tenant' },
+    {},
+  ])('are found by its metadata: %p', async (options) => {
+    const issuer = await startIssuer(options);
+    const app = serveFor(issuer);
+    expect((await get(app, await issuer.issue())).status).toBe(200);
+    expect((await get(app, await issuer.issue())).status).toBe(200);
+    expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
+  });
+
+  it('are found for an issuer whose name ends with a slash, which its tokens must carry', async () => {
+    const issuer = await startIssuer();
+    issuer.metadata.issuer = `${issuer.url}/`;
+    const app = serveFor(issuer, { issuer: `${issuer.url}/` });
+    expect((await get(app, await issuer.issue({ iss: `${issuer.url}/` }))).status).toBe(200);
+    await expectInvalidToken(app, await issuer.issue(), 'issuer_mismatch');
+  });
+
+  it('are asked for at jwksUri without any metadata', async () => {
+    const issuer = await startIssuer();
+    issuer.fail('metadata', 'error');
+    const app = serveFor(issuer, { jwksUri: issuer.jwksUri });
+    expect((await get(app, await issuer.issue())).status).toBe(200);
+    expect(issuer.requests).toMatchObject({ metadata: 0, jwks: 1 });
+  });
+
+  it('are asked for nowhere where they were handed in', async () => {
+    const issuer = await startIssuer();
+    await issuer.goDown();
+    const app = serveFor(issuer, { jwks: { keys: [issuer.key.publicJwk] } });
+    expect((await get(app, await issuer.issue())).status).toBe(200);
+    const stranger = await startIssuer();
+    await expectInvalidToken(app, await issuer.issue({}, { key: stranger.key }), 'unknown_key');
+  });
+
+  it('are at hand after ready()', async () => {
+    const issuer = await startIssuer();
+    const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
+    await verifier.ready();
+    expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
+    await verifier.verify(await issuer.issue());
+    expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
+    await verifier.close();
+  });
+
+  it('are asked for with a fetch of one’s own', async () => {
+    const issuer = await startIssuer();
+    const asked: string[] = [];
+    const app = serveFor(issuer, {
+      fetch: (url, init) => {
+        asked.push(url);
+        return fetch(url, init);
+      },
+    });
+    expect((await get(app, await issuer.issue())).status).toBe(200);
+    expect(asked).toEqual([`${issuer.url}/.well-known/openid-configuration`, issuer.jwksUri]);
+  });
+});
+
+describe('metadata', () => {
+  const MARKER = 'upstream-says-so';
+
+  it.each<[string, Record<string, unknown>, UpstreamReason]>([
+    ['names another issuer', { issuer: `https://${MARKER}.example.com` }, 'metadata_unavailable'],
+    ['names an issuer with a slash more', { issuer: 'SLASH' }, 'metadata_unavailable'],
+    ['names no issuer', { issuer: undefined }, 'metadata_unavailable'],
+    ['names an issuer in an array', { issuer: ['ISSUER'] }, 'metadata_unavailable'],
+    ['has a jwks_uri that is no URL', { jwks_uri: MARKER }, 'keys_unavailable'],
+    ['has a jwks_uri that is a number', { jwks_uri: 1 }, 'keys_unavailable'],
+    ['has a jwks_uri that is null', { jwks_uri: null }, 'keys_unavailable'],
+    ['has a jwks_uri over http to elsewhere', { jwks_uri: `http://${MARKER}.example.com/jwks` }, 'keys_unavailable'],
+    ['has a jwks_uri that is a file', { jwks_uri: `file:///${MARKER}` }, 'keys_unavailable'],
+    ['has a jwks_uri with a password', { jwks_uri: `https://user:${MARKER}@example.com/jwks` }, 'keys_unavailable'],
+  ])('is not believed that %s', async (_what, members, reason) => {
+    const issuer = await startIssuer();
+    const written = JSON.stringify(members).replace('SLASH', `${issuer.url}/`).replace('ISSUER', issuer.url);
+    Object.assign(issuer.metadata, members, JSON.parse(written));
+    let now = issuer.now;
+    const app = serveFor(issuer, { clock: () => now });
+    const response = await expectUnavailable(app, await issuer.issue(), reason);
+    expect(JSON.stringify([response.headers, response.text])).not.toContain(MARKER);
+    expect(issuer.requests.jwks).toBe(0);
+
+    for (const name of Object.keys(members)) Reflect.deleteProperty(issuer.metadata, name);
+    now += 60;
+    expect((await get(app, await issuer.issue())).status).toBe(200);
+  });
+
+  it('that lacks a jwks_uri leads to no keys', async () => {
+    const issuer = await startIssuer();
+    issuer.metadata.jwks_uri = undefined;
+    await expectUnavailable(serveFor(issuer), await issuer.issue(), 'keys_unavailable');
+  });
+
+  it('of an issuer that has neither form is an outage', async () => {
+    const issuer = await startIssuer({ path: '/tenant' });
+    const elsewhere = issuer.url.replace('/tenant', '/other');
+    const app = serve(jwtBearer({ issuer: elsewhere, audience: issuer.audience }));
+    await expectUnavailable(app, await issuer.issue({ iss: elsewhere }), 'metadata_unavailable');
+    expect(issuer.requests).toMatchObject({ metadata: 0, jwks: 0 });
+  });
+});
+
+describe('an issuer that cannot be had at the start', () => {
+  const FAULTS: Fault[] = ['error', 'truncated', 'html', 'huge', 'redirect', 'missing', 'hangup', 'hang', 'drip'];
+  const answering = (body: string): Fault => {
+    return (res) => res.setHeader('Content-Type', 'application/json').end(body);
+  };
+  const more: [string, Fault][] = [
+    ['an array', answering('[]')],
+    ['null', answering('null')],
+    ['a string', answering('"keys"')],
+    ['nothing', answering('')],
+    ['what is not UTF-8', (res) => res.end(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))],
+    ['204', (res) => res.writeHead(204).end()],
+    ['401', (res) => res.writeHead(401, { 'WWW-Authenticate': 'Basic realm="upstream"' }).end()],
+    ['429', (res) => res.writeHead(429, { 'Retry-After': '1000000' }).end()],
+  ];
+  const named = [...FAULTS.map((fault): [string, Fault] => [fault as string, fault]), ...more];
+  const reasons: [IssuerDocument, UpstreamReason][] = [
+    ['metadata', 'metadata_unavailable'],
+    ['jwks', 'keys_unavailable'],
+  ];
+  const table = reasons.flatMap(([document, reason]) =>
+    named.map(([what, fault]) => ({ document, reason, what, fault })),
+  );
+
+  it.each(table)('is 503 and heals without a restart: its $document is $what', async ({ document, reason, fault }) => {
+    const issuer = await startIssuer();
+    let now = issuer.now;
+    const app = serveFor(issuer, { clock: () => now, keys: { timeout: 0.15 } });
+    issuer.fail(document, fault);
+    const response = await expectUnavailable(app, await issuer.issue(), reason);
+    expect(response.text).not.toMatch(/127\.0\.0\.1|ECONN|html|keys"|elsewhere|upstream/i);
+
+    issuer.heal();
+    // The longest pause that a server can ask for.
+    now += 301;
+    expect((await get(app, await issuer.issue())).status).toBe(200);
+  });
+
+  it('is 503 and heals without a restart: it is down', async () => {
+    const issuer = await startIssuer();
+    let now = issuer.now;
+    const app = serveFor(issuer, { clock: () => now });
+    const token = await issuer.issue();
+    await issuer.goDown();
+    await expectUnavailable(app, token, 'metadata_unavailable');
+    await issuer.comeBack();
+    now += 60;
+    expect((await get(app, token)).status).toBe(200);
+  });
+
+  it.each<[string, unknown]>([
+    ['no keys', {}],
+    ['keys that are an object', { keys: {} }],
+    ['keys that are null', { keys: null }],
+  ])('is one whose JWKS has %s', async (_what, document) => {
+    const issuer = await startIssuer();
+    issuer.fail('jwks', answering(JSON.stringify(document)));
+    await expectUnavailable(serveFor(issuer), await issuer.issue(), 'keys_unavailable');
+  });
+
+  it('leaves ready() to reject, and a later one to succeed', async () => {
+    const issuer = await startIssuer();
+    let now = issuer.now;
+    const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience, clock: () => now });
+    issuer.fail('metadata', 'error');
+    await expect(verifier.ready()).rejects.toMatchObject({ name: 'UpstreamError', reason: 'metadata_unavailable' });
+    issuer.heal();
+    now += 60;
+    await expect(verifier.ready()).resolves.toBeUndefined();
+    await verifier.close();
+  });
+});

@@ -1,0 +1,163 @@
+import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { CompactSign, errors, exportJWK, flattenedVerify, generateKeyPair } from 'jose';
+import { isSignedWith } from '../../lib/token/signature.js';
+
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
+const SECRETS = ['HS256', 'HS384', 'HS512'];
+
+interface Signed {
+  readonly alg: string;
+  readonly key: KeyObject;
+  readonly token: string;
+}
+
+const samples: Signed[] = [];
+
+beforeAll(async () => {
+  const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
+  const rsa = await exportJWK(privateKey);
+  const rsaPublic = await exportJWK(publicKey);
+  for (const alg of ALGORITHMS) {
+    const pair = alg.startsWith('E') ? await generateKeyPair(alg, { extractable: true }) : undefined;
+    const jwk = pair === undefined ? rsaPublic : await exportJWK(pair.publicKey);
+    const token = await sign(alg, pair?.privateKey ?? rsa);
+    samples.push({ alg, token, key: createPublicKey({ key: jwk, format: 'jwk' }) });
+  }
+  for (const alg of SECRETS) {
+    const secret = Buffer.alloc(64, alg);
+    samples.push({ alg, token: await sign(alg, secret), key: createSecretKey(secret) });
+  }
+});
+
+function sign(alg: string, key: Parameters<CompactSign['sign']>[0]): Promise<string> {
+  return new CompactSign(new TextEncoder().encode('{"sub":"a"}')).setProtectedHeader({ alg }).sign(key);
+}
+
+function take(token: string): { protected: string; payload: string; signature: string } {
+  const [protectedHeader = '', payload = '', signature = ''] = token.split('.');
+  return { protected: protectedHeader, payload, signature };
+}
+
+/** What jose says: accepted, or not. Its complaint that a key does not fit an algorithm is a no as well. */
+async function verifyToken(key: KeyObject, token: string): Promise<boolean> {
+  try {
+    await flattenedVerify(take(token), key);
+    return true;
+  } catch (error) {
+    if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof DOMException) return false;
+    throw error;
+  }
+}
+
+function ours(key: KeyObject, token: string, alg: string): Promise<boolean> {
+  const parts = take(token);
+  const jwt = { header: { alg }, claims: {}, signingInput: `${parts.protected}.${parts.payload}` };
+  return isSignedWith([key], { ...jwt, signature: parts.signature });
+}
+
+/** The token with another `alg` in its header and the same signature. */
+function relabel(token: string, alg: string): string {
+  const { payload, signature } = take(token);
+  return `${Buffer.from(JSON.stringify({ alg })).toString('base64url')}.${payload}.${signature}`;
+}
+
+describe('the signature check', () => {
+  it('accepts what jose signs, for every algorithm', async () => {
+    for (const { alg, key, token } of samples) {
+      expect({ alg, accepted: await ours(key, token, alg) }).toEqual({ alg, accepted: true });
+    }
+    expect(samples).toHaveLength(ALGORITHMS.length + SECRETS.length);
+  });
+
+  it('agrees with jose on every pairing of algorithm, key and signature', async () => {
+    for (const signed of samples) {
+      for (const { key } of samples) {
+        for (const alg of [...ALGORITHMS, ...SECRETS, 'none', 'RS1']) {
+          const token = relabel(signed.token, alg);
+          const label = `${signed.alg} relabelled ${alg} with a key of type ${key.asymmetricKeyType ?? key.type}`;
+          expect([label, await ours(key, token, alg)]).toEqual([label, await verifyToken(key, token)]);
+        }
+      }
+    }
+  });
+
+  it('agrees with jose on signatures that were cut, lengthened, zeroed, altered or re-encoded', async () => {
+    const mutation = fc.oneof(
+      fc.record({ kind: fc.constant('flip' as const), at: fc.nat(600), bit: fc.nat(7) }),
+      fc.record({ kind: fc.constant('cut' as const), at: fc.nat(600), bit: fc.constant(0) }),
+      fc.record({ kind: fc.constant('pad' as const), at: fc.nat(40), bit: fc.nat(255) }),
+      fc.record({ kind: fc.constant('zero' as const), at: fc.nat(600), bit: fc.constant(0) }),
+      fc.record({ kind: fc.constant('ones' as const), at: fc.nat(600), bit: fc.constant(0) }),
+      fc.record({ kind: fc.constant('none' as const), at: fc.constant(0), bit: fc.constant(0) }),
+    );
+    const part = fc.constantFrom('signature' as const, 'payload' as const);
+    await fc.assert(
+      fc.asyncProperty(fc.nat(samples.length - 1), mutation, part, async (index, how, which) => {
+        const sample = samples[index];
+        if (sample === undefined) throw new RangeError('no such sample');
+        const parts = take(sample.token);
+        const mutated = {
+          ...parts,
+          [which]: mutate(Buffer.from(parts[which], 'base64url'), how).toString('base64url'),
+        };
+        const token = `${mutated.protected}.${mutated.payload}.${mutated.signature}`;
+        expect(await ours(sample.key, token, sample.alg)).toBe(await verifyToken(sample.key, token));
+      }),
+      { numRuns: 600 },
+    );
+  });
+
+  it('does not take a DER-encoded ECDSA signature', async () => {
+    const sample = samples.find(({ alg }) => alg === 'ES256');
+    if (sample === undefined) throw new RangeError('no such sample');
+    const { protected: header, payload, signature } = take(sample.token);
+    const raw = Buffer.from(signature, 'base64url');
+    const integer = (bytes: Buffer): Buffer => Buffer.concat([Buffer.from([2, bytes.length + 1, 0]), bytes]);
+    const body = Buffer.concat([integer(raw.subarray(0, 32)), integer(raw.subarray(32))]);
+    const der = Buffer.concat([Buffer.from([0x30, body.length]), body]).toString('base64url');
+    expect(await ours(sample.key, `${header}.${payload}.${der}`, 'ES256')).toBe(false);
+  });
+
+  it('does not use an RSA key of less than 2048 bits', async () => {
+    const { generateKeyPairSync, sign: signRaw } = await import('node:crypto');
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+    const signingInput = 'e30.e30';
+    const signature = signRaw('sha256', Buffer.from(signingInput), privateKey).toString('base64url');
+    const jwt = { header: { alg: 'RS256' }, claims: {}, signingInput, signature };
+    expect(await isSignedWith([publicKey], jwt)).toBe(false);
+  });
+});
+
+function mutate(bytes: Buffer, how: { kind: string; at: number; bit: number }): Buffer {
+  const copy = Buffer.from(bytes);
+  const at = how.at % Math.max(1, copy.length);
+  switch (how.kind) {
+    case 'flip':
+      copy[at] = (copy[at] ?? 0) ^ (1 << how.bit);
+      return copy;
+    case 'cut':
+      return copy.subarray(0, at);
+    case 'pad':
+      return Buffer.concat([copy, Buffer.alloc(how.at + 1, how.bit)]);
+    case 'zero':
+      return copy.fill(0, at);
+    case 'ones':
+      return copy.fill(0xff, at);
+    default:
+      return copy;
+  }
+}

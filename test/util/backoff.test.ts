@@ -1,0 +1,26 @@
+import { expect, it } from '@jest/globals';
+import { Backoff } from '../../lib/util/backoff.js';
+
+it('doubles the pause with each failure, up to 30 seconds', () => {
+  let now = 0;
+  const backoff = new Backoff(() => now);
+  const pauses = Array.from({ length: 8 }, () => {
+    const pause = backoff.failed();
+    now += pause;
+    return pause;
+  });
+  expect(pauses).toEqual([1, 2, 4, 8, 16, 30, 30, 30]);
+});
+
+it('counts the failures of concurrent attempts as one', () => {
+  const backoff = new Backoff(() => 0);
+  for (let i = 0; i < 10; i++) backoff.failed();
+  expect([backoff.failures, backoff.wait]).toEqual([1, 1]);
+});
+
+it('begins anew after a success', () => {
+  const backoff = new Backoff(() => 0);
+  backoff.failed();
+  backoff.succeeded();
+  expect([backoff.failures, backoff.wait, backoff.failed()]).toEqual([0, 0, 1]);
+});
