@@ -23,7 +23,7 @@ const ADDRESSES = ['jwks_uri', 'introspection_endpoint'] as const;
 
 /** Where to look for metadata, and what for. */
 export interface MetadataLocation {
-  /** Where the document was the last time. */
+  /** The URL of the document at the last fetch. */
   readonly lastUrl?: string | undefined;
   /** The only address, instead of the well-known ones. */
   readonly metadataUrl?: string | undefined;
@@ -48,7 +48,7 @@ export function metadataUrls(issuer: string): string[] {
 /**
  * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3); addresses that
  * `isAllowedTarget` rejects are left out. If one address has no such document, or one without the needed member, the next is
- * tried, but not if the server is unreachable or asks for fewer requests. The address of the last time is tried first.
+ * tried, but not if the server is unreachable or requests a pause. The address of the last time is tried first.
  */
 export async function fetchMetadata(
   issuer: string,
