@@ -54,13 +54,13 @@ const REQUESTS = `
   const server = app.listen(0, '127.0.0.1', async () => {
     const origin = 'http://127.0.0.1:' + server.address().port;
     const headers = { authorization: 'Bearer ' + token };
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       fetch(origin, { headers }),
       fetch(origin + '/admin', { headers }),
       fetch(origin, { headers: { authorization: 'Bearer ' + token.slice(0, -4) + 'AAAA' } }),
       fetch(origin),
     ]);
-    console.log(JSON.stringify(await Promise.all(answers.map(async (answer) => [answer.status, await answer.json()]))));
+    console.log(JSON.stringify(await Promise.all(responses.map(async (response) => [response.status, await response.json()]))));
     server.closeAllConnections();
     server.close();
   });
@@ -114,14 +114,14 @@ describe('the packed package', () => {
       const issuer = await TestIssuer.start();
       await issuer.close();
       const token = await issuer.issue({ scope: 'orders:read' });
-      const answers = await runHere(
+      const responses = await runHere(
         file,
         head + REQUESTS,
         issuer.url,
         JSON.stringify({ keys: issuer.published }),
         token,
       );
-      expect(answers).toEqual([
+      expect(responses).toEqual([
         [200, { client: 'client-1' }],
         [403, expect.objectContaining({ error: 'insufficient_scope' })],
         [401, expect.objectContaining({ error: 'invalid_token' })],
@@ -186,7 +186,7 @@ describe('the packed package', () => {
       require('${NAME}/augment');
       console.log(JSON.stringify(require('${NAME}/package.json').name));
     `;
-    expect(await runHere('entrances.cjs', text)).toBe(NAME);
+    expect(await runHere('entry-points.cjs', text)).toBe(NAME);
   });
 
   it.each(['consumer.mts', 'consumer.cts'])(

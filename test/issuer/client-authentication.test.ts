@@ -148,12 +148,12 @@ describe('a bearer token for the introspection endpoint', () => {
   it('is requested from the function for each introspection', async () => {
     const issuer = await startIssuer();
     let calls = 0;
-    const bearerToken = () => Promise.resolve(`our-token-${++calls}`);
+    const bearerToken = () => Promise.resolve(`api-token-${++calls}`);
     const verifier = verifierFor(issuer, { clientAuthentication: { bearerToken } });
     await verifier.verify(issuer.issueOpaque());
     await verifier.verify(issuer.issueOpaque());
     const sent = issuer.introspection.seen.map(({ headers }) => headers.authorization);
-    expect(sent).toEqual(['Bearer our-token-1', 'Bearer our-token-2']);
+    expect(sent).toEqual(['Bearer api-token-1', 'Bearer api-token-2']);
   });
 
   it.each([
@@ -209,9 +209,9 @@ describe('a secret that rotates', () => {
 
   it.each([400, 401, 403])(
     'is requested again when the server responds %d, and the caller gets a result',
-    async (refusal) => {
+    async (status) => {
       const { issuer, time, state, rotate, verifier } = await rotating();
-      issuer.introspection.refusal = refusal;
+      issuer.introspection.refusal = status;
       await verifier.verify(issuer.issueOpaque());
       rotate();
       time.now += 5;
@@ -250,14 +250,14 @@ describe('a secret that rotates', () => {
 
   it('that is still wrong causes 503 after one retry, without a cached result', async () => {
     const { issuer, time, state, verifier } = await rotating();
-    issuer.introspection.client = { id: 'api', secret: 'never told' };
+    issuer.introspection.client = { id: 'api', secret: 'unknown to the API' };
     const token = issuer.issueOpaque();
     await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503, reason: 'introspection_unavailable' });
     time.now += 5;
     const before = issuer.requests.introspection;
     await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503 });
     expect(issuer.requests.introspection - before).toBe(2);
-    state.secret = 'never told';
+    state.secret = 'unknown to the API';
     time.now += 5;
     await expect(verifier.verify(token)).resolves.toBeDefined();
   });

@@ -59,7 +59,7 @@ function testContract(make: () => Store): void {
     expect(await store.get('key')).toBeUndefined();
   });
 
-  it('lets exactly one of many callers add a key', async () => {
+  it('accepts add for exactly one of many callers', async () => {
     const store = make();
     const claims = await Promise.all(Array.from({ length: 100 }, () => store.add('once', 60)));
     expect(claims.filter(Boolean)).toHaveLength(1);
@@ -67,7 +67,7 @@ function testContract(make: () => Store): void {
     expect(await store.add('another', 60)).toBe(true);
   });
 
-  it('lets a deleted key be added again', async () => {
+  it('accepts a deleted key again', async () => {
     const store = make();
     await store.add('once', 60);
     await store.delete('once');
@@ -127,7 +127,7 @@ describe('memoryStore', () => {
       expect(await store.get('key')).toBe(2);
     });
 
-    it('lets a key be added again at the end of its lifetime, which starts with the first add', async () => {
+    it('accepts a key again at the end of its lifetime, which starts with the first add', async () => {
       const store = memoryStore();
       expect(await store.add('once', 10)).toBe(true);
       await advance({ seconds: 9 });
@@ -140,9 +140,9 @@ describe('memoryStore', () => {
   it('contains at most maxEntries', async () => {
     const store = memoryStore({ maxEntries: 3 });
     for (let i = 0; i < 10; i++) await store.set(`key-${i}`, i, 60);
-    const held = await Promise.all(Array.from({ length: 10 }, (_, i) => store.get(`key-${i}`)));
-    expect(held.filter((value) => value !== undefined)).toHaveLength(3);
-    expect(held[9]).toBe(9);
+    const values = await Promise.all(Array.from({ length: 10 }, (_, i) => store.get(`key-${i}`)));
+    expect(values.filter((value) => value !== undefined)).toHaveLength(3);
+    expect(values[9]).toBe(9);
   });
 
   it.each<[object]>([[{ maxEntries: 0 }], [{ maxEntries: '5' }], [{ maxentries: 5 }]])(
@@ -156,7 +156,7 @@ describe('memoryStore', () => {
 describeWithRedis('redisStore', (redis) => {
   testContract(() => redisStore(redis.client));
 
-  it('puts a prefix before every key, and gives every key a lifetime', async () => {
+  it('adds the prefix and a lifetime to every key', async () => {
     await redisStore(redis.client).set('a', 1, 60);
     await redisStore(redis.client, { prefix: 'mine/' }).add('b', 0.02);
     await redisStore(redis.client, { prefix: 'mine/' }).set('c', 1, 1e-9);
@@ -208,7 +208,7 @@ describeWithRedis('redisStore', (redis) => {
   });
 });
 
-describe('redisStore with a client that never answers', () => {
+describe('redisStore with a client that never responds', () => {
   simulateTime();
   const never = (): Promise<never> => new Promise(() => undefined);
   const hanging: RedisClient = { get: never, set: never, del: never };

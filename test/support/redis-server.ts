@@ -51,10 +51,10 @@ export class RedisServer {
     const started = spawn('redis-server', flags, { stdio: ['ignore', 'pipe', 'ignore'] });
     this.#process = started;
     return new Promise((resolve) => {
-      let said = '';
+      let output = '';
       started.stdout.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-        if (said.includes('eady to accept connections')) resolve(true);
+        output += chunk.toString();
+        if (output.includes('eady to accept connections')) resolve(true);
       });
       started.once('error', () => {
         resolve(false);
