@@ -1,6 +1,6 @@
 import { UpstreamError } from '../errors.js';
 import type { Store } from '../store/store.js';
-import type { Clock } from '../util/clock.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { runInBackground } from '../util/background.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
@@ -71,7 +71,7 @@ export class RemoteKeySet implements KeySource {
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
     const { jwksUri, http, cooldown, clock, snapshot: store } = options;
-    this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock });
+    this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock: ageClockOf(clock) });
     if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout });
     if (jwksUri === undefined) {
       const restore = (): Promise<LoadResult<IssuerMetadata> | undefined> => this.#restoreMetadata();
@@ -170,13 +170,13 @@ export class RemoteKeySet implements KeySource {
     const snapshot = await this.#snapshot?.read();
     if (snapshot === undefined) return undefined;
     const value = { issuer: this.#options.issuer, jwks_uri: snapshot.jwksUri };
-    return { value, maxAge: undefined, fetchedAt: snapshot.metadataFetchedAt };
+    return { value, maxAge: undefined, age: this.#options.clock() - snapshot.metadataFetchedAt };
   }
 
   async #restore(): Promise<LoadResult<VersionedKeys> | undefined> {
     const snapshot = await this.#snapshot?.read();
     if (snapshot === undefined || !(await snapshot.jwks.hasUsableKey())) return undefined;
     const { jwks, maxAge, fetchedAt } = snapshot;
-    return { value: this.#versionOf(jwks), maxAge, fetchedAt };
+    return { value: this.#versionOf(jwks), maxAge, age: this.#options.clock() - fetchedAt };
   }
 }

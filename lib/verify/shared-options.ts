@@ -57,7 +57,10 @@ export interface SharedVerifierOptions {
   fetch?: Fetch | undefined;
   /** Accept `http:` addresses of the issuer outside loopback. Anybody on the network can replace such keys. @default false */
   allowInsecureHttp?: boolean | undefined;
-  /** The current time in seconds since the epoch, fractions allowed. @default the system clock */
+  /**
+   * The current time in seconds since the epoch, fractions allowed. It also measures ages and pauses. @default the system
+   * clock; for ages and pauses a monotonic clock, so that they do not change when somebody sets the system clock
+   */
   clock?: (() => number) | undefined;
 }
 
