@@ -4,24 +4,20 @@ import { ageClockOf, type Clock } from '../util/clock.js';
 import { runInBackground } from '../util/background.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
+import type { TargetRules } from '../util/url.js';
 import { fetchJson, type HttpOptions } from './http.js';
-import { HttpError } from './http-error.js';
 import { Jwks } from './jwks.js';
 import type { KeySet, KeysHealth, KeySource } from './key-set.js';
 import { KeySnapshot } from './key-snapshot.js';
-import type { IssuerMetadata } from './metadata.js';
+import { addressIn, type IssuerMetadata } from './metadata.js';
 import { MetadataSource } from './metadata-source.js';
 import { type LoadResult, RefreshingResource } from './refreshing-resource.js';
 
-export interface RemoteKeySetOptions {
-  readonly issuer: string;
+export interface RemoteKeySetOptions extends TargetRules {
   /** The address of the JWKS, instead of discovery. */
   readonly jwksUri: string | undefined;
-  /** The address of the metadata, if it is not a well-known one. */
-  readonly metadataUrl?: string | undefined;
   /** The issuer's metadata, if the caller needs it too; otherwise the key set makes its own. */
   readonly metadata?: MetadataSource | undefined;
-  readonly allowInsecureHttp: boolean;
   readonly http: HttpOptions;
   /** Seconds. */
   readonly refreshInterval: number | undefined;
@@ -159,11 +155,7 @@ export class RemoteKeySet implements KeySource {
     const metadata = this.#metadata;
     if (metadata === undefined) throw new TypeError('there is no metadata to discover the keys by');
     // Keys that cannot be fetched may have moved.
-    const { jwks_uri: jwksUri } = await (this.#keys.isFailing ? metadata.reload() : metadata.get());
-    if (jwksUri === undefined) {
-      throw new HttpError('invalid', `the metadata of ${this.#options.issuer} has no jwks_uri that may be called`);
-    }
-    return jwksUri;
+    return addressIn(await (this.#keys.isFailing ? metadata.reload() : metadata.get()), 'jwks_uri');
   }
 
   async #restoreMetadata(): Promise<LoadResult<IssuerMetadata> | undefined> {
