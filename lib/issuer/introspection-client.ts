@@ -13,6 +13,7 @@ import { verifySignature } from './verify-signature.js';
 import { isWithinLimits, parseJsonObject } from '../util/json.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { SingleFlight } from '../util/single-flight.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { TokenBucket } from '../util/token-bucket.js';
 import { ConcurrencyLimiter } from '../util/concurrency-limiter.js';
 
@@ -23,8 +24,10 @@ export interface IntrospectionSource {
 
 export interface IntrospectionResult {
   readonly response: Claims & { readonly active: boolean };
-  /** When the request was sent. Seconds since the epoch. */
+  /** When the request was sent, for other processes. Seconds since the epoch. */
   readonly introspectedAt: number;
+  /** Time since the request was sent. Seconds. */
+  readonly age: number;
 }
 
 /** Requirements for a signed response (RFC 9701 §5). */
@@ -44,8 +47,7 @@ export interface IntrospectionClientOptions {
   readonly http: HttpOptions;
   /** `undefined` if the response is plain JSON. */
   readonly signed: SignedResponseRules | undefined;
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
 }
 
 const SIGNED_TYPE = 'application/token-introspection+jwt';
@@ -71,6 +73,7 @@ const PROBE = 'reachability-probe';
  */
 export class IntrospectionClient implements IntrospectionSource {
   readonly #options: IntrospectionClientOptions;
+  readonly #ageClock: Clock;
   readonly #backoff: Backoff;
   readonly #limiter: ConcurrencyLimiter;
   readonly #closing = new AbortController();
@@ -79,8 +82,9 @@ export class IntrospectionClient implements IntrospectionSource {
 
   constructor(options: IntrospectionClientOptions) {
     this.#options = options;
-    this.#backoff = new Backoff(options.clock);
-    this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: options.clock });
+    this.#ageClock = ageClockOf(options.clock);
+    this.#backoff = new Backoff(this.#ageClock);
+    this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: this.#ageClock });
     const { timeout } = options.http;
     this.#limiter = new ConcurrencyLimiter({ limit: MAX_CONCURRENT, maxWaiting: MAX_WAITING, timeout });
     // Every request in progress has a listener.
@@ -103,12 +107,14 @@ export class IntrospectionClient implements IntrospectionSource {
   async #introspectOnce(token: string): Promise<IntrospectionResult> {
     if (this.#backoff.wait > 0) throw this.#unavailable(undefined);
     const introspectedAt = this.#options.clock();
+    const start = this.#ageClock();
     try {
-      return { response: await this.#read(await this.#post(token)), introspectedAt };
+      const response = await this.#read(await this.#post(token));
+      return { response, introspectedAt, age: this.#ageClock() - start };
     } catch (error) {
       // Some servers respond so for a token that is not theirs.
       const isForeign = error instanceof HttpError && error.code === 'unsupported_token_type';
-      if (isForeign) return { response: { active: false }, introspectedAt };
+      if (isForeign) return { response: { active: false }, introspectedAt, age: this.#ageClock() - start };
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
-import type { IssuerMetadata } from '../issuer/metadata.js';
+import { addressIn } from '../issuer/metadata.js';
 import { MetadataSource } from '../issuer/metadata-source.js';
 import { RemoteKeySet } from '../issuer/remote-key-set.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
@@ -32,9 +32,15 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
   const metadata = createMetadata(options, http, clock);
   const keys = signedResponse ? createKeys(options, metadata, http, clock) : undefined;
-  const endpoint = async (): Promise<string> => introspectionEndpoint ?? endpointIn(await metadata?.get());
+  const endpoint = async (): Promise<string> => {
+    if (introspectionEndpoint !== undefined) return introspectionEndpoint;
+    if (metadata === undefined) throw new TypeError('there is no metadata to discover the endpoint by');
+    return addressIn(await metadata.get(), 'introspection_endpoint');
+  };
   const isDiscovered = introspectionEndpoint === undefined && metadata !== undefined;
-  const rediscover = isDiscovered ? async (): Promise<string> => endpointIn(await metadata.reload()) : undefined;
+  const rediscover = isDiscovered
+    ? async (): Promise<string> => addressIn(await metadata.reload(), 'introspection_endpoint')
+    : undefined;
   const clientAuthenticator = new ClientAuthenticator({
     clientId,
     clientSecret: options.clientSecret,
@@ -58,28 +64,23 @@ export function needsMetadata({ introspectionEndpoint, signedResponse = false, j
 }
 
 function createMetadata(options: Options, http: HttpOptions, clock: Clock): MetadataSource | undefined {
-  const { issuer, signedResponse = false, allowInsecureHttp = false } = options;
+  const { issuer, metadataUrl, signedResponse = false } = options;
+  const { allowInsecureHttp = false, allowPrivateAddresses = false } = options;
   if (issuer === undefined || !needsMetadata(options)) return undefined;
   const needed = options.introspectionEndpoint === undefined ? 'introspection_endpoint' : 'jwks_uri';
-  const location = { issuer, allowInsecureHttp, metadataUrl: options.metadataUrl, needed } as const;
+  const location = { issuer, metadataUrl, allowInsecureHttp, allowPrivateAddresses, needed } as const;
   return new MetadataSource({ ...location, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
 }
 
 function createKeys(
-  { issuer, jwksUri, allowInsecureHttp = false }: Options,
+  { issuer, jwksUri, allowInsecureHttp = false, allowPrivateAddresses = false }: Options,
   metadata: MetadataSource | undefined,
   http: HttpOptions,
   clock: Clock,
 ): RemoteKeySet | undefined {
   if (issuer === undefined) return undefined;
-  const location = { issuer, jwksUri, metadata, allowInsecureHttp };
+  const location = { issuer, jwksUri, metadata, allowInsecureHttp, allowPrivateAddresses };
   return new RemoteKeySet({ ...location, http, clock, cooldown: COOLDOWN, snapshot: undefined, ...DOCUMENTS });
-}
-
-function endpointIn(metadata: IssuerMetadata | undefined): string {
-  const found = metadata?.introspection_endpoint;
-  if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be called');
-  return found;
 }
 
 function signedRules(options: Options, keys: RemoteKeySet | undefined): SignedResponseRules | undefined {

@@ -246,6 +246,7 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     jwksUri: options.jwksUri,
     metadataUrl: options.metadataUrl,
     allowInsecureHttp: options.allowInsecureHttp ?? false,
+    allowPrivateAddresses: options.allowPrivateAddresses ?? false,
     http,
     refreshInterval: keys.refreshInterval,
     cooldown: keys.cooldown ?? 30,

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { AccessToken } from '../token/access-token.js';
 import { SingleFlight } from '../util/single-flight.js';
@@ -34,8 +35,7 @@ export interface VerificationResult {
 }
 
 export interface TokenCacheOptions<V extends VerificationResult> extends CacheOptions {
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
   /**
    * Whether a result may be used now. It runs at every hit, so it must check times and keys as verification itself does.
    */
@@ -60,7 +60,8 @@ export function createTokenCache<V extends VerificationResult>(
   verifyToken: (token: string, context?: VerifierContext) => Promise<V>,
   options: TokenCacheOptions<V>,
 ): TokenCache {
-  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock, isFresh } = options;
+  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, isFresh } = options;
+  const clock = ageClockOf(options.clock);
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
   const accepted = new BoundedCache<V>({ maxEntries, clock });
   const rejected = negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, clock }) : undefined;
