@@ -4,6 +4,7 @@ import { Backoff, MAX_REQUESTED_PAUSE } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
 import { fetchResponse, type HttpOptions, type HttpResponse } from './http.js';
 import { HttpError } from './http-error.js';
+import type { UpstreamMonitor } from './upstream-monitor.js';
 import type { KeySource } from './key-set.js';
 import { type Audience, isAccepted } from '../token/audience.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
@@ -46,6 +47,7 @@ export interface IntrospectionClientOptions {
   readonly signed: SignedResponseRules | undefined;
   /** Seconds since the epoch. */
   readonly clock: () => number;
+  readonly monitor: UpstreamMonitor;
 }
 
 const SIGNED_TYPE = 'application/token-introspection+jwt';
@@ -102,13 +104,27 @@ export class IntrospectionClient implements IntrospectionSource {
 
   async #introspectOnce(token: string): Promise<IntrospectionResult> {
     if (this.#backoff.wait > 0) throw this.#unavailable(undefined);
-    const introspectedAt = this.#options.clock();
+    const { clock, monitor } = this.#options;
+    const introspectedAt = clock();
+    const start = performance.now();
+    const duration = (): number => (performance.now() - start) / 1000;
     try {
-      return { response: await this.#read(await this.#post(token)), introspectedAt };
+      const response = await this.#respondTo(token);
+      monitor.introspected({ outcome: response.active ? 'active' : 'inactive', error: undefined }, duration());
+      return { response, introspectedAt };
+    } catch (error) {
+      monitor.introspected({ outcome: 'failed', error }, duration());
+      throw error;
+    }
+  }
+
+  async #respondTo(token: string): Promise<IntrospectionResult['response']> {
+    try {
+      return await this.#read(await this.#post(token));
     } catch (error) {
       // Some servers respond so for a token that is not theirs.
       const isForeign = error instanceof HttpError && error.code === 'unsupported_token_type';
-      if (isForeign) return { response: { active: false }, introspectedAt };
+      if (isForeign) return { active: false };
       throw error;
     }
   }

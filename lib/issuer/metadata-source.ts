@@ -2,6 +2,7 @@ import type { Clock } from '../util/clock.js';
 import type { HttpOptions } from './http.js';
 import { fetchMetadata, type IssuerMetadata, type MetadataLocation } from './metadata.js';
 import { type LoadResult, RefreshingResource, type ResourceHealth } from './refreshing-resource.js';
+import type { UpstreamMonitor } from './upstream-monitor.js';
 
 export interface MetadataSourceOptions {
   readonly issuer: string;
@@ -20,6 +21,7 @@ export interface MetadataSourceOptions {
   readonly refreshAhead: boolean;
   /** Reads what an earlier process saved. */
   readonly restore?: (() => Promise<LoadResult<IssuerMetadata> | undefined>) | undefined;
+  readonly monitor: UpstreamMonitor;
 }
 
 /** The cached metadata of one issuer. */
@@ -41,6 +43,7 @@ export class MetadataSource {
       },
       restore: restore ?? (() => Promise.resolve(undefined)),
       reason: 'metadata_unavailable',
+      document: 'metadata',
     });
   }
 
