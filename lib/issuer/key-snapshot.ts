@@ -23,6 +23,8 @@ export interface KeySnapshotOptions {
   readonly issuer: string;
   /** The address of the keys, if it is configured. */
   readonly jwksUri: string | undefined;
+  /** The address of the metadata, if it is not below the issuer. */
+  readonly metadataUrl?: string | undefined;
   readonly allowInsecureHttp: boolean;
   /** Seconds. */
   readonly maxStale: number;
@@ -80,7 +82,8 @@ export class KeySnapshot {
     const options = this.#options;
     if (version !== 1 || issuer !== options.issuer || typeof jwksUri !== 'string') return undefined;
     if (options.jwksUri !== undefined && jwksUri !== options.jwksUri) return undefined;
-    if (options.jwksUri === undefined && !isAllowedTarget(issuer, jwksUri, options.allowInsecureHttp)) return undefined;
+    const { metadataUrl = options.issuer, allowInsecureHttp } = options;
+    if (options.jwksUri === undefined && !isAllowedTarget(metadataUrl, jwksUri, allowInsecureHttp)) return undefined;
     const keysSince = this.#checkTime(fetchedAt);
     const metadataSince = this.#checkTime(metadataFetchedAt);
     const jwks = Jwks.of(saved.jwks);

@@ -48,7 +48,7 @@ export function metadataUrls(issuer: string): string[] {
 /**
  * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3); addresses that
  * `isAllowedTarget` rejects are left out. If one address has no such document, or one without the needed member, the next is
- * tried, but not if the server is unreachable or failing. The address of the last time is tried first.
+ * tried, but not if the server is unreachable or asks for fewer requests. The address of the last time is tried first.
  */
 export async function fetchMetadata(
   issuer: string,
@@ -61,6 +61,7 @@ export async function fetchMetadata(
   const urls = metadataUrl === undefined ? metadataUrls(issuer) : [metadataUrl];
   urls.sort((a, b) => Number(b === lastUrl) - Number(a === lastUrl));
   let incomplete: FetchedMetadata | undefined;
+  let serverError: HttpError | undefined;
   for (const url of urls) {
     try {
       const { json, maxAge } = await fetchJson(url, http, closing);
@@ -69,18 +70,21 @@ export async function fetchMetadata(
       if (needed === undefined || metadata[needed] !== undefined) return { metadata, maxAge, url };
       incomplete ??= { metadata, maxAge, url };
     } catch (error) {
-      if (!(error instanceof HttpError) || !shouldTryNext(error)) throw error;
+      if (!(error instanceof HttpError) || !shouldTryNext(error)) throw serverError ?? error;
+      if (error.status !== undefined && error.status >= 500) serverError ??= error;
       failures.push(error);
     }
   }
   // The code that needs the missing member reports it.
   if (incomplete !== undefined) return incomplete;
+  // An address that does not exist says less than one that fails.
+  if (serverError !== undefined) throw serverError;
   throw new AggregateError(failures, `there is no metadata of ${issuer} at a well-known address`);
 }
 
 function shouldTryNext(error: HttpError): boolean {
   if (error.failure === 'unreachable' || error.failure === 'timeout') return false;
-  return error.status === undefined || (error.status < 500 && error.status !== 429);
+  return error.status !== 429 && error.retryAfter === undefined;
 }
 
 function checkMetadata(
@@ -97,7 +101,7 @@ function checkMetadata(
   for (const name of ADDRESSES) {
     const address = json[name];
     // An address that may not be called counts as missing. The code that needs it reports that.
-    if (typeof address === 'string' && isAllowedTarget(issuer, address, allowInsecureHttp)) addresses[name] = address;
+    if (typeof address === 'string' && isAllowedTarget(url, address, allowInsecureHttp)) addresses[name] = address;
   }
   return { issuer, ...addresses };
 }

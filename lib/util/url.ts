@@ -10,9 +10,9 @@ export function isSecureUrl(value: string, allowInsecureHttp: boolean): boolean 
  * Whether the metadata of an issuer may contain this URL. Metadata that came over `https:` cannot name an `http:` URL, not
  * even on loopback: the services there belong to this machine, not to the issuer.
  */
-export function isAllowedTarget(issuerUrl: string, target: string, allowInsecureHttp: boolean): boolean {
+export function isAllowedTarget(sourceUrl: string, target: string, allowInsecureHttp: boolean): boolean {
   if (!isSecureUrl(target, allowInsecureHttp)) return false;
-  return allowInsecureHttp || parseUrl(target)?.protocol === 'https:' || parseUrl(issuerUrl)?.protocol === 'http:';
+  return allowInsecureHttp || parseUrl(target)?.protocol === 'https:' || parseUrl(sourceUrl)?.protocol === 'http:';
 }
 
 /** A URL for a message: without query and credentials, which may be secret, and not longer than 200 characters. */
