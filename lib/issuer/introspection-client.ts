@@ -4,6 +4,7 @@ import { Backoff, MAX_REQUESTED_PAUSE } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
 import { fetchResponse, type HttpOptions, type HttpResponse } from './http.js';
 import { HttpError } from './http-error.js';
+import type { UpstreamMonitor } from './upstream-monitor.js';
 import type { KeySource } from './key-set.js';
 import { type Audience, isAccepted } from '../token/audience.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
@@ -48,6 +49,7 @@ export interface IntrospectionClientOptions {
   /** `undefined` if the response is plain JSON. */
   readonly signed: SignedResponseRules | undefined;
   readonly clock: Clock;
+  readonly monitor: UpstreamMonitor;
 }
 
 const SIGNED_TYPE = 'application/token-introspection+jwt';
@@ -106,15 +108,30 @@ export class IntrospectionClient implements IntrospectionSource {
 
   async #introspectOnce(token: string): Promise<IntrospectionResult> {
     if (this.#backoff.wait > 0) throw this.#unavailable(undefined);
-    const introspectedAt = this.#options.clock();
+    const { clock, monitor } = this.#options;
+    const introspectedAt = clock();
     const start = this.#ageClock();
+    const age = (): number => this.#ageClock() - start;
+    // Measured in real time, whatever the clock of the options says.
+    const sentAt = performance.now();
+    const duration = (): number => (performance.now() - sentAt) / 1000;
     try {
-      const response = await this.#read(await this.#post(token));
-      return { response, introspectedAt, age: this.#ageClock() - start };
+      const response = await this.#respondTo(token);
+      monitor.introspected({ outcome: response.active ? 'active' : 'inactive', error: undefined }, duration());
+      return { response, introspectedAt, age: age() };
+    } catch (error) {
+      monitor.introspected({ outcome: 'failed', error }, duration());
+      throw error;
+    }
+  }
+
+  async #respondTo(token: string): Promise<IntrospectionResult['response']> {
+    try {
+      return await this.#read(await this.#post(token));
     } catch (error) {
       // Some servers respond so for a token that is not theirs.
       const isForeign = error instanceof HttpError && error.code === 'unsupported_token_type';
-      if (isForeign) return { response: { active: false }, introspectedAt, age: this.#ageClock() - start };
+      if (isForeign) return { active: false };
       throw error;
     }
   }

@@ -7,6 +7,7 @@ import { startTimer } from '../util/timer.js';
 import { HttpError } from './http-error.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { Backoff } from '../util/backoff.js';
+import type { IssuerDocument, UpstreamMonitor } from './upstream-monitor.js';
 
 /** The result of a load. */
 export interface LoadResult<T> {
@@ -31,6 +32,8 @@ export interface RefreshingResourceOptions<T> {
   readonly maxStale: number;
   /** Whether a timer refreshes it; otherwise only `get` does. */
   readonly refreshAhead: boolean;
+  readonly document: IssuerDocument;
+  readonly monitor: UpstreamMonitor;
 }
 
 /** The state of a cached document, for a readiness probe. */
@@ -115,6 +118,11 @@ export class RefreshingResource<T> {
     return this.#backoff.failures > 0;
   }
 
+  /** Whether the value is no longer fresh, but used because a refresh failed. */
+  get isStale(): boolean {
+    return this.isFailing && this.health().state === 'stale';
+  }
+
   /** Fetches the document now. @throws UpstreamError if that fails; immediately during a pause after failures. */
   reload(): Promise<T> {
     if (this.#loading !== undefined) return this.#loading;
@@ -155,14 +163,17 @@ export class RefreshingResource<T> {
   }
 
   async #load(): Promise<T> {
+    const { document, monitor } = this.#options;
     try {
       const loaded = await this.#options.load(this.#closing.signal);
       this.#store(loaded);
       this.#backoff.succeeded();
       this.#lastError = undefined;
+      monitor.fetched(document);
       return loaded.value;
     } catch (error) {
       this.#failed(error);
+      if (!this.#closing.signal.aborted) monitor.fetchFailed(document, error);
       // The saved document may have been unreachable when it was first read.
       if (this.#cache.get(DOCUMENT) === undefined) await this.#restore();
       throw this.#error();

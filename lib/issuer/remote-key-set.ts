@@ -12,6 +12,7 @@ import { KeySnapshot } from './key-snapshot.js';
 import { addressIn, type IssuerMetadata } from './metadata.js';
 import { MetadataSource } from './metadata-source.js';
 import { type LoadResult, RefreshingResource } from './refreshing-resource.js';
+import type { UpstreamMonitor } from './upstream-monitor.js';
 
 export interface RemoteKeySetOptions extends TargetRules {
   /** The address of the JWKS, instead of discovery. */
@@ -27,6 +28,7 @@ export interface RemoteKeySetOptions extends TargetRules {
   readonly maxStale: number;
   readonly snapshot: Store | undefined;
   readonly clock: Clock;
+  readonly monitor: UpstreamMonitor;
 }
 
 /**
@@ -79,12 +81,15 @@ export class RemoteKeySet implements KeySource {
       load: (closing) => this.#load(closing),
       restore: () => this.#restore(),
       reason: 'keys_unavailable',
+      document: 'keys',
       refreshAhead: true,
     });
   }
 
-  get(): Promise<KeySet> {
-    return this.#keys.get();
+  async get(): Promise<KeySet> {
+    const keys = await this.#keys.get();
+    this.#noteStaleUse();
+    return keys;
   }
 
   reloadForUnknownKey(tried: KeySet): Promise<KeySet> {
@@ -94,7 +99,9 @@ export class RemoteKeySet implements KeySource {
   }
 
   current(): KeySet | undefined {
-    return this.#keys.peek();
+    const keys = this.#keys.peek();
+    this.#noteStaleUse();
+    return keys;
   }
 
   async ready(): Promise<void> {
@@ -113,6 +120,10 @@ export class RemoteKeySet implements KeySource {
   close(): void {
     this.#keys.close();
     this.#metadata?.close();
+  }
+
+  #noteStaleUse(): void {
+    if (this.#keys.isStale) this.#options.monitor.staleKeysUsed();
   }
 
   // Callers choose key ids and signatures, so they must not choose how often the issuer is called. Without a token left, it

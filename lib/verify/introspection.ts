@@ -99,6 +99,7 @@ export function createIntrospectionVerifier(
     return !isOver && now < introspectedAt + sinceIntrospected && now < receivedAt + sinceReceived;
   };
   const tokenCache = createTokenCache<ReceivedResult>(verifyToken, {
+    issuer: settings.issuer,
     maxEntries: cache.maxEntries,
     maxAge: cache.maxAge + maxStale,
     negativeMaxAge: store === undefined ? cache.negativeMaxAge : Math.min(FRONT_MAX_AGE, cache.negativeMaxAge),

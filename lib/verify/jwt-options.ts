@@ -5,6 +5,7 @@ import type { HttpOptions } from '../issuer/http.js';
 import { Jwks } from '../issuer/jwks.js';
 import { StaticKeySet, type KeyOptions, type KeySource } from '../issuer/key-set.js';
 import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
@@ -253,5 +254,6 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     maxStale: keys.maxStale ?? 86_400,
     snapshot: options.keySnapshot,
     clock,
+    monitor: new UpstreamMonitor(options.issuer),
   });
 }
