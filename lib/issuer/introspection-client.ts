@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
+import { addressGroup } from '../util/address-group.js';
 import { Backoff, MAX_REQUESTED_PAUSE } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
 import { fetchResponse, type HttpOptions, type HttpResponse } from './http.js';
@@ -20,7 +21,8 @@ import { ConcurrencyLimiter } from '../util/concurrency-limiter.js';
 
 /** Returns the introspection response (RFC 7662 §2.2) for a token. */
 export interface IntrospectionSource {
-  introspect(token: string): Promise<IntrospectionResult>;
+  /** Callers with different addresses take turns while they wait. */
+  introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult>;
 }
 
 export interface IntrospectionResult {
@@ -93,13 +95,13 @@ export class IntrospectionClient implements IntrospectionSource {
     setMaxListeners(0, this.#closing.signal);
   }
 
-  async introspect(token: string): Promise<IntrospectionResult> {
+  async introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult> {
     if (this.#backoff.failures > 0) {
       if (this.#backoff.wait > 0 || this.#probes.isRunning('')) throw this.#unavailable(undefined);
       await this.#probe();
     }
     try {
-      return await this.#limiter.run(() => this.#introspectOnce(token));
+      return await this.#limiter.run(() => this.#introspectOnce(token), addressGroup(remoteAddress));
     } catch (error) {
       if (isUnreachable(error) || isBusy(error)) await this.#probe(error);
       throw error instanceof UpstreamError ? error : this.#unavailable(error);

@@ -27,7 +27,7 @@ import {
   readIntrospectionOptions,
 } from './introspection-options.js';
 import { createTokenCache } from './token-cache.js';
-import type { TokenVerifier } from './token-verifier.js';
+import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
 /** What `introspectionVerifier` returns. */
 export interface IntrospectionVerifier extends Required<TokenVerifier> {
@@ -64,9 +64,9 @@ export function createIntrospectionVerifier(
   const ageClock = ageClockOf(clock);
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
-  const verifyToken = async (token: string): Promise<ReceivedResult> => {
+  const verifyToken = async (token: string, context?: VerifierContext): Promise<ReceivedResult> => {
     checkToken(token, settings);
-    const info = await source.introspect(token);
+    const info = await source.introspect(token, context?.remoteAddress);
     const receivedAt = ageClock();
     return { accessToken: checkResponse(info, settings), introspectedAt: receivedAt - info.age, receivedAt };
   };
@@ -76,7 +76,7 @@ export function createIntrospectionVerifier(
     clock,
     acceptsOpaqueTokens: true,
     allowsAnyTokenCharacters: settings.allowsAnyTokenCharacters,
-    verify: async (token) => (await verifyToken(token)).accessToken,
+    verify: async (token, context) => (await verifyToken(token, context)).accessToken,
     explain: (token) => explainToken(token, settings),
     invalidate: async (token) => shared?.invalidate(token),
     ready: () => introspectionClient.ready(),
