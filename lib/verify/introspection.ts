@@ -27,12 +27,13 @@ import {
   readIntrospectionOptions,
 } from './introspection-options.js';
 import { createTokenCache } from './token-cache.js';
+import { endSignals } from './token-signals.js';
 import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
 /** What `introspectionVerifier` returns. */
 export interface IntrospectionVerifier extends Required<TokenVerifier> {
   /**
-   * Removes the result of one token, in the store as well. Other processes that share the store follow within 5 seconds,
+   * Removes the result of one token, in the store as well, and aborts its signals (`authSignal`) in this process. Other processes that share the store follow within 5 seconds,
    * unless introspection is unavailable then and `maxStale` keeps their own cache. Rejects if the store is unavailable.
    */
   invalidate(token: string): Promise<void>;
@@ -78,7 +79,10 @@ export function createIntrospectionVerifier(
     allowsAnyTokenCharacters: settings.allowsAnyTokenCharacters,
     verify: async (token, context) => (await verifyToken(token, context)).accessToken,
     explain: (token) => explainToken(token, settings),
-    invalidate: async (token) => shared?.invalidate(token),
+    invalidate: async (token) => {
+      endSignals(token);
+      await shared?.invalidate(token);
+    },
     ready: () => introspectionClient.ready(),
     health: () => ({
       ...(metadata === undefined ? {} : { metadata: metadata.health() }),
