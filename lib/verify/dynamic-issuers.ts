@@ -45,14 +45,14 @@ export interface DynamicIssuersOptions {
   readonly maxIssuers: number;
   /** Seconds. */
   readonly maxAge: number;
-  /** Seconds since the epoch. */
+  /** The clock for ages. */
   readonly clock: () => number;
 }
 
 interface DynamicIssuer {
   readonly verifier: TokenVerifier;
   readonly resolved: ResolvedIssuer;
-  /** Seconds since the epoch. */
+  /** By the clock for ages. */
   readonly resolvedAt: number;
   /** When its last token was accepted, counted in accepted tokens; 0 if none was. */
   lastAccepted: number;

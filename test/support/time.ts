@@ -2,12 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, jest } from '@jest/globals';
 import type { Fetch } from '../../lib/index.js';
 
-/** Stops Date and timers until `advance`. The network and its own timers continue. */
+/** Stops both clocks and the timers until `advance`. The network and its own timers continue. */
 export function simulateTime(): void {
   beforeEach(() => {
-    jest.useFakeTimers({
-      doNotFake: ['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'],
-    });
+    jest.useFakeTimers({ doNotFake: ['hrtime', 'nextTick', 'queueMicrotask', 'setImmediate', 'clearImmediate'] });
   });
   afterEach(() => {
     jest.useRealTimers();
@@ -37,6 +35,11 @@ export async function advance({ seconds }: { seconds: number }): Promise<void> {
     // The body arrives after the headers.
     for (let turns = 0; turns < 3; turns++) await setImmediate();
   }
+}
+
+/** Changes the time of day, as when the clock of the machine is set. No time passes. */
+export function jumpClock({ seconds }: { seconds: number }): void {
+  jest.setSystemTime(Date.now() + seconds * 1000);
 }
 
 /** Waits until network exchanges are complete. Checks at each turn of the event loop, not by the clock. */
