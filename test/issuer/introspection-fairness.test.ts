@@ -18,7 +18,7 @@ const LIMIT = 100;
 
 /**
  * A slow introspection server and a verifier for it. Tokens that start with "valid" are active. The server responds to the
- * oldest request, and then none before the verifier has sent the next one.
+ * oldest request, and to no other until the verifier has sent the next one.
  */
 async function startSlowServer() {
   const waiting: { readonly res: ServerResponse; readonly active: boolean }[] = [];
