@@ -2,7 +2,7 @@ import { IncomingMessage } from 'node:http';
 import { ConfigurationError } from './errors.js';
 
 /**
- * What an option must be. `parse` returns the value to use (arrays and objects are copied, so that nobody changes them
+ * What an option must be. `parse` returns the value to use (arrays and objects are copied, so that nothing can change them
  * later), or `undefined` if the value is invalid.
  */
 export interface Rule<T> {

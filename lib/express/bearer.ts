@@ -72,7 +72,7 @@ interface SplitOptions {
 
 /**
  * Protects the handlers behind it with any verifier: credentials → verify → proof of possession → `req.auth`. A rejected
- * request never reaches a handler; HEAD and OPTIONS are no exception.
+ * request never reaches a handler; this includes HEAD and OPTIONS.
  *
  * @throws ConfigurationError for an option that is unknown or wrong, or a verifier without `verify`.
  */
@@ -249,7 +249,7 @@ function credentialsOf(
   // A repeated query parameter or form field arrives as an array.
   if (Array.isArray(elsewhere)) throw new InvalidRequestError('several_credentials');
   if (elsewhere instanceof Promise) {
-    // Nobody waits for it, so its rejection would end the process.
+    // No code awaits it, so its rejection would end the process.
     elsewhere.catch(() => undefined);
     throw invalid('bearer: tokenFrom', 'a function that returns a string or nothing, synchronously', elsewhere);
   }

@@ -60,7 +60,7 @@ const SIGNED_TIMES = { clockTolerance: 10, maxTokenAge: 300 };
 
 /** Limits of a plain response. */
 const RESPONSE_LIMITS = { maxDepth: 32, maxMembers: 4_096 };
-/** Maximum number of concurrent and of waiting requests: it limits what a flood of made-up tokens costs the server. */
+/** Maximum number of concurrent and of waiting requests: it limits what a flood of forged tokens costs the server. */
 const MAX_CONCURRENT = 100;
 const MAX_WAITING = 1_000;
 /** Minimum time between two searches for an endpoint that has moved. Seconds. */
@@ -257,7 +257,7 @@ function isUnreachable(error: unknown): boolean {
   return error instanceof HttpError && (error.failure === 'unreachable' || error.failure === 'timeout');
 }
 
-/** Whether the server asks for a pause. */
+/** Whether the server requests a pause. */
 function isBusy(error: unknown): error is HttpError {
   return error instanceof HttpError && error.retryAfter !== undefined;
 }

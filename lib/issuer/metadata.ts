@@ -26,7 +26,7 @@ export type AddressName = (typeof ADDRESSES)[number];
 
 /** Where to look for metadata, and what for. */
 export interface MetadataLocation {
-  /** Where the document was the last time. */
+  /** The URL of the document at the last fetch. */
   readonly lastUrl?: string | undefined;
   /** A document without this member causes a look at the next address. */
   readonly needed?: AddressName | undefined;

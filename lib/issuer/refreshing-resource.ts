@@ -207,8 +207,8 @@ export class RefreshingResource<T> {
     this.#stopTimer = RefreshingResource.#startTimer(new WeakRef<RefreshingResource<unknown>>(this), pause);
   }
 
-  // The timer holds the resource weakly, so that a verifier that nobody uses any more is collected and stops fetching.
-  // Static, so that the callback cannot hold `this`.
+  // The timer has a weak reference to the resource, so that an unused verifier is garbage-collected and stops fetching.
+  // Static, so that the callback has no reference to `this`.
   static #startTimer(owner: WeakRef<RefreshingResource<unknown>>, seconds: number): () => void {
     const reload = (): void => {
       const resource = owner.deref();
@@ -229,7 +229,7 @@ export class RefreshingResource<T> {
   }
 }
 
-/** The pause that the server asked for, or the pause of the document that this one depends on. Seconds. */
+/** The pause that the server requested, or the pause of the document that this one depends on. Seconds. */
 function requestedPause(error: unknown): number | undefined {
   return error instanceof HttpError || error instanceof UpstreamError ? error.retryAfter : undefined;
 }

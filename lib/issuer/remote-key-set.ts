@@ -164,7 +164,7 @@ export class RemoteKeySet implements KeySource {
 
   async #discoverJwksUri(): Promise<string> {
     const metadata = this.#metadata;
-    if (metadata === undefined) throw new TypeError('there is no metadata to discover the keys by');
+    if (metadata === undefined) throw new TypeError('there is no metadata from which the keys could be discovered');
     // Keys that cannot be fetched may have moved.
     return addressIn(await (this.#keys.isFailing ? metadata.reload() : metadata.get()), 'jwks_uri');
   }

@@ -13,7 +13,7 @@ interface Entry<V> {
  * the first one that was not used or has expired. Entries in use survive a flood of entries that are read never.
  */
 export class BoundedCache<V> {
-  // No clones, because values are frozen. No timer, because expiry follows our own clock.
+  // No clones, because values are frozen. No timer, because expiry follows the configured clock.
   readonly #entries = new NodeCache({ useClones: false, checkperiod: 0 });
   readonly #slots: string[] = [];
   readonly #maxEntries: number;

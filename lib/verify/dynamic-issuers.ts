@@ -24,7 +24,7 @@ export type IssuerResolver = (
   iss: string,
 ) => ResolvedIssuer | null | undefined | Promise<ResolvedIssuer | null | undefined>;
 
-/** Where the verifiers of several issuers come from. */
+/** The source of the verifiers of several issuers. */
 export interface IssuerRegistry {
   /** Verifies with the verifier of an issuer; `undefined` if there is none. A cached result is returned synchronously. */
   verify(
@@ -61,7 +61,7 @@ interface DynamicIssuer {
   isDropped: boolean;
 }
 
-/** Issuers that the resolver does not know are cached for a short time (seconds), because callers can make them up. */
+/** Issuers that the resolver does not know are cached for a short time (seconds), because callers can choose any name. */
 const MAX_UNKNOWN = 1_000;
 const UNKNOWN_MAX_AGE = 10;
 

@@ -171,7 +171,7 @@ const RESPONSE_CHECKS: readonly Check<ResponseCheckInput>[] = [
     describe: ({ response, settings }) => ({ expected: settings.issuer, found: claim(response, 'iss') }),
   },
   {
-    // RFC 7662 §2.1: the hint is only a hint. Some servers answer `active: true` for a refresh token.
+    // RFC 7662 §2.1: the hint is only a hint. Some servers respond `active: true` for a refresh token.
     name: 'kind of token',
     run: ({ response, settings }) => {
       checkIsAccessToken(response, settings);
@@ -229,7 +229,7 @@ function checkToken(token: unknown, { maxTokenBytes }: IntrospectionSettings): a
   checkIntrospectedJwt(token);
 }
 
-/** The same checks as a request, all of them. It asks the server, and caches nothing. */
+/** The same checks as a request, all of them. It introspects the token, and caches nothing. */
 async function explainToken(token: string, settings: IntrospectionSettings): Promise<Explanation> {
   const now = settings.clock();
   const segments = typeof token === 'string' ? token.split('.', 6).length : 0;
@@ -244,7 +244,7 @@ async function explainToken(token: string, settings: IntrospectionSettings): Pro
   try {
     const { response } = await settings.introspectionClient.introspect(token);
     const context = { claims: response, segments, now };
-    // Of an inactive token, the response says nothing else (RFC 7662 §2.2).
+    // For an inactive token, the response contains nothing else (RFC 7662 §2.2).
     const [active, ...others] = explainChecks(RESPONSE_CHECKS, { response, settings, now }, context);
     const checks = response.active ? others : rest.slice(1);
     return toExplanation([

@@ -57,7 +57,7 @@ export interface TokenCache extends Pick<TokenVerifier, 'verify'> {
 
 /**
  * Verifies each token once and caches the result under the SHA-256 of the token. Rejections have a cache of their own, so
- * that made-up tokens cannot evict good results. Concurrent verifications of one token run once.
+ * that forged tokens cannot evict valid results. Concurrent verifications of one token run once.
  */
 export function createTokenCache<V extends VerificationResult>(
   verifyToken: (token: string, context?: VerifierContext) => Promise<V>,

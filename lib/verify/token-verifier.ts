@@ -9,7 +9,7 @@ export interface VerifierHealth extends Partial<KeysHealth> {
   readonly issuers?: Readonly<Record<string, VerifierHealth>> | undefined;
 }
 
-/** What a verifier may know about the request. */
+/** What a verifier can read about the request. */
 export interface VerifierContext {
   /** The address of the caller; makes waiting for the authorization server fair. It decides nothing else. */
   readonly remoteAddress?: string | undefined;
