@@ -1,4 +1,5 @@
 export type { ReceivedRequest } from './authorization-server.js';
+export { fakeAuth, type FakeAuthOptions } from './fake-auth.js';
 export { createTestIssuer } from './test-issuer.js';
 export type {
   InvalidTokenKind,
