@@ -1,5 +1,6 @@
 export type { ReceivedRequest } from './authorization-server.js';
 export { fakeAuth, type FakeAuthOptions } from './fake-auth.js';
+export { type RejectionCase, rejectionCases } from './rejection-cases.js';
 export { createTestIssuer } from './test-issuer.js';
 export type {
   InvalidTokenKind,
