@@ -79,6 +79,7 @@ export type { Audience } from './token/audience.js';
 export type { Actor } from './token/caller.js';
 export type { AsymmetricAlgorithm } from './token/algorithms.js';
 export type { Jwk, JwkSet, WebCryptoKey } from './token/jwk-types.js';
+export type { PrivateKey, SigningKeyOptions } from './token/private-key.js';
 export { type Credentials, readCredentials } from './token/credentials.js';
 export type { JwtHeader } from './token/parse-jwt.js';
 export type { Profile } from './token/profile.js';

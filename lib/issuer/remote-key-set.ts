@@ -1,27 +1,24 @@
 import { UpstreamError } from '../errors.js';
 import type { Store } from '../store/store.js';
-import type { Clock } from '../util/clock.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { runInBackground } from '../util/background.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
+import type { TargetRules } from '../util/url.js';
 import { fetchJson, type HttpOptions } from './http.js';
-import { HttpError } from './http-error.js';
 import { Jwks } from './jwks.js';
 import type { KeySet, KeysHealth, KeySource } from './key-set.js';
 import { KeySnapshot } from './key-snapshot.js';
-import type { IssuerMetadata } from './metadata.js';
+import { addressIn, type IssuerMetadata } from './metadata.js';
 import { MetadataSource } from './metadata-source.js';
 import { type LoadResult, RefreshingResource } from './refreshing-resource.js';
+import type { UpstreamMonitor } from './upstream-monitor.js';
 
-export interface RemoteKeySetOptions {
-  readonly issuer: string;
+export interface RemoteKeySetOptions extends TargetRules {
   /** The address of the JWKS, instead of discovery. */
   readonly jwksUri: string | undefined;
-  /** The address of the metadata, if it is not a well-known one. */
-  readonly metadataUrl?: string | undefined;
   /** The issuer's metadata, if the caller needs it too; otherwise the key set makes its own. */
   readonly metadata?: MetadataSource | undefined;
-  readonly allowInsecureHttp: boolean;
   readonly http: HttpOptions;
   /** Seconds. */
   readonly refreshInterval: number | undefined;
@@ -31,6 +28,7 @@ export interface RemoteKeySetOptions {
   readonly maxStale: number;
   readonly snapshot: Store | undefined;
   readonly clock: Clock;
+  readonly monitor: UpstreamMonitor;
 }
 
 /**
@@ -71,7 +69,7 @@ export class RemoteKeySet implements KeySource {
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
     const { jwksUri, http, cooldown, clock, snapshot: store } = options;
-    this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock });
+    this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock: ageClockOf(clock) });
     if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout });
     if (jwksUri === undefined) {
       const restore = (): Promise<LoadResult<IssuerMetadata> | undefined> => this.#restoreMetadata();
@@ -83,12 +81,15 @@ export class RemoteKeySet implements KeySource {
       load: (closing) => this.#load(closing),
       restore: () => this.#restore(),
       reason: 'keys_unavailable',
+      document: 'keys',
       refreshAhead: true,
     });
   }
 
-  get(): Promise<KeySet> {
-    return this.#keys.get();
+  async get(): Promise<KeySet> {
+    const keys = await this.#keys.get();
+    this.#noteStaleUse();
+    return keys;
   }
 
   reloadForUnknownKey(tried: KeySet): Promise<KeySet> {
@@ -98,7 +99,9 @@ export class RemoteKeySet implements KeySource {
   }
 
   current(): KeySet | undefined {
-    return this.#keys.peek();
+    const keys = this.#keys.peek();
+    this.#noteStaleUse();
+    return keys;
   }
 
   async ready(): Promise<void> {
@@ -117,6 +120,10 @@ export class RemoteKeySet implements KeySource {
   close(): void {
     this.#keys.close();
     this.#metadata?.close();
+  }
+
+  #noteStaleUse(): void {
+    if (this.#keys.isStale) this.#options.monitor.staleKeysUsed();
   }
 
   // Callers choose key ids and signatures, so they must not choose how often the issuer is called. Without a token left, it
@@ -159,24 +166,20 @@ export class RemoteKeySet implements KeySource {
     const metadata = this.#metadata;
     if (metadata === undefined) throw new TypeError('there is no metadata to discover the keys by');
     // Keys that cannot be fetched may have moved.
-    const { jwks_uri: jwksUri } = await (this.#keys.isFailing ? metadata.reload() : metadata.get());
-    if (jwksUri === undefined) {
-      throw new HttpError('invalid', `the metadata of ${this.#options.issuer} has no jwks_uri that may be called`);
-    }
-    return jwksUri;
+    return addressIn(await (this.#keys.isFailing ? metadata.reload() : metadata.get()), 'jwks_uri');
   }
 
   async #restoreMetadata(): Promise<LoadResult<IssuerMetadata> | undefined> {
     const snapshot = await this.#snapshot?.read();
     if (snapshot === undefined) return undefined;
     const value = { issuer: this.#options.issuer, jwks_uri: snapshot.jwksUri };
-    return { value, maxAge: undefined, fetchedAt: snapshot.metadataFetchedAt };
+    return { value, maxAge: undefined, age: this.#options.clock() - snapshot.metadataFetchedAt };
   }
 
   async #restore(): Promise<LoadResult<VersionedKeys> | undefined> {
     const snapshot = await this.#snapshot?.read();
     if (snapshot === undefined || !(await snapshot.jwks.hasUsableKey())) return undefined;
     const { jwks, maxAge, fetchedAt } = snapshot;
-    return { value: this.#versionOf(jwks), maxAge, fetchedAt };
+    return { value: this.#versionOf(jwks), maxAge, age: this.#options.clock() - fetchedAt };
   }
 }

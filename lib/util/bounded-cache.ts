@@ -2,7 +2,7 @@ import NodeCache from 'node-cache';
 
 interface Entry<V> {
   readonly value: V;
-  /** Seconds since the epoch. */
+  /** By the clock of the cache. */
   readonly until: number;
   isUsed: boolean;
 }
@@ -40,7 +40,7 @@ export class BoundedCache<V> {
     return entry.value;
   }
 
-  /** Stores a value until a point in time, in seconds since the epoch. If that time is over, deletes the key. */
+  /** Stores a value until a time of the clock of the cache. If that time is over, deletes the key. */
   set(key: string, value: V, until: number): void {
     if (until <= this.#clock()) {
       this.#entries.del(key);

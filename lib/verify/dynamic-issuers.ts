@@ -46,7 +46,7 @@ export interface DynamicIssuersOptions {
   readonly maxIssuers: number;
   /** Seconds. */
   readonly maxAge: number;
-  /** Seconds since the epoch. */
+  /** The clock for ages. */
   readonly clock: () => number;
 }
 
@@ -56,7 +56,7 @@ interface DynamicIssuer {
   readonly isOwn: boolean;
   /** What the resolver returned, to find out whether it returns the same later. */
   readonly snapshot: unknown;
-  /** Seconds since the epoch. */
+  /** By the clock for ages. */
   readonly resolvedAt: number;
   /** When its last token was accepted, counted in accepted tokens; 0 if none was. */
   lastAccepted: number;

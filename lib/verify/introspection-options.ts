@@ -171,7 +171,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
 function checkProfile(where: string, options: Partial<IntrospectionVerifierOptions>): void {
   const { profile, allowInsecureHttp, clientAuthentication: method } = options;
   checkProfileOptions(where, profile, { allowInsecureHttp });
-  if (typeof method !== 'object' || !('algorithm' in method)) return;
+  if (typeof method !== 'object' || !('privateKey' in method)) return;
   algorithmsOf(`${where}: clientAuthentication: algorithm`, [method.algorithm], ASYMMETRIC, profile);
 }
 

@@ -20,6 +20,7 @@ import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
 import { rulesOf } from '../token/profile.js';
 import { rejectToken } from '../token/reject-token.js';
 import { describeCauses } from '../util/causes.js';
+import { ageClockOf } from '../util/clock.js';
 import {
   type IntrospectionSettings,
   type IntrospectionVerifierOptions,
@@ -60,12 +61,14 @@ export function createIntrospectionVerifier(
 ): IntrospectionVerifier {
   const settings = readIntrospectionOptions(options, where);
   const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
+  const ageClock = ageClockOf(clock);
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
   const verifyToken = async (token: string, context?: VerifierContext): Promise<ReceivedResult> => {
     checkToken(token, settings);
     const info = await source.introspect(token, context?.remoteAddress);
-    return { accessToken: checkResponse(info, settings), introspectedAt: info.introspectedAt, receivedAt: clock() };
+    const receivedAt = ageClock();
+    return { accessToken: checkResponse(info, settings), introspectedAt: receivedAt - info.age, receivedAt };
   };
   const verifier: IntrospectionVerifier = {
     issuer: settings.issuer,
@@ -91,11 +94,12 @@ export function createIntrospectionVerifier(
   const frontMaxAge = store === undefined ? cache.maxAge : Math.min(FRONT_MAX_AGE, cache.maxAge);
   const isWithin = (result: ReceivedResult, sinceIntrospected: number, sinceReceived: number): boolean => {
     const { accessToken, introspectedAt, receivedAt } = result;
-    const now = clock();
-    const isOver = now >= (accessToken.expiresAt ?? Number.POSITIVE_INFINITY);
+    const now = ageClock();
+    const isOver = clock() >= (accessToken.expiresAt ?? Number.POSITIVE_INFINITY);
     return !isOver && now < introspectedAt + sinceIntrospected && now < receivedAt + sinceReceived;
   };
   const tokenCache = createTokenCache<ReceivedResult>(verifyToken, {
+    issuer: settings.issuer,
     maxEntries: cache.maxEntries,
     maxAge: cache.maxAge + maxStale,
     negativeMaxAge: store === undefined ? cache.negativeMaxAge : Math.min(FRONT_MAX_AGE, cache.negativeMaxAge),
@@ -119,9 +123,9 @@ export function createIntrospectionVerifier(
 
 interface ReceivedResult {
   readonly accessToken: AccessToken;
-  /** When the server was called. Seconds since the epoch. */
+  /** When the server was called. By the clock for ages. */
   readonly introspectedAt: number;
-  /** When this process received the result, from the server or the store. Seconds since the epoch. */
+  /** When this process received the result, from the server or the store. By the clock for ages. */
   readonly receivedAt: number;
 }
 

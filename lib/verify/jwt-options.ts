@@ -5,6 +5,7 @@ import type { HttpOptions } from '../issuer/http.js';
 import { Jwks } from '../issuer/jwks.js';
 import { StaticKeySet, type KeyOptions, type KeySource } from '../issuer/key-set.js';
 import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
@@ -246,11 +247,13 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     jwksUri: options.jwksUri,
     metadataUrl: options.metadataUrl,
     allowInsecureHttp: options.allowInsecureHttp ?? false,
+    allowPrivateAddresses: options.allowPrivateAddresses ?? false,
     http,
     refreshInterval: keys.refreshInterval,
     cooldown: keys.cooldown ?? 30,
     maxStale: keys.maxStale ?? 86_400,
     snapshot: options.keySnapshot,
     clock,
+    monitor: new UpstreamMonitor(options.issuer),
   });
 }

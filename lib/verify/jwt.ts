@@ -67,6 +67,7 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
     {
       ...cache,
       clock,
+      issuer: rules.issuer,
       isFresh: (result) => clock() < result.until && result.keysVersion === keys.current()?.version,
     },
   );

@@ -110,6 +110,7 @@ export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierO
     maxEntries,
     maxAge,
     negativeMaxAge,
+    issuer: verifier.issuer,
     clock,
     isFresh: ({ accessToken }) => clock() < (accessToken.expiresAt ?? Number.POSITIVE_INFINITY),
   });

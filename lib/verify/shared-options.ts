@@ -57,7 +57,16 @@ export interface SharedVerifierOptions {
   fetch?: Fetch | undefined;
   /** Accept `http:` addresses of the issuer outside loopback. Anybody on the network can replace such keys. @default false */
   allowInsecureHttp?: boolean | undefined;
-  /** The current time in seconds since the epoch, fractions allowed. @default the system clock */
+  /**
+   * Also call private, loopback and link-local addresses (`10.0.0.1`, `[fd00::1]`, `localhost`) that the metadata of a
+   * public issuer names: some Kubernetes clusters publish their keys there. Not needed if the issuer itself is such an address, nor for
+   * addresses in the options. Names are not resolved. @default false
+   */
+  allowPrivateAddresses?: boolean | undefined;
+  /**
+   * The current time in seconds since the epoch, fractions allowed. It also measures ages and pauses. @default the system
+   * clock; for ages and pauses a monotonic clock, so that they do not change when somebody sets the system clock
+   */
   clock?: (() => number) | undefined;
 }
 
@@ -93,6 +102,9 @@ export const sharedRules: Rules<SharedVerifierOptions> = {
   ),
   fetch: callable('a function like the global fetch', 'Leave it out for the global fetch.'),
   allowInsecureHttp: flag('Set it to true only if the network between this API and the issuer is trusted.'),
+  allowPrivateAddresses: flag(
+    'Set it to true only if the issuer publishes its keys at a private address, as Kubernetes does.',
+  ),
   clock: clockRule,
 };
 

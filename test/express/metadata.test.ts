@@ -260,7 +260,7 @@ describe('a mistake', () => {
     ['jwksUri', 'http://api.example.com/keys', 'expected an https: URL'],
     ['resourceSigningAlgValuesSupported', ['none'], 'without "none"'],
     ['resourceDocumentation', 'docs', 'Pass the address of a page for developers.'],
-    ['signedMetadata', { issuer, privateKey: 'x', algorithm: 'ES256' }, 'expected { issuer, privateKey, algorithm }'],
+    ['signedMetadata', { issuer, privateKey: 'x', algorithm: 'ES256' }, 'expected { issuer, privateKey, algorithm, keyId? }'],
     ['maxAge', -1, 'expected a whole number of seconds from 0 to 31536000'],
   ])('in %s: %p', (name, value, text) => {
     const error = mistake({ [name]: value });

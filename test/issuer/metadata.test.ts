@@ -57,6 +57,37 @@ describe('the keys of an issuer', () => {
     await verifier.close();
   });
 
+  it.each([
+    ['openid-configuration', 500],
+    ['openid-configuration', 502],
+    ['oauth-authorization-server', 503],
+    ['oauth-authorization-server', 504],
+  ])('are found by the other address if %s answers %i', async (failing, status) => {
+    const issuer = await startIssuer();
+    const app = serveFor(issuer, {
+      fetch: (url, init) => {
+        if (url.includes(failing)) return Promise.resolve(new Response('<h1>busy</h1>', { status }));
+        return fetch(url, init);
+      },
+    });
+    expect((await get(app, await issuer.issue())).status).toBe(200);
+  });
+
+  it('are found by metadata at metadataUrl, which must name exactly the issuer', async () => {
+    const inside = await startIssuer();
+    const issuer = 'https://auth.example.com/tenant';
+    const metadataUrl = `${inside.url}/.well-known/openid-configuration`;
+    inside.metadata.issuer = issuer;
+    const token = await inside.issue({ iss: issuer });
+    const app = serveFor(inside, { issuer, metadataUrl });
+    expect((await get(app, token)).status).toBe(200);
+    expect(inside.requests).toMatchObject({ metadata: 1, jwks: 1 });
+    await expectInvalidToken(app, await inside.issue(), 'issuer_mismatch');
+
+    inside.metadata.issuer = `${issuer}/`;
+    await expectUnavailable(serveFor(inside, { issuer, metadataUrl }), token, 'metadata_unavailable');
+  });
+
   it('are asked for with a fetch of one’s own', async () => {
     const issuer = await startIssuer();
     const asked: string[] = [];

@@ -23,6 +23,7 @@ import {
   InvalidRequestError,
   InvalidTokenError,
   jwtBearer,
+  jwtVerifier,
   MissingTokenError,
   requireScopes,
   type ResourceServerError,
@@ -30,7 +31,9 @@ import {
 } from '../../lib/index.js';
 import { type Instrumentation, instrument, type InstrumentOptions } from '../../lib/opentelemetry/index.js';
 import { SENTENCES } from '../../lib/reasons.js';
+import { createScene, present, serveDpop } from '../support/dpop.js';
 import { get, serve, startIssuer } from '../support/helpers.js';
+import { verifierFor } from '../support/introspection.js';
 import { ROOT } from '../support/type-check.js';
 
 const ISSUER = 'https://auth.example.com';
@@ -41,6 +44,7 @@ let meterProvider: MeterProvider;
 let spanExporter: InMemorySpanExporter;
 let tracerProvider: BasicTracerProvider;
 const running: Instrumentation[] = [];
+const scene = createScene();
 
 beforeEach(() => {
   metricExporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
@@ -364,6 +368,69 @@ describe('a real API', () => {
       rejected('scope_missing', 'insufficient_rights'),
       rejected('token_missing', 'no_credentials'),
     ]);
+  });
+});
+
+describe('a real verifier', () => {
+  const from = (issuer: { readonly url: string }): Record<string, unknown> => ({
+    'express_resource_server.issuer': issuer.url,
+  });
+
+  it('has metrics of its cache and of the documents that it fetches', async () => {
+    const issuer = await startIssuer();
+    start();
+    const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
+    const token = await issuer.issue();
+    for (let i = 0; i < 3; i++) await verifier.verify(token);
+    const document = (name: string) => ({ ...from(issuer), 'express_resource_server.document': name });
+    const result = (name: string) => ({ ...from(issuer), 'express_resource_server.cache.result': name });
+    expect(await valuesOf('express_resource_server.document.fetches')).toEqual([
+      [document('metadata'), 1],
+      [document('keys'), 1],
+    ]);
+    expect(await valuesOf('express_resource_server.cache.lookups')).toEqual([
+      [result('miss'), 1],
+      [result('hit'), 2],
+    ]);
+  });
+
+  it('has metrics of failed fetches and of the use of stale keys', async () => {
+    const issuer = await startIssuer();
+    start();
+    const time = { now: Date.now() / 1000 };
+    const verifier = jwtVerifier({
+      issuer: issuer.url,
+      audience: issuer.audience,
+      clock: () => time.now,
+      keys: { refreshInterval: 60 },
+    });
+    const token = await issuer.issue();
+    await verifier.verify(token);
+    issuer.fail('jwks', 'error');
+    time.now += 61;
+    await verifier.verify(token);
+    const failed = { ...from(issuer), 'express_resource_server.document': 'keys', 'error.type': 'status' };
+    expect(await valuesOf('express_resource_server.document.fetches')).toContainEqual([failed, 1]);
+    expect(await valuesOf('express_resource_server.stale_keys.uses')).toEqual([[from(issuer), 1]]);
+    await verifier.close();
+  });
+
+  it('has a metric and a span of each introspection', async () => {
+    const issuer = await startIssuer();
+    start();
+    const verifier = verifierFor(issuer);
+    await verifier.verify(issuer.issueOpaque());
+    const active = { ...from(issuer), 'express_resource_server.introspection.outcome': 'active' };
+    expect(await valuesOf('express_resource_server.introspection.duration')).toEqual([[active, 1]]);
+    expect(spanExporter.getFinishedSpans()).toMatchObject([{ name: 'introspection', attributes: active }]);
+  });
+
+  it('has a metric of replayed proofs', async () => {
+    start();
+    const app = serveDpop(scene.issuer);
+    const proof = await scene.prove();
+    for (let i = 0; i < 2; i++) await present(app, scene.token, proof);
+    expect(await valuesOf('express_resource_server.dpop.replays')).toEqual([[{}, 1]]);
   });
 });
 

@@ -157,7 +157,7 @@ describe('the record of a used proof', () => {
     const app = serveDpop(scene.issuer, { store: memoryStore({ maxEntries: 1 }) });
     await expectAccepted(app, present(app, scene.token, await scene.prove()));
     await expectStoreUnavailable(app, present(app, scene.token, await scene.prove()));
-    await advance({ seconds: 67 });
+    await advance({ seconds: 72 });
     await expectAccepted(app, present(app, scene.token, await scene.prove()));
   });
 

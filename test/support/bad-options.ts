@@ -26,6 +26,7 @@ export const BAD: Record<string, readonly unknown[]> = {
   scopeClaims: NO_TEXTS,
   fetch: NO_FUNCTION,
   allowInsecureHttp: NO_FLAG,
+  allowPrivateAddresses: NO_FLAG,
   clock: [...NO_FUNCTION, 1_800_000_000, new Date()],
 };
 

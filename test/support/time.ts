@@ -2,12 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, jest } from '@jest/globals';
 import type { Fetch } from '../../lib/index.js';
 
-/** Date and timers stand still until `advance`; the network and its own timers go on. */
+/** Both clocks and the timers stand still until `advance`; the network and its own timers go on. */
 export function simulateTime(): void {
   beforeEach(() => {
-    jest.useFakeTimers({
-      doNotFake: ['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'],
-    });
+    jest.useFakeTimers({ doNotFake: ['hrtime', 'nextTick', 'queueMicrotask', 'setImmediate', 'clearImmediate'] });
   });
   afterEach(() => {
     jest.useRealTimers();
@@ -37,6 +35,11 @@ export async function advance({ seconds }: { seconds: number }): Promise<void> {
     // The body comes after the head.
     for (let turns = 0; turns < 3; turns++) await setImmediate();
   }
+}
+
+/** Somebody sets the clock of the machine: the time of day jumps, but no time passes. */
+export function jumpClock({ seconds }: { seconds: number }): void {
+  jest.setSystemTime(Date.now() + seconds * 1000);
 }
 
 /** Lets exchanges over the network come to their end: looks again turn by turn of the event loop, not by the clock. */

@@ -175,7 +175,8 @@ describe('the profile fapi2 for opaque tokens', () => {
     ['ES384', false],
   ] as const)('authenticates with the algorithms of FAPI: %s', (algorithm, isTaken) => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const key = algorithm.startsWith('ES') ? generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey : privateKey;
+    const namedCurve = algorithm === 'ES384' ? 'P-384' : 'P-256';
+    const key = algorithm.startsWith('ES') ? generateKeyPairSync('ec', { namedCurve }).privateKey : privateKey;
     const pem = key.export({ type: 'pkcs8', format: 'pem' }).toString();
     const options = optionsFor(issuer, { clientAuthentication: { privateKey: pem, algorithm } });
     const make = (profile: object) => (): unknown => introspectionVerifier({ ...options, ...profile });
