@@ -19,6 +19,8 @@ const ALLOWED_IMPORTERS: Readonly<Record<string, RegExp>> = {
   '@redis/client': /^store\/redis\.ts$/,
   '@opentelemetry/api': /^opentelemetry\//,
 };
+/** The only file that reads the environment: it must not work outside tests. */
+const READS_ENVIRONMENT = 'testing/fake-auth.ts';
 /** Packages whose code the build includes. Users do not install them, so no declaration may import them. */
 const BUNDLED = ['jose', 'node-cache'];
 const MAX_LINES = 300;
@@ -44,7 +46,7 @@ const files = readdirSync(join(ROOT, 'lib'), { recursive: true, encoding: 'utf8'
 function violations(file: string, source: string): string[] {
   const imports = ts.preProcessFile(source, true, true).importedFiles.map(({ fileName }) => fileName);
   const found = imports.flatMap((specifier) => importViolation(file, specifier) ?? []);
-  if (readsEnvironment(file, source)) found.push(`${file} reads the environment`);
+  if (file !== READS_ENVIRONMENT && readsEnvironment(file, source)) found.push(`${file} reads the environment`);
   const lines = source.split('\n').length - 1;
   if (lines > MAX_LINES) found.push(`${file} has ${lines} lines`);
   return found;

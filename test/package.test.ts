@@ -1,6 +1,8 @@
-import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,6 +17,7 @@ const NAME = 'express-resource-server';
 
 let project = '';
 let packed: readonly string[] = [];
+let tarballPath = '';
 
 /** A project with the packed package and its dependencies, and nothing else of this checkout. */
 beforeAll(async () => {
@@ -24,6 +27,7 @@ beforeAll(async () => {
   const npm = ['pack', '--ignore-scripts', '--json', '--pack-destination', project];
   const { stdout } = await run('npm', npm, { cwd: ROOT, shell });
   const [tarball] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  tarballPath = join(project, tarball.filename);
   packed = tarball.files.map(({ path }) => path);
   const installed = join(project, 'node_modules', NAME);
   await mkdir(installed, { recursive: true });
@@ -229,4 +233,112 @@ describe('the packed package', () => {
     },
     MINUTE,
   );
+});
+
+/**
+ * The commands of the README, in a folder that is empty before. Only what a machine decides is replaced: the ports, and the
+ * packed package instead of the published one.
+ */
+describe('the quick start of the README', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  const fenced = (language: string): string[] =>
+    [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, text = '']) => text);
+  const commands = fenced('sh').slice(0, 2).join('').trim().split('\n');
+  const [install = '', startIssuer = '', startApp = '', call = ''] = commands;
+  const [program = ''] = fenced('ts');
+  const [requires = ''] = fenced('js');
+  const programs = [
+    ['app.mjs', program],
+    ['app.cjs', requires + program.replaceAll(/^import .*;\n/gm, '')],
+  ] as const;
+  const children: ChildProcess[] = [];
+  let folder = '';
+  let issuerOutput = '';
+
+  const start = (command: string): ChildProcess => {
+    // A process group of its own, so that the processes that it starts end with it.
+    const child = spawn('sh', ['-c', command], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    return child;
+  };
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(await realpath(tmpdir()), 'quick-start-'));
+    const cached = install.replace(NAME, `${tarballPath} --prefer-offline --no-audit --no-fund --loglevel=error`);
+    await run('sh', ['-c', cached], { cwd: folder });
+    const issuer = start(`${startIssuer} --port 0`);
+    for await (const chunk of issuer.stdout ?? []) {
+      issuerOutput += String(chunk);
+      if (issuerOutput.includes('Ctrl+C')) break;
+    }
+  }, 3 * MINUTE);
+
+  afterAll(async () => {
+    for (const { pid } of children) if (pid !== undefined) process.kill(-pid);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('takes four commands', () => {
+    expect(commands).toHaveLength(4);
+  });
+
+  it.each(programs)(
+    'leads to a 200 and to a 401, with %s',
+    async (file, text) => {
+      const port = await freePort();
+      const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(issuerOutput) ?? [];
+      const withPorts = (from: string): string =>
+        from.replaceAll('http://127.0.0.1:4444', url).replaceAll('3000', `${port}`);
+      await writeFile(join(folder, file), withPorts(text));
+      start(startApp.replace('app.mjs', file));
+      await connected(port);
+
+      const printed =
+        issuerOutput
+          .split('\n')
+          .find((line) => line.includes('curl -i'))
+          ?.trim() ?? '';
+      const secret = /client-1:(\w+)/.exec(printed)?.[1] ?? '';
+      expect(printed.replaceAll('3000', `${port}`)).toBe(withPorts(call).replace('SECRET', secret));
+      const [ok = '', unauthorized = ''] = fenced('http');
+      expect(await responseTo(withPorts(printed))).toEqual(linesOf(ok));
+      expect(await responseTo(`curl -i http://localhost:${port}/api/orders`)).toEqual(linesOf(unauthorized));
+    },
+    MINUTE,
+  );
+
+  /** The lines that the README shows: it leaves out the headers of Node and Express. */
+  async function responseTo(command: string): Promise<string[]> {
+    const { stdout } = await run('sh', ['-c', command], { cwd: folder });
+    const omitted = /^(?:X-Powered-By|Content-Length|ETag|Date|Connection|Keep-Alive|Transfer-Encoding):/i;
+    return linesOf(stdout).filter((line) => !omitted.test(line));
+  }
+
+  function linesOf(text: string): string[] {
+    return text.trim().split(/\r?\n/).sort();
+  }
+
+  async function freePort(): Promise<number> {
+    const server = createServer().listen(0);
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+
+  async function connected(port: number): Promise<void> {
+    for (;;) {
+      const socket = connect(port, 'localhost');
+      try {
+        await once(socket, 'connect');
+        return;
+      } catch (error) {
+        // The program has not started yet.
+        if (!(error instanceof AggregateError) && (error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error;
+      } finally {
+        socket.destroy();
+      }
+    }
+  }
 });

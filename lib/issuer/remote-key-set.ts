@@ -7,7 +7,7 @@ import { TokenBucket } from '../util/token-bucket.js';
 import type { TargetRules } from '../util/url.js';
 import { fetchJson, type HttpOptions } from './http.js';
 import { Jwks } from './jwks.js';
-import type { KeySet, KeysHealth, KeySource } from './key-set.js';
+import type { KeySet, KeysHealth, KeySource, RequestBudget } from './key-set.js';
 import { KeySnapshot } from './key-snapshot.js';
 import { addressIn, type IssuerMetadata } from './metadata.js';
 import { MetadataSource } from './metadata-source.js';
@@ -56,6 +56,13 @@ class VersionedKeys implements KeySet {
   }
 }
 
+/** @throws UpstreamError if one of the budgets is used up. */
+function takeFromAll(budgets: readonly RequestBudget[]): void {
+  const wait = Math.max(...budgets.map((budget) => budget.wait));
+  if (wait > 0) throw new UpstreamError('keys_unavailable', wait);
+  for (const budget of budgets) budget.take();
+}
+
 /** The keys of an issuer, found by discovery or at a configured address, cached and refreshed. */
 export class RemoteKeySet implements KeySource {
   readonly #options: RemoteKeySetOptions;
@@ -92,10 +99,12 @@ export class RemoteKeySet implements KeySource {
     return keys;
   }
 
-  reloadForUnknownKey(tried: KeySet): Promise<KeySet> {
+  reloadForUnknownKey(tried: KeySet, budget?: RequestBudget): Promise<KeySet> {
     const current = this.#keys.peek();
     if (current !== undefined && current.version !== tried.version) return Promise.resolve(current);
-    return this.#reloads.run('', () => this.#reloadWithinBudget(tried));
+    return this.#reloads.run('', () =>
+      this.#reloadWithin([this.#budget, ...(budget === undefined ? [] : [budget])], tried),
+    );
   }
 
   current(): KeySet | undefined {
@@ -128,14 +137,14 @@ export class RemoteKeySet implements KeySource {
 
   // Callers choose key ids and signatures, so they must not choose how often the issuer is called. Without a token left, it
   // is unknown whether the issuer has the key: that is a 503, because a 401 would reject valid tokens after a rotation.
-  async #reloadWithinBudget(tried: KeySet): Promise<KeySet> {
+  async #reloadWithin(budgets: readonly RequestBudget[], tried: KeySet): Promise<KeySet> {
     if (this.#keys.isLoading) {
       // This refresh may have started before the key was published, so only new keys count.
       const refreshed = await this.#keys.reload();
       if (refreshed.version !== tried.version) return refreshed;
     }
     // After failures the backoff limits the requests.
-    if (!this.#keys.isFailing && !this.#budget.take()) throw new UpstreamError('keys_unavailable', this.#budget.wait);
+    if (!this.#keys.isFailing) takeFromAll(budgets);
     // The keys may have moved, while their old address still responds.
     if (!this.#keys.isPaused) await this.#metadata?.reload();
     return this.#keys.reload();

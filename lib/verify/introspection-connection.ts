@@ -3,7 +3,8 @@ import type { HttpOptions } from '../issuer/http.js';
 import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
 import { addressIn } from '../issuer/metadata.js';
 import { MetadataSource } from '../issuer/metadata-source.js';
-import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import type { KeySource } from '../issuer/key-set.js';
+import { keySetFor } from '../issuer/shared-key-set.js';
 import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf } from '../token/profile.js';
@@ -17,7 +18,7 @@ export interface IntrospectionConnection {
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;
   /** The keys of signed responses. */
-  readonly keys: RemoteKeySet | undefined;
+  readonly keys: KeySource | undefined;
   /** The algorithms of signed responses; empty if responses are plain JSON. */
   readonly algorithms: readonly string[];
 }
@@ -86,13 +87,13 @@ function createKeys(
   { issuer, jwksUri, allowInsecureHttp = false, allowPrivateAddresses = false }: Options,
   metadata: MetadataSource | undefined,
   parts: Parts,
-): RemoteKeySet | undefined {
+): KeySource | undefined {
   if (issuer === undefined) return undefined;
   const location = { issuer, jwksUri, metadata, allowInsecureHttp, allowPrivateAddresses };
-  return new RemoteKeySet({ ...location, ...parts, cooldown: COOLDOWN, snapshot: undefined, ...DOCUMENTS });
+  return keySetFor({ ...location, ...parts, cooldown: COOLDOWN, snapshot: undefined, ...DOCUMENTS });
 }
 
-function signedRules(options: Options, keys: RemoteKeySet | undefined): SignedResponseRules | undefined {
+function signedRules(options: Options, keys: KeySource | undefined): SignedResponseRules | undefined {
   const { issuer, clientId, audience = false, profile } = options;
   if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
   const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);

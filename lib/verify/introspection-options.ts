@@ -7,7 +7,7 @@ import {
 } from '../issuer/client-authentication-options.js';
 import { ConfigurationError } from '../errors.js';
 import type { MetadataSource } from '../issuer/metadata-source.js';
-import type { RemoteKeySet } from '../issuer/remote-key-set.js';
+import type { KeySource } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, text } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
@@ -121,7 +121,7 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;
   /** The keys of signed responses. */
-  readonly keys: RemoteKeySet | undefined;
+  readonly keys: KeySource | undefined;
   /** What the responses depend on, in addition to the token. */
   readonly scope: readonly string[];
   readonly timeout: number;

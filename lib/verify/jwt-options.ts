@@ -4,7 +4,7 @@ import { ConfigurationError } from '../errors.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { Jwks } from '../issuer/jwks.js';
 import { StaticKeySet, type KeyOptions, type KeySource } from '../issuer/key-set.js';
-import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import { keySetFor } from '../issuer/shared-key-set.js';
 import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { isSecureUrl } from '../util/url.js';
 import {
@@ -240,7 +240,7 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     timeout: keys.timeout ?? 5,
     maxBytes: keys.maxBytes ?? 1_048_576,
   };
-  return new RemoteKeySet({
+  return keySetFor({
     issuer: options.issuer,
     jwksUri: options.jwksUri,
     metadataUrl: options.metadataUrl,

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { assertProtected } from 'express-resource-server/testing';
+import { createApi } from '../../example-app/api.js';
 import { startIssuer } from '../../example-app/issuer.js';
 import { listen } from '../../example-app/listen.js';
 import { run } from '../../example-app/run.js';
@@ -118,6 +120,13 @@ describe('a step with request()', () => {
 
 describe('the example app', () => {
   const ports = { PORT: '0', ISSUER_PORT: '0' };
+
+  it('protects every route except /health', () => {
+    const options = { issuer: 'https://auth.example.com', audience: 'https://api.example.com' };
+    const api = createApi({ ...options, machineClients: ['worker'] });
+    expect(assertProtected(api, { except: ['/health'] })).toMatchObject({ notExamined: [] });
+    expect(() => assertProtected(api)).toThrow(/:\nGET \/health$/);
+  });
 
   it('runs all steps and exits with 0', async () => {
     const lines: string[] = [];

@@ -8,7 +8,12 @@ import {
   requireMachine,
   requireScopes,
 } from 'express-resource-server';
-import { createTestIssuer, type InvalidTokenKind, type TestIssuer } from 'express-resource-server/testing';
+import {
+  createTestIssuer,
+  type InvalidTokenKind,
+  type ProofOptions,
+  type TestIssuer,
+} from 'express-resource-server/testing';
 import supertest from 'supertest';
 
 const KINDS: readonly InvalidTokenKind[] = [
@@ -217,6 +222,9 @@ describe('createTestIssuer()', () => {
   it('rejects unknown options', async () => {
     issuer = await createTestIssuer({ listen: false });
     await expect(createTestIssuer({ lisen: false } as object)).rejects.toThrow('Did you mean listen?');
+    expect(() => issuer.issue({ scope: 'a' } as object)).toThrow('Did you mean scopes?');
+    expect(() => issuer.issueInvalid('expired', { client: 'a' } as object)).toThrow('Did you mean clientId?');
+    expect(() => issuer.proof({ uri: 'a', token: 'b' } as unknown as ProofOptions)).toThrow('Did you mean url?');
     expect(() => issuer.issueInvalid('old' as InvalidTokenKind)).toThrow('unknown kind "old"');
   });
 });
