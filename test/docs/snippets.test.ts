@@ -8,6 +8,7 @@ import express, { type Express } from 'express';
 import supertest from 'supertest';
 import ts from 'typescript';
 import * as library from '../../lib/index.js';
+import * as mcp from '../../lib/mcp/index.js';
 import { SENTENCES } from '../../lib/reasons.js';
 import { startIssuer } from '../support/helpers.js';
 import { check, ROOT } from '../support/type-check.js';
@@ -200,6 +201,8 @@ const make = {
   trustedIssuers: (given: Given) => call(library.trustedIssuers, () => undefined, given),
   protectedResourceMetadata: (given: Given) =>
     call(library.protectedResourceMetadata, { resource: issuer, authorizationServers: [issuer], ...given }),
+  mcpAuthInfo: (given: Given) => call(mcp.mcpAuthInfo, given),
+  mcpTokenVerifier: (given: Given) => call(mcp.mcpTokenVerifier, { verify: () => Promise.reject(new Error()) }, given),
   memoryStore: (given: Given) => call(library.memoryStore, given),
   redisStore: (given: Given) => call(library.redisStore, { get: command, set: command, del: command }, given),
 };
@@ -216,6 +219,8 @@ const OPTIONS: readonly (readonly [heading: string, give: (options: Given) => un
   ['### `mtls`', (mtls) => make.bearer({ mtls: { mode: 'allowed', ...mtls } })],
   ['## `trustedIssuers`', make.trustedIssuers],
   ['## `protectedResourceMetadata`', make.protectedResourceMetadata],
+  ['## `mcpAuthInfo`', make.mcpAuthInfo],
+  ['## `mcpTokenVerifier`', make.mcpTokenVerifier],
   ['## `memoryStore`', make.memoryStore],
   ['## `redisStore`', make.redisStore],
 ];
