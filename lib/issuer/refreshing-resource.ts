@@ -4,7 +4,6 @@ import { withTimeout } from '../util/timeout.js';
 import { runInBackground } from '../util/background.js';
 import { startTimer } from '../util/timer.js';
 import { HttpError } from './http-error.js';
-import { BoundedCache } from '../util/bounded-cache.js';
 import { Backoff } from '../util/backoff.js';
 
 /** The result of a load. */
@@ -49,9 +48,10 @@ interface Entry<T> {
   readonly fetchedAt: number;
   /** Seconds since the epoch. */
   readonly freshUntil: number;
+  /** Seconds since the epoch. */
+  readonly usableUntil: number;
 }
 
-const DOCUMENT = 'document';
 /** How long a request waits for the next attempt after a failed one. Seconds. */
 const RETRY_WAIT = 1;
 const MIN_FRESH = 60;
@@ -70,8 +70,8 @@ export function freshFor(maxAge = DEFAULT_FRESH): number {
 export class RefreshingResource<T> {
   readonly #options: RefreshingResourceOptions<T>;
   readonly #backoff: Backoff;
-  readonly #cache: BoundedCache<Entry<T>>;
   readonly #closing = new AbortController();
+  #entry: Entry<T> | undefined;
   #loading: Promise<T> | undefined;
   #restoring: Promise<void> | undefined;
   #lastError: unknown;
@@ -80,14 +80,14 @@ export class RefreshingResource<T> {
   constructor(options: RefreshingResourceOptions<T>) {
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
-    this.#cache = new BoundedCache({ maxEntries: 1, clock: options.clock });
   }
 
   /** Returns the value if no wait is necessary: it is fresh, or it is stale and a refresh has failed. */
   peek(): T | undefined {
-    const entry = this.#cache.get(DOCUMENT);
+    const now = this.#options.clock();
+    const entry = this.#usable(now);
     if (entry === undefined) return undefined;
-    return this.isFailing || this.#options.clock() < entry.freshUntil ? entry.value : undefined;
+    return this.isFailing || now < entry.freshUntil ? entry.value : undefined;
   }
 
   /** Returns the value, and fetches it if necessary. @throws UpstreamError if it is unavailable. */
@@ -124,10 +124,10 @@ export class RefreshingResource<T> {
   }
 
   health(): ResourceHealth {
-    const entry = this.#cache.get(DOCUMENT);
+    const now = this.#options.clock();
+    const entry = this.#usable(now);
     const { failures } = this.#backoff;
     if (entry === undefined) return { age: undefined, state: 'unavailable', failures };
-    const now = this.#options.clock();
     return { age: now - entry.fetchedAt, state: now < entry.freshUntil ? 'fresh' : 'stale', failures };
   }
 
@@ -135,6 +135,10 @@ export class RefreshingResource<T> {
   close(): void {
     this.#stopTimer();
     this.#closing.abort();
+  }
+
+  #usable(now: number): Entry<T> | undefined {
+    return this.#entry !== undefined && now < this.#entry.usableUntil ? this.#entry : undefined;
   }
 
   async #wait(): Promise<T> {
@@ -162,7 +166,7 @@ export class RefreshingResource<T> {
     } catch (error) {
       this.#failed(error);
       // The saved document may have been unreachable when it was first read.
-      if (this.#cache.get(DOCUMENT) === undefined) await this.#restore();
+      if (this.#usable(this.#options.clock()) === undefined) await this.#restore();
       throw this.#error();
     }
   }
@@ -175,7 +179,7 @@ export class RefreshingResource<T> {
   #store({ value, maxAge, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
     const { clock, maxStale, refreshInterval } = this.#options;
     const freshUntil = fetchedAt + (refreshInterval ?? freshFor(maxAge));
-    this.#cache.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
+    this.#entry = { value, fetchedAt, freshUntil, usableUntil: freshUntil + maxStale };
     const left = Math.max(0, freshUntil - clock());
     // Early, so that no request waits. At a random time, so that the processes of a fleet do not call together.
     this.#schedule(left * (0.75 + Math.random() * 0.15));
