@@ -1,6 +1,8 @@
-import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,6 +17,8 @@ const NAME = 'express-resource-server';
 
 let project = '';
 let packed: readonly string[] = [];
+let tarballPath = '';
+let unpackedSize = 0;
 
 /** A project that has the packed package and its dependencies, and nothing else of this checkout. */
 beforeAll(async () => {
@@ -23,7 +27,9 @@ beforeAll(async () => {
   project = await mkdtemp(join(await realpath(tmpdir()), `${NAME}-`));
   const npm = ['pack', '--ignore-scripts', '--json', '--pack-destination', project];
   const { stdout } = await run('npm', npm, { cwd: ROOT, shell });
-  const [tarball] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  const [tarball] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[]; unpackedSize: number }];
+  tarballPath = join(project, tarball.filename);
+  ({ unpackedSize } = tarball);
   packed = tarball.files.map(({ path }) => path);
   const installed = join(project, 'node_modules', NAME);
   await mkdir(installed, { recursive: true });
@@ -95,6 +101,12 @@ describe('the packed package', () => {
     }
   });
 
+  it('adds at most 1 MiB to a project that has Express: it has no dependencies', () => {
+    expect(unpackedSize).toBeLessThanOrEqual(1024 * 1024);
+    const installed = JSON.parse(readFileSync(join(project, 'node_modules', NAME, 'package.json'), 'utf8')) as object;
+    expect(installed).not.toHaveProperty('dependencies');
+  });
+
   it('contains the licences and the versions of the packages whose code it contains', async () => {
     const folder = join(ROOT, 'node_modules/jose');
     const { version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { version: string };
@@ -153,7 +165,9 @@ describe('the packed package', () => {
     for (const extension of ['.js', '.cjs']) {
       const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith(extension));
       const texts = await Promise.all(files.map((file) => readFile(join(dist, file), 'utf8')));
-      const classes = texts.flatMap((text) => [...text.matchAll(/^class (\w+)/gm)].map(([, name]) => name));
+      const classes = texts.flatMap((text) =>
+        [...text.matchAll(/^(?:let \w+=)?class (\w+)/gm)].map(([, name]) => name),
+      );
       expect(classes.filter((name, i) => classes.indexOf(name) !== i)).toEqual([]);
       expect(classes).toContain('ResourceServerError');
     }
@@ -229,4 +243,112 @@ describe('the packed package', () => {
     },
     MINUTE,
   );
+});
+
+/**
+ * The commands of the README, in a folder that is empty before. Only what a machine decides is replaced: the ports, and the
+ * packed package instead of the published one.
+ */
+describe('the quick start of the README', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  const fenced = (language: string): string[] =>
+    [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, text = '']) => text);
+  const commands = fenced('sh').slice(0, 2).join('').trim().split('\n');
+  const [install = '', startIssuer = '', startApp = '', call = ''] = commands;
+  const [program = ''] = fenced('ts');
+  const [requires = ''] = fenced('js');
+  const programs = [
+    ['app.mjs', program],
+    ['app.cjs', requires + program.replaceAll(/^import .*;\n/gm, '')],
+  ] as const;
+  const children: ChildProcess[] = [];
+  let folder = '';
+  let issuerOutput = '';
+
+  const start = (command: string): ChildProcess => {
+    // A process group of its own, so that the processes that it starts end with it.
+    const child = spawn('sh', ['-c', command], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    return child;
+  };
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(await realpath(tmpdir()), 'quick-start-'));
+    const cached = install.replace(NAME, `${tarballPath} --prefer-offline --no-audit --no-fund --loglevel=error`);
+    await run('sh', ['-c', cached], { cwd: folder });
+    const issuer = start(`${startIssuer} --port 0`);
+    for await (const chunk of issuer.stdout ?? []) {
+      issuerOutput += String(chunk);
+      if (issuerOutput.includes('Ctrl+C')) break;
+    }
+  }, 3 * MINUTE);
+
+  afterAll(async () => {
+    for (const { pid } of children) if (pid !== undefined) process.kill(-pid);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('takes four commands', () => {
+    expect(commands).toHaveLength(4);
+  });
+
+  it.each(programs)(
+    'leads to a 200 and to a 401, with %s',
+    async (file, text) => {
+      const port = await freePort();
+      const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(issuerOutput) ?? [];
+      const withPorts = (from: string): string =>
+        from.replaceAll('http://127.0.0.1:4444', url).replaceAll('3000', `${port}`);
+      await writeFile(join(folder, file), withPorts(text));
+      await connected(port, start(startApp.replace('app.mjs', file)));
+
+      const printed =
+        issuerOutput
+          .split('\n')
+          .find((line) => line.includes('curl -i'))
+          ?.trim() ?? '';
+      const secret = /client-1:(\w+)/.exec(printed)?.[1] ?? '';
+      expect(printed.replaceAll('3000', `${port}`)).toBe(withPorts(call).replace('SECRET', secret));
+      const [ok = '', unauthorized = ''] = fenced('http');
+      expect(await responseTo(withPorts(printed))).toEqual(linesOf(ok));
+      expect(await responseTo(`curl -i http://localhost:${port}/api/orders`)).toEqual(linesOf(unauthorized));
+    },
+    MINUTE,
+  );
+
+  /** The lines that the README shows: it leaves out the headers of Node and Express. */
+  async function responseTo(command: string): Promise<string[]> {
+    const { stdout } = await run('sh', ['-c', command], { cwd: folder });
+    const omitted = /^(?:X-Powered-By|Content-Length|ETag|Date|Connection|Keep-Alive|Transfer-Encoding):/i;
+    return linesOf(stdout).filter((line) => !omitted.test(line));
+  }
+
+  function linesOf(text: string): string[] {
+    return text.trim().split(/\r?\n/).sort();
+  }
+
+  async function freePort(): Promise<number> {
+    const server = createServer().listen(0);
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+
+  async function connected(port: number, program: ChildProcess): Promise<void> {
+    while (program.exitCode === null) {
+      const socket = connect(port, 'localhost');
+      try {
+        await once(socket, 'connect');
+        return;
+      } catch (error) {
+        // The program has not started yet.
+        if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error;
+      } finally {
+        socket.destroy();
+      }
+    }
+    throw new Error(`the program ended with ${program.exitCode}`);
+  }
 });
