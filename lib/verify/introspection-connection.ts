@@ -23,15 +23,20 @@ export interface IntrospectionConnection {
 
 type Options = Partial<IntrospectionVerifierOptions>;
 
+/** Maximum size of metadata, of keys, and of an introspection response. Bytes. */
+const MAX_DOCUMENT_BYTES = 1_048_576;
+const DEFAULT_MAX_BYTES = 65_536;
 /** How metadata and keys are cached. Seconds. */
 const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
 const COOLDOWN = 30;
 
 export function connectToServer(options: Options, clock: Clock): IntrospectionConnection {
   const { issuer, clientId, introspectionEndpoint, timeout = 5, signedResponse = false } = options;
-  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
-  const metadata = createMetadata(options, http, clock);
-  const keys = signedResponse ? createKeys(options, metadata, http, clock) : undefined;
+  const { maxBytes = DEFAULT_MAX_BYTES } = options;
+  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes };
+  const documents: HttpOptions = { ...http, maxBytes: Math.max(maxBytes, MAX_DOCUMENT_BYTES) };
+  const metadata = createMetadata(options, documents, clock);
+  const keys = signedResponse ? createKeys(options, metadata, documents, clock) : undefined;
   const endpoint = async (): Promise<string> => {
     if (introspectionEndpoint !== undefined) return introspectionEndpoint;
     if (metadata === undefined) throw new TypeError('there is no metadata to discover the endpoint by');
