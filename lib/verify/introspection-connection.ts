@@ -32,15 +32,20 @@ interface Parts {
   readonly monitor: UpstreamMonitor;
 }
 
+/** Maximum size of metadata, of keys, and of an introspection response. Bytes. */
+const MAX_DOCUMENT_BYTES = 1_048_576;
+const DEFAULT_MAX_BYTES = 65_536;
 /** How metadata and keys are cached. Seconds. */
 const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
 const COOLDOWN = 30;
 
 export function connectToServer(options: Options, clock: Clock): IntrospectionConnection {
   const { issuer, clientId, introspectionEndpoint, timeout = 5, signedResponse = false } = options;
-  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
+  const { maxBytes = DEFAULT_MAX_BYTES } = options;
+  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes };
+  const documents: HttpOptions = { ...http, maxBytes: Math.max(maxBytes, MAX_DOCUMENT_BYTES) };
   const monitor = new UpstreamMonitor(issuer);
-  const parts: Parts = { http, clock, monitor };
+  const parts: Parts = { http: documents, clock, monitor };
   const metadata = createMetadata(options, parts);
   const keys = signedResponse ? createKeys(options, metadata, parts) : undefined;
   const endpoint = async (): Promise<string> => {

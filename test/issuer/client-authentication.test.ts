@@ -276,10 +276,12 @@ describe('a secret that rotates', () => {
   ])('from a function that %s causes 503 until the function returns a secret', async (_, failing) => {
     const issuer = await startIssuer();
     let clientSecret = failing as () => string;
-    const verifier = verifierFor(issuer, { clientSecret: () => clientSecret() });
+    const time = movableClock(issuer.now);
+    const verifier = verifierFor(issuer, { clock: time.clock, clientSecret: () => clientSecret() });
     await expect(verifier.verify(issuer.issueOpaque())).rejects.toMatchObject({ status: 503 });
     expect(issuer.requests.introspection).toBe(0);
     clientSecret = () => SECRET;
+    time.now += 1;
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 });
@@ -334,3 +336,33 @@ function forms(secret: string): string[] {
   const basic = Buffer.from(`api:${encoded}`).toString('base64');
   return [secret, encoded, secret.replaceAll(' ', '-'), basic];
 }
+
+describe('a clientSecret function that fails', () => {
+  it('is called once per pause, and not once per token', async () => {
+    const issuer = await startIssuer();
+    const time = movableClock(issuer.now);
+    let calls = 0;
+    let current = (): Promise<string> => Promise.reject(new Error('the secret store is down'));
+    const clientSecret = (): Promise<string> => {
+      calls++;
+      return current();
+    };
+    const verifier = verifierFor(issuer, { clock: time.clock, clientSecret });
+    const failures = (): Promise<unknown[]> =>
+      Promise.all(
+        Array.from({ length: 20 }, () => verifyAsync(verifier, issuer.issueOpaque()).catch((each: unknown) => each)),
+      );
+    for (const pause of [1, 2, 4]) {
+      calls = 0;
+      for (const error of [...(await failures()), ...(await failures())]) {
+        expect(error).toMatchObject({ status: 503, reason: 'introspection_unavailable', retryAfter: pause });
+        expect(error).toMatchObject({ cause: { message: 'the secret store is down' } });
+      }
+      expect(calls).toBe(1);
+      time.now += pause;
+    }
+    current = () => Promise.resolve(SECRET);
+    await expect(verifyAsync(verifier, issuer.issueOpaque())).resolves.toMatchObject({ format: 'opaque' });
+    expect(issuer.requests.introspection).toBe(1);
+  });
+});
