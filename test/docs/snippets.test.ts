@@ -201,13 +201,10 @@ const make = {
   trustedIssuers: (given: Options) => call(library.trustedIssuers, () => undefined, given),
   protectedResourceMetadata: (given: Options) =>
     call(library.protectedResourceMetadata, { resource: issuer, authorizationServers: [issuer], ...given }),
-<<<<<<< HEAD
   memoryStore: (given: Options) => call(library.memoryStore, given),
   redisStore: (given: Options) => call(library.redisStore, { get: command, set: command, del: command }, given),
-=======
   mcpAuthInfo: (given: Options) => call(mcp.mcpAuthInfo, given),
   mcpTokenVerifier: (given: Options) => call(mcp.mcpTokenVerifier, { verify: () => Promise.reject(new Error()) }, given),
->>>>>>> g19
 };
 
 /** The tables of options, and how an option of each table is passed to the code. */
