@@ -67,7 +67,7 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   });
   const signed = signedRules(options, keys);
   return {
-    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, signed, ...parts }),
+    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, signed, ...parts, http }),
     metadata,
     keys,
     algorithms: [...(signed?.algorithms ?? [])],
