@@ -87,7 +87,7 @@ export class RemoteKeySet implements KeySource {
     });
   }
 
-  get(): Promise<KeySet> {
+  get(): KeySet | Promise<KeySet> {
     return this.#keys.get();
   }
 

@@ -4,6 +4,7 @@ import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { AccessToken } from '../token/access-token.js';
+import { isPromise } from '../util/is-promise.js';
 import { SingleFlight } from '../util/single-flight.js';
 import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
@@ -54,10 +55,11 @@ export interface TokenCache extends Pick<TokenVerifier, 'verify'> {
 
 /**
  * Verifies each token once and caches the result under the SHA-256 of the token. Rejections have a cache of their own, so
- * that made-up tokens cannot evict good results. Concurrent verifications of one token run once.
+ * that made-up tokens cannot evict good results. Concurrent verifications of one token run once. `verifyToken` may return
+ * its result or throw synchronously.
  */
 export function createTokenCache<V extends VerificationResult>(
-  verifyToken: (token: string, context?: VerifierContext) => Promise<V>,
+  verifyToken: (token: string, context?: VerifierContext) => V | PromiseLike<V>,
   options: TokenCacheOptions<V>,
 ): TokenCache {
   const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock, isFresh } = options;
@@ -71,26 +73,43 @@ export function createTokenCache<V extends VerificationResult>(
     return result !== undefined && isFresh(result) ? result.accessToken : undefined;
   };
 
-  // A verification that was invalidated while it ran is out of date and must not be cached.
-  const verifyNow = async (
-    key: string,
-    token: string,
-    context: VerifierContext | undefined,
-    isCurrent: () => boolean,
-  ): Promise<AccessToken> => {
-    try {
-      const result = await verifyToken(token, context);
-      if (isCurrent()) accepted.set(key, result, clock() + maxAge);
-      return result.accessToken;
-    } catch (error) {
-      if (error instanceof InvalidTokenError && isCurrent()) {
-        accepted.delete(key);
-        rejected?.set(key, error.reason, clock() + negativeMaxAge);
-      }
-      const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
-      if (known === undefined || !isUsableWhileStale(known)) throw error;
-      return known.accessToken;
+  const accept = (key: string, result: V): AccessToken => {
+    accepted.set(key, result, clock() + maxAge);
+    return result.accessToken;
+  };
+
+  /** The result to use in spite of a failure. @throws the failure, if there is none. */
+  const recover = (key: string, error: unknown, isCurrent: boolean): AccessToken => {
+    if (error instanceof InvalidTokenError && isCurrent) {
+      accepted.delete(key);
+      rejected?.set(key, error.reason, clock() + negativeMaxAge);
     }
+    const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
+    if (known === undefined || !isUsableWhileStale(known)) throw error;
+    return known.accessToken;
+  };
+
+  // A verification that was invalidated while it ran is out of date and must not be cached.
+  const waitFor = async (key: string, running: PromiseLike<V>, isCurrent: () => boolean): Promise<AccessToken> => {
+    try {
+      const result = await running;
+      return isCurrent() ? accept(key, result) : result.accessToken;
+    } catch (error) {
+      return recover(key, error, isCurrent());
+    }
+  };
+
+  // Async, so that every failure is a rejection.
+  const verifyNow = async (key: string, token: string, context?: VerifierContext): Promise<AccessToken> => {
+    let result: V | PromiseLike<V>;
+    try {
+      result = verifyToken(token, context);
+      if (!isPromise(result)) return accept(key, result);
+    } catch (error) {
+      return recover(key, error, true);
+    }
+    const waiting = result;
+    return running.run(key, (isCurrent) => waitFor(key, waiting, isCurrent));
   };
 
   return {
@@ -100,9 +119,7 @@ export function createTokenCache<V extends VerificationResult>(
       if (known !== undefined) return known;
       const reason = rejected?.get(key);
       if (reason !== undefined) return Promise.reject(new InvalidTokenError(reason));
-      const isJoining = running.isRunning(key);
-      const verification = running.run(key, (isCurrent) => verifyNow(key, token, context, isCurrent));
-      return isJoining ? verification.catch(joined) : verification;
+      return running.get(key)?.catch(joined) ?? verifyNow(key, token, context);
     },
     invalidate: (token) => {
       const key = digest(token);
