@@ -5,6 +5,8 @@ import type { RespondSettings } from './respond.js';
 
 /** What a middleware stores on the request for `getAuth` and the gates. */
 export interface Authentication {
+  /** The request that was authenticated. */
+  readonly request: IncomingMessage;
   /** `undefined` if `optional` accepted a request without credentials. */
   readonly auth: Auth | undefined;
   readonly settings: RespondSettings;
@@ -13,17 +15,43 @@ export interface Authentication {
 // It does not depend on the option `property`, no other middleware writes it, and all copies of the package share it.
 const AUTHENTICATION = Symbol.for('express-resource-server.authentication.v1');
 
-export function authenticationOf(req: IncomingMessage): Authentication | undefined {
-  return Reflect.get(req, AUTHENTICATION) as Authentication | undefined;
+/** An object of the request that holds its authentication. */
+interface Holder {
+  [AUTHENTICATION]?: Authentication;
 }
 
-export function setAuthentication(req: IncomingMessage, authentication: Authentication): void {
-  Reflect.set(req, AUTHENTICATION, authentication);
+export function authenticationOf(req: IncomingMessage): Authentication | undefined {
+  const shared = rawHeadersOf(req)?.[AUTHENTICATION];
+  if (shared?.request === req) return shared;
+  const own = (req as Holder)[AUTHENTICATION];
+  if (own !== undefined || shared === undefined) return own;
+  // An object that inherits from the request is the request, until a middleware authenticates it.
+  return Object.prototype.isPrototypeOf.call(shared.request, req) ? shared : undefined;
+}
+
+/**
+ * Stores the authentication of a request. Express gives every request its own hidden class, so each property that is added
+ * to it costs 2 µs. The array of raw headers belongs to the request too, and all such arrays have one hidden class.
+ */
+export function setAuthentication(authentication: Authentication): void {
+  const { request } = authentication;
+  const rawHeaders = rawHeadersOf(request);
+  // Some servers create the array for each read, and a request that an application copies has the array of the original.
+  const isOwn =
+    rawHeaders !== undefined &&
+    rawHeaders === rawHeadersOf(request) &&
+    (rawHeaders[AUTHENTICATION] === undefined || rawHeaders[AUTHENTICATION].request === request);
+  const holder = isOwn ? rawHeaders : (request as Holder);
+  holder[AUTHENTICATION] = authentication;
+}
+
+function rawHeadersOf({ rawHeaders }: Partial<IncomingMessage>): Holder | undefined {
+  return rawHeaders as Holder | undefined;
 }
 
 /** Makes an `Auth` what `getAuth`, the gates and the property of the request return. */
 export function authenticateAs(req: IncomingMessage, auth: Auth, settings: RespondSettings): void {
-  setAuthentication(req, { auth, settings });
+  setAuthentication({ request: req, auth, settings });
   (req as unknown as Record<string, unknown>)[settings.property] = auth;
 }
 

@@ -6,7 +6,7 @@ import { describe, pickOptions, readOptions, rejectUnknown } from '../options.js
 import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type ProofResult, type SenderConstraint } from '../proof/policy.js';
-import { type AccessToken, makeAuth } from '../token/access-token.js';
+import { type AccessToken, type Auth, makeAuth } from '../token/access-token.js';
 import { assertToken, type Credentials, readAuthorization } from '../token/credentials.js';
 import { checkProfileOptions } from '../token/profile.js';
 import { systemClock } from '../util/clock.js';
@@ -15,11 +15,12 @@ import { createIntrospectionVerifier } from '../verify/introspection.js';
 import { type IntrospectionVerifierOptions, introspectionVerifierRules } from '../verify/introspection-options.js';
 import { createJwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
-import type { TokenVerifier, VerifierContext } from '../verify/token-verifier.js';
+import type { TokenVerifier } from '../verify/token-verifier.js';
 import { authenticateAs, authenticationOf, setAuthentication } from './auth.js';
 import { describeBearer, issuersOf } from './bearer-description.js';
 import { type BearerOptions, bearerRules, readChallengeOptions } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
+import { RequestContext } from './request-context.js';
 import { requestUri } from './request-uri.js';
 import { continueAfter, respondWith, type RespondSettings } from './respond.js';
 
@@ -115,11 +116,9 @@ export function createBearer(where: string, verifier: TokenVerifier, given: Bear
     proof: ProofResult | undefined,
   ): void => {
     if (proof?.nonce !== undefined) offerNonce(res, proof.nonce);
-    authenticateAs(req, makeAuth(accessToken, token, scheme), settings);
-    publish('request.accepted', () => {
-      const { issuer: from, clientId, format } = accessToken;
-      return { request: req, issuer: from, clientId, format, scheme };
-    });
+    const auth = makeAuth(accessToken, token, scheme);
+    authenticateAs(req, auth, settings);
+    publishAccepted(req, auth);
   };
 
   const verifyAndAccept = async (
@@ -129,7 +128,8 @@ export function createBearer(where: string, verifier: TokenVerifier, given: Bear
     result: AccessToken | PromiseLike<AccessToken>,
   ): Promise<void> => {
     const accessToken = await result;
-    accept(req, res, credentials, accessToken, await prove(constraint, req, credentials, accessToken));
+    const proof = prove(constraint, req, credentials, accessToken);
+    accept(req, res, credentials, accessToken, proof === undefined ? undefined : await proof);
   };
 
   /** Undefined if the request is accepted synchronously. */
@@ -150,12 +150,36 @@ export function createBearer(where: string, verifier: TokenVerifier, given: Bear
     });
   };
 
+  const reject = (
+    error: unknown,
+    req: IncomingMessage,
+    res: ServerResponse,
+    next: Next,
+    presented: Credentials | undefined,
+  ): void => {
+    clearAuthentication(req, settings);
+    respondWith(error, req, res, next, settings, presented);
+  };
+
+  // Separate, so that a request that is accepted synchronously needs no closures.
+  const continueLater = (
+    pending: Promise<void>,
+    req: IncomingMessage,
+    res: ServerResponse,
+    next: Next,
+    presented: Credentials | undefined,
+  ): void => {
+    const accepted = (): void => {
+      next();
+    };
+    const failed = (error: unknown): void => {
+      reject(error, req, res, next, presented);
+    };
+    continueAfter(pending, accepted, failed, next);
+  };
+
   const bearerMiddleware = (req: IncomingMessage, res: ServerResponse, next: Next): void => {
     let presented: Credentials | undefined;
-    const reject = (error: unknown): void => {
-      clearAuthentication(req, settings);
-      respondWith(error, req, res, next, settings, presented);
-    };
     let pending: Promise<void> | undefined;
     try {
       const credentials = credentialsOf(req, tokenFrom, verifier.allowsAnyTokenCharacters === true);
@@ -169,19 +193,11 @@ export function createBearer(where: string, verifier: TokenVerifier, given: Bear
       else if (optional) clearAuthentication(req, settings);
       else throw noCredentials();
     } catch (error) {
-      reject(error);
+      reject(error, req, res, next, presented);
       return;
     }
     if (pending === undefined) next();
-    else
-      continueAfter(
-        pending,
-        () => {
-          next();
-        },
-        reject,
-        next,
-      );
+    else continueLater(pending, req, res, next, presented);
   };
   return describeBearer(bearerMiddleware, {
     isOptional: optional,
@@ -193,31 +209,20 @@ export function createBearer(where: string, verifier: TokenVerifier, given: Bear
   });
 }
 
-/** Reads the address only if a verifier needs it: a read of an Express request is expensive. */
-class RequestContext implements VerifierContext {
-  readonly #req: IncomingMessage;
-
-  constructor(req: IncomingMessage) {
-    this.#req = req;
-  }
-
-  get remoteAddress(): string | undefined {
-    // Express's `req.ip` respects `trust proxy`.
-    const ip: unknown = 'ip' in this.#req ? this.#req.ip : undefined;
-    return typeof ip === 'string' ? ip : this.#req.socket.remoteAddress;
-  }
-}
-
 /** The error for a request without credentials. */
 function noCredentials(): MissingTokenError {
   const cause: FailedCheck = { checked: 'Authorization', expected: 'Bearer <token>', found: undefined };
   return new MissingTokenError({ cause });
 }
 
+function publishAccepted(request: IncomingMessage, { issuer, clientId, format, scheme }: Auth): void {
+  publish('request.accepted', () => ({ request, issuer, clientId, format, scheme }));
+}
+
 // Another middleware may have authenticated the request before. This one does not confirm it, so no gate may see it.
 function clearAuthentication(req: IncomingMessage, settings: RespondSettings): void {
   const before = authenticationOf(req);
-  setAuthentication(req, { auth: undefined, settings });
+  setAuthentication({ request: req, auth: undefined, settings });
   for (const property of [settings.property, before?.settings.property]) {
     if (property !== undefined && Reflect.get(req, property) !== undefined) Reflect.set(req, property, undefined);
   }

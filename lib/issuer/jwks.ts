@@ -59,7 +59,7 @@ export class Jwks {
   readonly #withoutKid: JwksKey[] = [];
   readonly #all: readonly JwksKey[];
   // The keys limit the size of this map, and not the key ids that callers make up.
-  readonly #found = new Map<string, Promise<readonly KeyObject[]>>();
+  readonly #found = new Map<string, readonly KeyObject[] | Promise<readonly KeyObject[]>>();
 
   private constructor(keys: readonly unknown[]) {
     const all: JwksKey[] = [];
@@ -116,24 +116,24 @@ export class Jwks {
    * Returns the keys, at most 50, that may have signed a token with this algorithm and key id. A key without an id is a
    * candidate for a key id that no other key has. A token without a key id is tried with all keys of its algorithm.
    */
-  find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]> {
+  find(alg: string, kid: string | undefined): readonly KeyObject[] | Promise<readonly KeyObject[]> {
     const sameKid = kid === undefined ? undefined : this.#withKid.get(kid);
     if (sameKid !== undefined) return this.#search(`${alg}/id/${kid ?? ''}`, alg, sameKid);
     return kid === undefined ? this.#search(alg, alg, this.#all) : this.#search(`${alg}/none`, alg, this.#withoutKid);
   }
 
-  #search(name: string, alg: string, keys: readonly JwksKey[]): Promise<readonly KeyObject[]> {
-    if (keys.length === 0) return NO_KEYS;
-    let found = this.#found.get(name);
-    if (found === undefined) {
-      found = importAll(alg, keys);
-      this.#found.set(name, found);
-    }
-    return found;
+  #search(name: string, alg: string, keys: readonly JwksKey[]): readonly KeyObject[] | Promise<readonly KeyObject[]> {
+    if (keys.length === 0) return [];
+    const found = this.#found.get(name);
+    if (found !== undefined) return found;
+    const importing = importAll(alg, keys).then((imported) => {
+      this.#found.set(name, imported);
+      return imported;
+    });
+    this.#found.set(name, importing);
+    return importing;
   }
 }
-
-const NO_KEYS: Promise<readonly KeyObject[]> = Promise.resolve([]);
 
 async function importAll(alg: string, keys: readonly JwksKey[]): Promise<readonly KeyObject[]> {
   const found: KeyObject[] = [];

@@ -5,8 +5,8 @@ import type { ResourceHealth } from './refreshing-resource.js';
 export interface KeySet {
   /** Changes exactly when the keys change, so a result that was verified with this version is still valid. */
   readonly version: number;
-  /** Returns the keys that may have signed a token with this algorithm and key id. */
-  find(alg: string, kid: string | undefined): Promise<readonly KeyObject[]>;
+  /** Returns the keys that may have signed a token with this algorithm and key id. A promise only while they are imported. */
+  find(alg: string, kid: string | undefined): readonly KeyObject[] | Promise<readonly KeyObject[]>;
   /** The ids of all keys, for people who look for a cause. */
   readonly kids: readonly (string | undefined)[];
 }
@@ -21,8 +21,8 @@ export interface RequestBudget {
 
 /** Provides a verifier with keys. */
 export interface KeySource {
-  /** @throws UpstreamError if there are no keys that may be used. */
-  get(): Promise<KeySet>;
+  /** A promise only if the keys must be fetched. It rejects with an UpstreamError if there are none that may be used. */
+  get(): KeySet | Promise<KeySet>;
   /**
    * Fetches the keys again because none of the given ones verifies a token. How often is limited, also by `budget`, which
    * several key sets may share.
@@ -77,12 +77,12 @@ export class StaticKeySet implements KeySource {
     this.#keys = { version: 0, find, kids };
   }
 
-  get(): Promise<KeySet> {
-    return Promise.resolve(this.#keys);
+  get(): KeySet {
+    return this.#keys;
   }
 
   reloadForUnknownKey(): Promise<KeySet> {
-    return this.get();
+    return Promise.resolve(this.#keys);
   }
 
   current(): KeySet {

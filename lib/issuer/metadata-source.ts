@@ -44,8 +44,8 @@ export class MetadataSource {
     });
   }
 
-  /** @throws UpstreamError if there is no metadata that may be used. */
-  get(): Promise<IssuerMetadata> {
+  /** A promise if it must be fetched, which rejects with an UpstreamError if there is no metadata that may be used. */
+  get(): IssuerMetadata | Promise<IssuerMetadata> {
     return this.#resource.get();
   }
 

@@ -98,8 +98,8 @@ export class RefreshingResource<T> {
     return this.isFailing || now < entry.freshUntil ? entry.value : undefined;
   }
 
-  /** Returns the value, and fetches it if necessary. @throws UpstreamError if it is unavailable. */
-  async get(): Promise<T> {
+  /** Returns the value; a promise if it must be fetched, which rejects with an UpstreamError if it is unavailable. */
+  get(): T | Promise<T> {
     const value = this.peek();
     if (value === undefined) return this.#wait();
     // Normally the timer does this. It is late if the process was frozen.

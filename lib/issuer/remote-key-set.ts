@@ -2,6 +2,7 @@ import { UpstreamError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { runInBackground } from '../util/background.js';
+import { isPromise } from '../util/is-promise.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
 import type { TargetRules } from '../util/url.js';
@@ -93,8 +94,9 @@ export class RemoteKeySet implements KeySource {
     });
   }
 
-  async get(): Promise<KeySet> {
-    const keys = await this.#keys.get();
+  get(): KeySet | Promise<KeySet> {
+    const keys = this.#keys.get();
+    if (isPromise(keys)) return this.#noteUseOf(keys);
     this.#noteStaleUse();
     return keys;
   }
@@ -129,6 +131,12 @@ export class RemoteKeySet implements KeySource {
   close(): void {
     this.#keys.close();
     this.#metadata?.close();
+  }
+
+  async #noteUseOf(pending: Promise<KeySet>): Promise<KeySet> {
+    const keys = await pending;
+    this.#noteStaleUse();
+    return keys;
   }
 
   #noteStaleUse(): void {

@@ -60,7 +60,7 @@ class SharedKeySet implements KeySource {
     shared.users.add(new WeakRef(this));
   }
 
-  get(): Promise<KeySet> {
+  get(): KeySet | Promise<KeySet> {
     return this.#shared.keySet.get();
   }
 

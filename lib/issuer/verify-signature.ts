@@ -1,18 +1,32 @@
 import type { ParsedJwt } from '../token/parse-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
 import { isSignedWith } from '../token/signature.js';
+import { isPromise } from '../util/is-promise.js';
 import type { KeySet, KeySource } from './key-set.js';
 
 /**
  * Verifies the signature of a token and returns the keys it was verified with. If no cached key verifies it, the issuer may
- * have a new key, under a new key id or under the same one, so the keys are fetched again.
+ * have a new key, under a new key id or under the same one, so the keys are fetched again. With cached keys, a correct
+ * signature that is quickly verified is no promise.
  *
- * @throws InvalidTokenError if no key of the issuer signed it; UpstreamError if that is unknown.
+ * The promise rejects with an InvalidTokenError if no key of the issuer signed it, with an UpstreamError if that is unknown.
  */
-export async function verifySignature(jwt: ParsedJwt, source: KeySource): Promise<KeySet> {
+export function verifySignature(jwt: ParsedJwt, source: KeySource): KeySet | Promise<KeySet> {
+  const cached = source.get();
+  if (isPromise(cached)) return verifyWith(cached, undefined, jwt, source);
+  const isSigned = isSignedByOne(cached, jwt);
+  return isSigned === true ? cached : verifyWith(cached, isSigned, jwt, source);
+}
+
+async function verifyWith(
+  keys: KeySet | PromiseLike<KeySet>,
+  isSigned: boolean | Promise<boolean> | undefined,
+  jwt: ParsedJwt,
+  source: KeySource,
+): Promise<KeySet> {
   const { alg, kid } = jwt.header;
-  const cached = await source.get();
-  if (await isSignedByOne(cached, jwt)) return cached;
+  const cached = await keys;
+  if (await (isSigned ?? isSignedByOne(cached, jwt))) return cached;
   const reloaded = await source.reloadForUnknownKey(cached);
   if (reloaded.version !== cached.version && (await isSignedByOne(reloaded, jwt))) return reloaded;
   const candidates = await reloaded.find(alg, kid);
@@ -20,6 +34,7 @@ export async function verifySignature(jwt: ParsedJwt, source: KeySource): Promis
   rejectToken('signature_mismatch', 'signature', `a signature of the key ${String(kid)} (${alg})`, undefined);
 }
 
-async function isSignedByOne(keys: KeySet, jwt: ParsedJwt): Promise<boolean> {
-  return isSignedWith(await keys.find(jwt.header.alg, jwt.header.kid), jwt);
+function isSignedByOne(keys: KeySet, jwt: ParsedJwt): boolean | Promise<boolean> {
+  const found = keys.find(jwt.header.alg, jwt.header.kid);
+  return isPromise(found) ? found.then((candidates) => isSignedWith(candidates, jwt)) : isSignedWith(found, jwt);
 }

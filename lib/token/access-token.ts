@@ -70,12 +70,14 @@ export function buildAccessToken(verified: VerifiedClaims, mapping: ClaimMapping
   const actor = readActor(claims);
   // Frozen before a rule of the application sees them.
   deepFreeze(claims);
+  const { isMachine, isUser } = decideCaller(verified, clientId, mapping);
   return deepFreeze({
     format,
     issuer,
     subject: firstText(claims, mapping.subjectClaims ?? ['sub']),
     clientId,
-    ...decideCaller(verified, clientId, mapping),
+    isMachine,
+    isUser,
     actor,
     scopes: readScopes(claims, mapping.scopeClaims ?? SCOPE_CLAIMS),
     audience: readAudience(claims),

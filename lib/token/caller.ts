@@ -128,6 +128,7 @@ function isNameOfPerson(name: unknown, clientId: string): boolean {
 }
 
 function hasUserMethod(amr: unknown): boolean {
+  if (amr === undefined) return false;
   return [amr].flat().some((method) => USER_METHODS.includes(method));
 }
 

@@ -46,10 +46,14 @@ export function describeIgnored({ ignored = [] }: Confirmation): string | undefi
  * it, and it must not be accepted as a bearer token.
  */
 export function checkDpopBinding(claims: Claims): void {
-  const types = ['token_type', 'typ'].flatMap((name) => claim(claims, name));
-  const isDpop = types.some((type) => typeof type === 'string' && type.toLowerCase() === 'dpop');
-  if (!isDpop || readConfirmation(claims).jkt !== undefined) return;
+  const isForDpop = namesDpop(claim(claims, 'token_type')) || namesDpop(claim(claims, 'typ'));
+  if (!isForDpop || readConfirmation(claims).jkt !== undefined) return;
   rejectToken('binding_missing', 'cnf.jkt', 'the thumbprint of a key, because the type is DPoP', undefined);
+}
+
+function namesDpop(type: unknown): boolean {
+  if (typeof type === 'string') return type.toLowerCase() === 'dpop';
+  return Array.isArray(type) && type.some((each) => typeof each === 'string' && each.toLowerCase() === 'dpop');
 }
 
 function readMember(confirmation: Claims, name: string): string | undefined {

@@ -15,6 +15,7 @@ const VSCHARS = /^[\x20-\x7e]+$/;
 // The scheme must end here (RFC 9110 §5.6.2). Everything after it belongs to credentials for this package, even if they are
 // malformed.
 const CREDENTIALS = /^(bearer|dpop)(?![\w!#$%&'*+.^`|~-])(?: +(.*)|.*)$/is;
+const USUAL = 'Bearer ';
 /** `eyJ` is the beginning of the base64url of `{"`. */
 const BARE_JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
 const SECOND_CREDENTIAL = /,[ \t]*(?:bearer|dpop)[ \t]/i;
@@ -33,6 +34,10 @@ export function readAuthorization(request: FieldSource, allowsAnyCharacters = fa
 }
 
 function parseCredentials(text: string, allowsAnyCharacters: boolean): Credentials | undefined {
+  // What nearly all clients send, without a search through the whole token.
+  if (text.startsWith(USUAL) && text[USUAL.length] !== ' ') {
+    return { scheme: 'Bearer', token: assertToken(text.slice(USUAL.length), allowsAnyCharacters) };
+  }
   const match = CREDENTIALS.exec(text);
   if (match === null) {
     if (SECOND_CREDENTIAL.test(text)) throw severalCredentials();

@@ -23,6 +23,11 @@ export class SingleFlight<T> {
     return this.#running.has(key);
   }
 
+  /** The promise of the run that is in progress. */
+  get(key: string): Promise<T> | undefined {
+    return this.#running.get(key);
+  }
+
   /** The next caller starts the work again, even if a run is still in progress. */
   abandon(key: string): void {
     this.#running.delete(key);

@@ -1,5 +1,5 @@
 import { InvalidTokenError, UpstreamError } from '../errors.js';
-import type { KeysHealth } from '../issuer/key-set.js';
+import type { KeySet, KeysHealth } from '../issuer/key-set.js';
 import { verifySignature } from '../issuer/verify-signature.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import {
@@ -14,10 +14,11 @@ import {
 } from '../token/checks.js';
 import { validUntil } from '../token/claim-checks.js';
 import type { TokenContext } from '../token/fixes.js';
-import { JWT_CHECKS } from '../token/jwt-checks.js';
+import { JWT_CHECKS, type JwtRules } from '../token/jwt-checks.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
 import { describeCauses } from '../util/causes.js';
+import { isPromise } from '../util/is-promise.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
 import { createTokenCache } from './token-cache.js';
 import { endSignals } from './token-signals.js';
@@ -89,11 +90,17 @@ interface JwtVerificationResult {
   readonly until: number;
 }
 
-async function verifyToken(token: string, settings: JwtSettings): Promise<JwtVerificationResult> {
+/** A promise only if keys are fetched, or another thread verifies the signature. */
+function verifyToken(token: string, settings: JwtSettings): JwtVerificationResult | PromiseLike<JwtVerificationResult> {
   const { rules, maxTokenBytes, clock } = settings;
-  const { header, claims, ...jws } = parseToken(token, maxTokenBytes);
+  const jwt = parseToken(token, maxTokenBytes);
+  const { header, claims } = jwt;
   runChecks(JWT_CHECKS, { header, claims, rules, now: clock() });
-  const keys = await verifySignature({ header, claims, ...jws }, settings.keys);
+  const keys = verifySignature(jwt, settings.keys);
+  return isPromise(keys) ? keys.then((verifying) => toResult(jwt, verifying, rules)) : toResult(jwt, keys, rules);
+}
+
+function toResult({ header, claims }: ParsedJwt, keys: KeySet, rules: JwtRules): JwtVerificationResult {
   const accessToken = buildAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
   return { accessToken, keysVersion: keys.version, until: validUntil(claims, rules) };
 }

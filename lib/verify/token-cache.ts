@@ -6,6 +6,7 @@ import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { AccessToken } from '../token/access-token.js';
+import { isPromise } from '../util/is-promise.js';
 import { memorySizeOf } from '../util/memory-size.js';
 import { SingleFlight } from '../util/single-flight.js';
 import type { TokenVerifier, VerifierContext } from './token-verifier.js';
@@ -66,10 +67,11 @@ export interface TokenCache extends Pick<TokenVerifier, 'verify'> {
 
 /**
  * Verifies each token once and caches the result under the SHA-256 of the token. Rejections have a cache of their own, so
- * that forged tokens cannot evict valid results. Concurrent verifications of one token run once.
+ * that forged tokens cannot evict valid results. Concurrent verifications of one token run once. `verifyToken` may return
+ * its result or throw synchronously.
  */
 export function createTokenCache<V extends VerificationResult>(
-  verifyToken: (token: string, context?: VerifierContext) => Promise<V>,
+  verifyToken: (token: string, context?: VerifierContext) => V | PromiseLike<V>,
   options: TokenCacheOptions<V>,
 ): TokenCache {
   const { maxEntries = 10_000, maxBytes = DEFAULT_MAX_BYTES, isFresh } = options;
@@ -89,27 +91,44 @@ export function createTokenCache<V extends VerificationResult>(
     return result !== undefined && isFresh(result) ? result.accessToken : undefined;
   };
 
-  // A verification that was invalidated while it ran is out of date and must not be cached.
-  const verifyNow = async (
-    key: string,
-    token: string,
-    context: VerifierContext | undefined,
-    isCurrent: () => boolean,
-  ): Promise<AccessToken> => {
-    try {
-      const result = await verifyToken(token, context);
-      // The claims, and what was made from them: scopes and audiences can need more memory than the token.
-      if (isCurrent()) accepted.set(key, result, clock() + maxAge, memorySizeOf(result.accessToken));
-      return result.accessToken;
-    } catch (error) {
-      if (error instanceof InvalidTokenError && isCurrent()) {
-        accepted.delete(key);
-        rejected?.set(key, error.reason, clock() + negativeMaxAge);
-      }
-      const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
-      if (known === undefined || !isUsableWhileStale(known)) throw error;
-      return known.accessToken;
+  const accept = (key: string, result: V): AccessToken => {
+    // The claims, and what was made from them: scopes and audiences can need more memory than the token.
+    accepted.set(key, result, clock() + maxAge, memorySizeOf(result.accessToken));
+    return result.accessToken;
+  };
+
+  /** The result to use in spite of a failure. @throws the failure, if there is none. */
+  const recover = (key: string, error: unknown, isCurrent: boolean): AccessToken => {
+    if (error instanceof InvalidTokenError && isCurrent) {
+      accepted.delete(key);
+      rejected?.set(key, error.reason, clock() + negativeMaxAge);
     }
+    const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
+    if (known === undefined || !isUsableWhileStale(known)) throw error;
+    return known.accessToken;
+  };
+
+  // A verification that was invalidated while it ran is out of date and must not be cached.
+  const waitFor = async (key: string, running: PromiseLike<V>, isCurrent: () => boolean): Promise<AccessToken> => {
+    try {
+      const result = await running;
+      return isCurrent() ? accept(key, result) : result.accessToken;
+    } catch (error) {
+      return recover(key, error, isCurrent());
+    }
+  };
+
+  // Async, so that every failure is a rejection.
+  const verifyNow = async (key: string, token: string, context?: VerifierContext): Promise<AccessToken> => {
+    let result: V | PromiseLike<V>;
+    try {
+      result = verifyToken(token, context);
+      if (!isPromise(result)) return accept(key, result);
+    } catch (error) {
+      return recover(key, error, true);
+    }
+    const waiting = result;
+    return running.run(key, (isCurrent) => waitFor(key, waiting, isCurrent));
   };
 
   return {
@@ -120,9 +139,7 @@ export function createTokenCache<V extends VerificationResult>(
       publish(known === undefined && reason === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);
       if (known !== undefined) return known;
       if (reason !== undefined) return Promise.reject(new InvalidTokenError(reason));
-      const isJoining = running.isRunning(key);
-      const verification = running.run(key, (isCurrent) => verifyNow(key, token, context, isCurrent));
-      return isJoining ? verification.catch(joined) : verification;
+      return running.get(key)?.catch(joined) ?? verifyNow(key, token, context);
     },
     invalidate: (token) => {
       const key = digest(token);

@@ -1,4 +1,11 @@
-import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto';
+import {
+  createPublicKey,
+  createSecretKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign as signRaw,
+  verify,
+} from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CompactSign, errors, exportJWK, flattenedVerify, generateKeyPair } from 'jose';
@@ -63,7 +70,7 @@ async function verifyToken(key: KeyObject, token: string): Promise<boolean> {
   }
 }
 
-function verifyWithPackage(key: KeyObject, token: string, alg: string): Promise<boolean> {
+async function verifyWithPackage(key: KeyObject, token: string, alg: string): Promise<boolean> {
   const parts = parse(token);
   const jwt = { header: { alg }, claims: {}, signingInput: `${parts.protected}.${parts.payload}` };
   return isSignedWith([key], { ...jwt, signature: parts.signature });
@@ -132,8 +139,70 @@ describe('the signature check', () => {
     expect(await verifyWithPackage(sample.key, `${header}.${payload}.${der}`, 'ES256')).toBe(false);
   });
 
+  it.each([
+    {
+      alg: 'ES256',
+      namedCurve: 'P-256',
+      hash: 'sha256',
+      bytes: 32,
+      order: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
+    },
+    {
+      alg: 'ES384',
+      namedCurve: 'P-384',
+      hash: 'sha384',
+      bytes: 48,
+      order: 2n ** 384n - 0x389cb27e0bc8d220a7e5f24db74f58851313e695333ad68dn,
+    },
+    {
+      alg: 'ES512',
+      namedCurve: 'P-521',
+      hash: 'sha512',
+      bytes: 66,
+      order: 2n ** 521n - 0x5ae79787c40d069948033feb708f65a2fc44a36477663b851449048e16ec79bf7n,
+    },
+  ])(
+    'agrees with node:crypto on every R and S at the limits, with $alg',
+    async ({ alg, namedCurve, hash, bytes, order }) => {
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve });
+      const signingInput = 'e30.e30';
+      const options = { dsaEncoding: 'ieee-p1363' } as const;
+      const accepted = async (signature: Buffer): Promise<boolean> => {
+        const result = await isSignedWith([publicKey], {
+          header: { alg },
+          signingInput,
+          signature: signature.toString('base64url'),
+        });
+        expect(result).toBe(verify(hash, Buffer.from(signingInput), { key: publicKey, ...options }, signature));
+        return result;
+      };
+      const make = (): Buffer => signRaw(hash, Buffer.from(signingInput), { key: privateKey, ...options });
+      const [r, s] = [make().subarray(0, bytes), make().subarray(bytes)];
+      const numbers = [0n, 1n, order - 1n, order, order + 1n, 2n ** BigInt(bytes * 8) - 1n, 0x80n, 0xffn];
+      const texts = numbers.map((number) => Buffer.from(number.toString(16).padStart(bytes * 2, '0'), 'hex'));
+      for (const one of [r, ...texts]) {
+        for (const other of [s, ...texts]) expect(await accepted(Buffer.concat([one, other]))).toBe(false);
+      }
+      // One signature in 128 has a number that begins with a zero byte.
+      for (let found = 0; found < 3;) {
+        const signature = make();
+        expect(signature).toHaveLength(bytes * 2);
+        if (signature[0] === 0 || signature[bytes] === 0) found++;
+        if (signature[0] === 0 || signature[bytes] === 0) expect(await accepted(signature)).toBe(true);
+      }
+      const valid = make();
+      const rest = order - BigInt(`0x${valid.subarray(bytes).toString('hex')}`);
+      const mirrored = Buffer.from(rest.toString(16).padStart(bytes * 2, '0'), 'hex');
+      expect(await accepted(valid)).toBe(true);
+      // ECDSA accepts both; nothing may depend on a signature being the only one.
+      expect(await accepted(Buffer.concat([valid.subarray(0, bytes), mirrored]))).toBe(true);
+      for (const wrong of [valid.subarray(1), Buffer.concat([valid, Buffer.from([0])]), Buffer.alloc(0)]) {
+        expect(await accepted(wrong)).toBe(false);
+      }
+    },
+  );
+
   it('rejects an RSA key of less than 2048 bits', async () => {
-    const { generateKeyPairSync, sign: signRaw } = await import('node:crypto');
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
     const signingInput = 'e30.e30';
     const signature = signRaw('sha256', Buffer.from(signingInput), privateKey).toString('base64url');
