@@ -20,7 +20,7 @@ let packed: readonly string[] = [];
 let tarballPath = '';
 let unpackedSize = 0;
 
-/** A project that has the packed package and its dependencies, and nothing else of this checkout. */
+/** A project with the packed package and its dependencies, and nothing else of this checkout. */
 beforeAll(async () => {
   const shell = process.platform === 'win32';
   if (!existsSync(join(ROOT, 'dist/index.d.cts'))) await run('npm', ['run', 'build'], { cwd: ROOT, shell });
@@ -33,7 +33,7 @@ beforeAll(async () => {
   packed = tarball.files.map(({ path }) => path);
   const installed = join(project, 'node_modules', NAME);
   await mkdir(installed, { recursive: true });
-  // Relative paths, because tar takes what comes before a colon for the name of a host.
+  // Relative paths, because tar interprets the text before a colon as a host name.
   await run('tar', ['-xzf', tarball.filename, '-C', `node_modules/${NAME}`, '--strip-components=1'], { cwd: project });
   for (const name of ['express', '@types/express', '@types/node']) {
     const target = join(project, 'node_modules', name);
@@ -44,7 +44,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(project, { recursive: true, force: true }));
 
-/** What a program prints that runs in that project, as JSON. */
+/** Runs a program in that project and parses its output as JSON. */
 async function runHere(file: string, text: string, ...args: string[]): Promise<unknown> {
   await writeFile(join(project, file), text);
   const { stdout } = await run(process.execPath, [file, ...args], { cwd: project });
@@ -60,13 +60,13 @@ const REQUESTS = `
   const server = app.listen(0, '127.0.0.1', async () => {
     const origin = 'http://127.0.0.1:' + server.address().port;
     const headers = { authorization: 'Bearer ' + token };
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       fetch(origin, { headers }),
       fetch(origin + '/admin', { headers }),
       fetch(origin, { headers: { authorization: 'Bearer ' + token.slice(0, -4) + 'AAAA' } }),
       fetch(origin),
     ]);
-    console.log(JSON.stringify(await Promise.all(answers.map(async (answer) => [answer.status, await answer.json()]))));
+    console.log(JSON.stringify(await Promise.all(responses.map(async (response) => [response.status, await response.json()]))));
     server.closeAllConnections();
     server.close();
   });
@@ -88,7 +88,7 @@ const WAYS = [
 ] as const;
 
 describe('the packed package', () => {
-  it('holds what is built and the papers, and nothing else', () => {
+  it('contains the build, the licences and the documentation files, and nothing else', () => {
     const docs = readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`);
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', ...docs, 'package.json'].sort();
     expect(packed.filter((path) => !path.startsWith('dist/')).sort()).toEqual(papers);
@@ -121,19 +121,19 @@ describe('the packed package', () => {
   });
 
   it.each(WAYS)(
-    'protects an API that has it by %s',
+    'protects an API that loads it with %s',
     async (_, file, head) => {
       const issuer = await TestIssuer.start();
       await issuer.close();
       const token = await issuer.issue({ scope: 'orders:read' });
-      const answers = await runHere(
+      const responses = await runHere(
         file,
         head + REQUESTS,
         issuer.url,
         JSON.stringify({ keys: issuer.published }),
         token,
       );
-      expect(answers).toEqual([
+      expect(responses).toEqual([
         [200, { client: 'client-1' }],
         [403, expect.objectContaining({ error: 'insufficient_scope' })],
         [401, expect.objectContaining({ error: 'invalid_token' })],
@@ -143,7 +143,7 @@ describe('the packed package', () => {
     MINUTE,
   );
 
-  it('has the same names by require and by import, and its errors are instances of both', async () => {
+  it('exports the same names with require and import, and its errors are instances of both', async () => {
     const text = `
       const required = require('${NAME}');
       import('${NAME}').then((imported) => {
@@ -160,7 +160,7 @@ describe('the packed package', () => {
     expect(await runHere('same.cjs', text)).toEqual([true, [true, true, false, false]]);
   });
 
-  it('contains no second copy of code that two entries share', async () => {
+  it('contains shared code of two entry points once', async () => {
     const dist = join(ROOT, 'dist');
     for (const extension of ['.js', '.cjs']) {
       const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith(extension));
@@ -177,34 +177,34 @@ describe('the packed package', () => {
     const command = join(project, 'node_modules', NAME, 'dist/cli.js');
     const { stdout } = await run(process.execPath, [command, '--help']);
     expect(stdout).toContain('express-resource-server issuer');
-    const refused = run(process.execPath, [command, 'issuer', '--host', '0.0.0.0']);
-    await expect(refused).rejects.toMatchObject({
+    const rejected = run(process.execPath, [command, 'issuer', '--host', '0.0.0.0']);
+    await expect(rejected).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining('loopback only') as unknown,
     });
   });
 
-  it.each(['dist/index.js', 'dist/verify/jwt.js', 'lib/index.js', 'dist'])('keeps %s to itself', async (path) => {
+  it.each(['dist/index.js', 'dist/verify/jwt.js', 'lib/index.js', 'dist'])('does not export %s', async (path) => {
     const text = `
       const specifier = '${NAME}/${path}';
       const codes = [];
       try { require(specifier); } catch (error) { codes.push(error.code); }
       import(specifier).catch((error) => { codes.push(error.code); }).then(() => console.log(JSON.stringify(codes)));
     `;
-    const refused = 'ERR_PACKAGE_PATH_NOT_EXPORTED';
-    expect(await runHere('deep.cjs', text)).toEqual([refused, refused]);
+    const rejected = 'ERR_PACKAGE_PATH_NOT_EXPORTED';
+    expect(await runHere('deep.cjs', text)).toEqual([rejected, rejected]);
   });
 
-  it('lets its package.json and its types-only entrance be found', async () => {
+  it('exports its package.json and its types-only entry point', async () => {
     const text = `
       require('${NAME}/augment');
       console.log(JSON.stringify(require('${NAME}/package.json').name));
     `;
-    expect(await runHere('entrances.cjs', text)).toBe(NAME);
+    expect(await runHere('entry-points.cjs', text)).toBe(NAME);
   });
 
   it.each(['consumer.mts', 'consumer.cts'])(
-    'brings types that hold without skipping any check, for %s',
+    'has types that compile without skipLibCheck, for %s',
     async (file) => {
       const text = `
         import type { Request } from 'express';
@@ -220,7 +220,7 @@ describe('the packed package', () => {
             audience: false,
             store: redisStore(client),
           });
-        // @ts-expect-error: the audience is never left out
+        // @ts-expect-error: the audience is required
         export const wrong = jwtBearer({ issuer: 'https://auth.example.com' });
       `;
       await writeFile(join(project, file), text);

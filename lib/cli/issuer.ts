@@ -74,7 +74,7 @@ function readArguments(args: string[]) {
   const { port, scopes, host, audience, opaque } = parseOptions(
     args,
     options,
-    'There is an argument that is no option.',
+    'There is an argument that is not an option.',
   );
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new UsageError('--port must be a number from 0 to 65535');
   if (!['127.0.0.1', 'localhost'].includes(host)) {

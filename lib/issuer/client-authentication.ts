@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose';
-import type { Jwk, WebCryptoKey } from '../token/jwk-types.js';
+import { signJwt, type SigningKeyOptions } from '../token/private-key.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { withTimeout } from '../util/timeout.js';
 import type { ClientAuthentication, ClientSecret } from './client-authentication-options.js';
 
@@ -20,8 +20,7 @@ export interface ClientAuthenticatorOptions {
   readonly audience: string | undefined;
   /** Deadline of one call of a function from the options. Seconds. */
   readonly timeout: number;
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
 }
 
 /** Lifetime of an assertion. It is used for one request only. Seconds. */
@@ -32,13 +31,14 @@ const SECRET_COOLDOWN = 5;
 /** Authenticates this API at the authorization server. Secrets leave this object only in a request to that server. */
 export class ClientAuthenticator {
   readonly #options: ClientAuthenticatorOptions;
+  readonly #ageClock: Clock;
   #secret: Promise<string> | undefined;
   #secretReadAt = Number.NEGATIVE_INFINITY;
   #generation = 0;
-  #key: Promise<CryptoKey | Uint8Array> | undefined;
 
   constructor(options: ClientAuthenticatorOptions) {
     this.#options = options;
+    this.#ageClock = ageClockOf(options.clock);
   }
 
   /** Returns the parts for a request to this endpoint. Rejects if a secret or a key is unavailable. */
@@ -69,7 +69,7 @@ export class ClientAuthenticator {
     if (typeof this.#options.clientSecret !== 'function') return false;
     // Another caller has already invalidated this secret.
     if (generation !== this.#generation) return true;
-    if (this.#options.clock() < this.#secretReadAt + SECRET_COOLDOWN) return false;
+    if (this.#ageClock() < this.#secretReadAt + SECRET_COOLDOWN) return false;
     this.#secret = undefined;
     this.#generation++;
     return true;
@@ -77,7 +77,7 @@ export class ClientAuthenticator {
 
   #currentSecret(): Promise<string> {
     if (this.#secret !== undefined) return this.#secret;
-    this.#secretReadAt = this.#options.clock();
+    this.#secretReadAt = this.#ageClock();
     const { clientSecret = '', timeout } = this.#options;
     const secret = callFor(
       typeof clientSecret === 'function' ? clientSecret : () => clientSecret,
@@ -92,22 +92,20 @@ export class ClientAuthenticator {
   }
 
   // RFC 7523 §3: issuer and subject are the client; a new `jti` and a short `exp`.
-  async #assertion(
-    { privateKey, algorithm }: { privateKey: Jwk | string | WebCryptoKey; algorithm: string },
-    endpoint: string,
-  ): Promise<Record<string, string>> {
+  async #assertion(key: SigningKeyOptions, endpoint: string): Promise<Record<string, string>> {
     const { clientId = '', audience, clock } = this.#options;
-    this.#key ??= importPrivateKey(privateKey, algorithm);
     const now = Math.floor(clock());
-    const kid = typeof privateKey === 'object' && isJwk(privateKey) ? privateKey.kid : undefined;
-    const assertion = await new SignJWT({ jti: randomUUID() })
-      .setProtectedHeader({ alg: algorithm, ...(kid === undefined ? {} : { kid }) })
-      .setIssuer(clientId)
-      .setSubject(clientId)
-      .setAudience(audience ?? endpoint)
-      .setIssuedAt(now)
-      .setExpirationTime(now + ASSERTION_LIFETIME)
-      .sign(await this.#key);
+    const assertion = await signJwt(
+      {
+        iss: clientId,
+        sub: clientId,
+        aud: audience ?? endpoint,
+        jti: randomUUID(),
+        iat: now,
+        exp: now + ASSERTION_LIFETIME,
+      },
+      key,
+    );
     return {
       client_id: clientId,
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
@@ -126,18 +124,6 @@ async function callFor(read: () => string | Promise<string>, timeout: number, wh
 function assertBearerToken(token: string): string {
   if (/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return token;
   throw new TypeError('bearerToken did not return a bearer token');
-}
-
-export async function importPrivateKey(
-  key: Jwk | string | WebCryptoKey,
-  algorithm: string,
-): Promise<CryptoKey | Uint8Array> {
-  if (typeof key === 'string') return importPKCS8(key, algorithm);
-  return isJwk(key) ? importJWK(key as JWK, algorithm) : (key as CryptoKey);
-}
-
-export function isJwk(key: Jwk | WebCryptoKey): key is Jwk {
-  return 'kty' in key;
 }
 
 // RFC 6749 §2.3.1 and appendix B: application/x-www-form-urlencoded, before base64.

@@ -35,7 +35,7 @@ export interface IssueOptions {
   dpop?: boolean | undefined;
 }
 
-/** A reason why `issueInvalid` makes a token invalid. `'opaque'`: an opaque token that the issuer does not know. */
+/** A reason why `issueInvalid` makes a token invalid. `'opaque'`: an opaque token that the issuer did not issue. */
 export type InvalidTokenKind =
   | 'expired'
   | 'notYetValid'

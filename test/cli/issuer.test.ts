@@ -38,7 +38,7 @@ describe('the command issuer', () => {
     await request(app).get('/').auth(String(body.access_token), { type: 'bearer' }).expect(200);
   });
 
-  it.each([['--opaque'], []])('answers introspection requests (%s)', async (...args) => {
+  it.each([['--opaque'], []])('responds to introspection requests (%s)', async (...args) => {
     const started = await start(...args);
     const { url, audience, clientId, clientSecret } = started;
     const app = express();
@@ -50,7 +50,7 @@ describe('the command issuer', () => {
     await request(app).get('/').auth('another', { type: 'bearer' }).expect(401);
   });
 
-  it('prints the command that gets a token', async () => {
+  it('prints the command that requests a token', async () => {
     const { text, clientId, clientSecret, url, audience } = await start();
     expect(text).toContain(`curl -s -u ${clientId}:${clientSecret} -d grant_type=client_credentials ${url}/token`);
     expect(text).toContain(audience);

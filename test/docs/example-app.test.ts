@@ -89,14 +89,14 @@ describe('TokenCache', () => {
   });
 });
 
-describe('request(), a step', () => {
+describe('a step with request()', () => {
   const rejected = () =>
     Promise.resolve(new Response(null, { status: 401, headers: { 'WWW-Authenticate': 'Bearer realm="orders"' } }));
   const ok = () => Promise.resolve(new Response('fine'));
 
   it.each([
-    ['passes with the status', ok, { status: 200 }, true],
-    ['passes with status and challenge', rejected, { status: 401, challenge: /^Bearer/ }, true],
+    ['passes with the expected status', ok, { status: 200 }, true],
+    ['passes with the expected status and challenge', rejected, { status: 401, challenge: /^Bearer/ }, true],
     ['fails with another status', ok, { status: 201 }, false],
     ['fails with another challenge', rejected, { status: 401, challenge: /insufficient_scope/ }, false],
     ['fails without the challenge', ok, { status: 200, challenge: /^Bearer/ }, false],
@@ -106,7 +106,7 @@ describe('request(), a step', () => {
     expect(await runSteps([request('a step', send, expected)], () => undefined)).toBe(passes);
   });
 
-  it('is the last step that runs if it fails', async () => {
+  it('is the last one that runs if it fails', async () => {
     const lines: string[] = [];
     const steps = [
       request('one', ok, { status: 200 }),

@@ -100,7 +100,7 @@ describe.each([
     expect(await status(app, before)).toBe(200);
   });
 
-  it('can drop the old key in a rotation', async () => {
+  it('can remove the old key in a rotation', async () => {
     const app = api(options());
     const before = issuer.issue();
     await issuer.rotateKeys({ dropOld: true });
@@ -116,7 +116,7 @@ describe.each([
     expect(await status(api(options()), issuer.issue())).toBe(200);
   });
 
-  it('keeps its address and its keys when it comes back', async () => {
+  it('has the same URL and keys when it comes back', async () => {
     const [url, token] = [issuer.url, issuer.issue()];
     await issuer.goDown();
     await issuer.comeBack();
@@ -150,7 +150,7 @@ describe.each([
     expect(await status(app, issuer.issue({ opaque: true, expiresIn: -1 }))).toBe(401);
   });
 
-  it('makes proofs for DPoP-bound tokens', async () => {
+  it('creates proofs for DPoP-bound tokens', async () => {
     const baseUrl = 'https://api.example.com';
     const app = api({ ...options(), dpop: 'allowed', baseUrl });
     const token = issuer.issue({ dpop: true });
@@ -185,7 +185,7 @@ describe('createTestIssuer()', () => {
     expect(await status(app, token)).toBe(401);
   });
 
-  it('changes claims and header', async () => {
+  it('can change claims and header', async () => {
     issuer = await createTestIssuer({ listen: false, audience: 'urn:api' });
     const token = issuer.issue({
       audience: ['urn:a', 'urn:api'],
