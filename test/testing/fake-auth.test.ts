@@ -21,7 +21,7 @@ function api(options: FakeAuthOptions, ...gates: Middleware[]): Express {
   app.use(fakeAuth(options));
   app.get('/', ...gates, (req, res) => {
     const auth = getAuth(req);
-    res.json({ ...auth, isSame: auth === getOptionalAuth(req) && auth === Reflect.get(req, 'auth') });
+    res.json({ ...auth, isSame: auth === getOptionalAuth(req) && Object.is(auth, Reflect.get(req, 'auth')) });
   });
   return app;
 }
