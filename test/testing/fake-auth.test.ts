@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import express, { type Express, type Request } from 'express';
+import express, { type Express } from 'express';
 import {
   ConfigurationError,
   getAuth,
@@ -19,11 +19,9 @@ import supertest, { type Response } from 'supertest';
 function api(options: FakeAuthOptions, ...gates: Middleware[]): Express {
   const app = express();
   app.use(fakeAuth(options));
-  app.get('/', ...gates, (req: Request, res) => {
-    const auth: unknown = getAuth(req);
-    // The types of other packages declare `auth` differently.
-    const property: unknown = Reflect.get(req, 'auth');
-    res.json({ ...getAuth(req), isSame: auth === getOptionalAuth(req) && auth === property });
+  app.get('/', ...gates, (req, res) => {
+    const auth = getAuth(req);
+    res.json({ ...auth, isSame: auth === getOptionalAuth(req) && Object.is(auth, Reflect.get(req, 'auth')) });
   });
   return app;
 }
