@@ -3,6 +3,7 @@ import type { HttpOptions } from '../issuer/http.js';
 import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
 import { addressIn } from '../issuer/metadata.js';
 import { MetadataSource } from '../issuer/metadata-source.js';
+import type { TenantBudget } from '../issuer/request-budget.js';
 import type { KeySource } from '../issuer/key-set.js';
 import { keySetFor } from '../issuer/shared-key-set.js';
 import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
@@ -36,7 +37,7 @@ interface Parts {
 const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
 const COOLDOWN = 30;
 
-export function connectToServer(options: Options, clock: Clock): IntrospectionConnection {
+export function connectToServer(options: Options, clock: Clock, budget?: TenantBudget): IntrospectionConnection {
   const { issuer, clientId, introspectionEndpoint, timeout = 5, signedResponse = false } = options;
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
   const monitor = new UpstreamMonitor(issuer);
@@ -62,7 +63,14 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   });
   const signed = signedRules(options, keys);
   return {
-    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, signed, ...parts }),
+    introspectionClient: new IntrospectionClient({
+      endpoint,
+      rediscover,
+      clientAuthenticator,
+      signed,
+      budget,
+      ...parts,
+    }),
     metadata,
     keys,
     algorithms: [...(signed?.algorithms ?? [])],

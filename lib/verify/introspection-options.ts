@@ -7,6 +7,7 @@ import {
 } from '../issuer/client-authentication-options.js';
 import { ConfigurationError } from '../errors.js';
 import type { MetadataSource } from '../issuer/metadata-source.js';
+import type { TenantBudget } from '../issuer/request-budget.js';
 import type { KeySource } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, text } from '../options.js';
@@ -135,7 +136,11 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly clock: () => number;
 }
 
-export function readIntrospectionOptions(given: IntrospectionVerifierOptions, where: string): IntrospectionSettings {
+export function readIntrospectionOptions(
+  given: IntrospectionVerifierOptions,
+  where: string,
+  budget?: TenantBudget,
+): IntrospectionSettings {
   const options = readOptions<Partial<IntrospectionVerifierOptions>>(where, given, introspectionVerifierRules);
   const { issuer, audience, introspectionEndpoint, clientId, timeout = 5, clock = systemClock, cache = {} } = options;
   if (audience === undefined) throw invalidOption(`${where}: audience`, audienceRule, undefined);
@@ -143,7 +148,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   checkCredentials(where, options);
   checkMemory(where, options);
   checkProfile(where, options);
-  const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock);
+  const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock, budget);
   return {
     issuer,
     server: introspectionEndpoint ?? '',

@@ -1,5 +1,6 @@
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { KeysHealth } from '../issuer/key-set.js';
+import type { RequestBudget } from '../issuer/request-budget.js';
 import { verifySignature } from '../issuer/verify-signature.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import {
@@ -43,8 +44,8 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
 }
 
 /** The same for another function of the package; mistakes in the options name that function. */
-export function createJwtVerifier(options: JwtVerifierOptions, where: string): JwtVerifier {
-  const settings = readJwtVerifierOptions(options, where);
+export function createJwtVerifier(options: JwtVerifierOptions, where: string, budget?: RequestBudget): JwtVerifier {
+  const settings = { ...readJwtVerifierOptions(options, where), budget };
   const { rules, keys, clock, cache } = settings;
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
@@ -90,7 +91,7 @@ async function verifyToken(token: string, settings: JwtSettings): Promise<JwtVer
   const { rules, maxTokenBytes, clock } = settings;
   const { header, claims, ...jws } = parseToken(token, maxTokenBytes);
   runChecks(JWT_CHECKS, { header, claims, rules, now: clock() });
-  const keys = await verifySignature({ header, claims, ...jws }, settings.keys);
+  const keys = await verifySignature({ header, claims, ...jws }, settings.keys, settings.budget);
   const accessToken = buildAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
   return { accessToken, keysVersion: keys.version, until: validUntil(claims, rules) };
 }
