@@ -6,7 +6,6 @@ import {
   InvalidTokenError,
   type IssuerResolver,
   jwtVerifier,
-  type ResolvedIssuer,
   type TokenVerifier,
   trustedIssuers,
   UpstreamError,
