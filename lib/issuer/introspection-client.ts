@@ -164,6 +164,11 @@ export class IntrospectionClient implements IntrospectionSource {
     });
   }
 
+  /** What the server can tell this client by. */
+  identity(): Promise<string> {
+    return this.#options.clientAuthenticator.identity();
+  }
+
   /** Loads the metadata, and the keys of signed responses. */
   async ready(): Promise<void> {
     try {

@@ -122,7 +122,7 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** The keys of signed responses. */
   readonly keys: KeySource | undefined;
   /** What the answers depend on beside the token. */
-  readonly scope: readonly string[];
+  readonly scope: readonly unknown[];
   readonly timeout: number;
   /** Seconds. */
   readonly clockTolerance: number;
@@ -158,7 +158,12 @@ export function readIntrospectionOptions(
     introspectionClient,
     metadata,
     keys,
-    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', algorithms.join(' ')],
+    scope: [
+      { issuer, introspectionEndpoint, metadataUrl: options.metadataUrl, clientId, profile: options.profile },
+      // A signed response was verified with these keys.
+      { algorithms, jwksUri: options.jwksUri },
+      audience === false ? false : [audience].flat().map(String).sort(),
+    ],
     timeout,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenBytes: options.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES,

@@ -138,6 +138,7 @@ function makeShared(settings: IntrospectionSettings): SharedIntrospectionCache |
   return new SharedIntrospectionCache(introspectionClient, {
     store,
     scope,
+    identity: () => introspectionClient.identity(),
     maxAge,
     negativeMaxAge,
     introspectionTimeout: timeout,
