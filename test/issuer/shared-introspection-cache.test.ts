@@ -41,13 +41,13 @@ describe('results in a store', () => {
     expect(issuer.requests.introspection).toBe(1);
   });
 
-  it('are judged by each API itself', async () => {
+  it('are not shared with an API of another audience', async () => {
     const { issuer, another, store, time } = await fleet();
     const token = issuer.issueOpaque();
     await another().verify(token);
     const other = verifierFor(issuer, { store, clock: time.clock, audience: 'another' });
     await expect(other.verify(token)).rejects.toMatchObject({ reason: 'audience_mismatch' });
-    expect(issuer.requests.introspection).toBe(1);
+    expect(issuer.requests.introspection).toBe(2);
   });
 
   it.each<[string, Partial<IntrospectionVerifierOptions>]>([
