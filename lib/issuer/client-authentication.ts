@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { signJwt, type SigningKeyOptions } from '../token/private-key.js';
 import { UpstreamError } from '../errors.js';
 import { Backoff } from '../util/backoff.js';
@@ -64,6 +64,17 @@ export class ClientAuthenticator {
       return { headers: { Authorization: `Bearer ${token}` }, form: {}, generation };
     }
     return { headers: {}, form: await this.#assertion(method, endpoint), generation };
+  }
+
+  /**
+   * Returns what the server can tell this client by: the digest of the bearer token, or the client id. Rejects if the token is
+   * unavailable.
+   */
+  async identity(): Promise<string> {
+    const { clientId = '', clientAuthentication: method, timeout } = this.#options;
+    if (typeof method === 'string' || !('bearerToken' in method)) return clientId;
+    const token = assertBearerToken(await callFor(method.bearerToken, timeout, 'bearerToken'));
+    return hash('sha256', token, 'base64url');
   }
 
   /**

@@ -11,6 +11,7 @@ import { type Audience, isAccepted } from '../token/audience.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { checkTimes } from '../token/claim-checks.js';
+import type { TenantBudget } from './request-budget.js';
 import { verifySignature } from './verify-signature.js';
 import { parseJsonObject } from '../util/json.js';
 import { isPlainObject } from '../util/is-plain-object.js';
@@ -52,6 +53,8 @@ export interface IntrospectionClientOptions {
   readonly signed: SignedResponseRules | undefined;
   readonly clock: Clock;
   readonly monitor: UpstreamMonitor;
+  /** Limits the requests for a tenant without an accepted token. */
+  readonly budget?: TenantBudget | undefined;
 }
 
 const SIGNED_TYPE = 'application/token-introspection+jwt';
@@ -63,6 +66,8 @@ const RESPONSE_LIMITS = { maxDepth: 32, maxMembers: 4_096 };
 /** Maximum number of concurrent and of waiting requests: it limits what a flood of forged tokens costs the server. */
 const MAX_CONCURRENT = 100;
 const MAX_WAITING = 1_000;
+/** Maximum number of concurrent requests for a tenant without an accepted token: each takes one from the budget. */
+const MAX_CONCURRENT_NEW = 5;
 /** Minimum time between two searches for an endpoint that has moved. Seconds. */
 const REDISCOVERY_INTERVAL = 30;
 /** A token that no server has issued. It tests whether the server is reachable. */
@@ -90,7 +95,8 @@ export class IntrospectionClient implements IntrospectionSource {
     this.#backoff = new Backoff(this.#ageClock);
     this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: this.#ageClock });
     const { timeout } = options.http;
-    this.#limiter = new ConcurrencyLimiter({ limit: MAX_CONCURRENT, maxWaiting: MAX_WAITING, timeout });
+    const limit = (): number => (this.#options.budget?.isNew === true ? MAX_CONCURRENT_NEW : MAX_CONCURRENT);
+    this.#limiter = new ConcurrencyLimiter({ limit, maxWaiting: MAX_WAITING, timeout });
     // Every request in progress has a listener.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -110,7 +116,8 @@ export class IntrospectionClient implements IntrospectionSource {
 
   async #introspectOnce(token: string): Promise<IntrospectionResult> {
     if (this.#backoff.wait > 0) throw this.#unavailable(undefined);
-    const { clock, monitor } = this.#options;
+    const { clock, monitor, budget } = this.#options;
+    if (budget?.isNew === true && !budget.take()) throw new UpstreamError('introspection_unavailable', budget.wait);
     const introspectedAt = clock();
     const start = this.#ageClock();
     const age = (): number => this.#ageClock() - start;
@@ -155,6 +162,11 @@ export class IntrospectionClient implements IntrospectionSource {
       else if (isUnreachable(error)) this.#backoff.failed();
       else this.#backoff.succeeded();
     });
+  }
+
+  /** What the server can tell this client by. */
+  identity(): Promise<string> {
+    return this.#options.clientAuthenticator.identity();
   }
 
   /** Loads the metadata, and the keys of signed responses. */

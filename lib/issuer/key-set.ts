@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { RequestBudget } from './request-budget.js';
 import type { ResourceHealth } from './refreshing-resource.js';
 
 /** The keys of one moment. */
@@ -11,12 +12,12 @@ export interface KeySet {
   readonly kids: readonly (string | undefined)[];
 }
 
-/** How many requests callers may cause. */
-export interface RequestBudget {
-  /** Takes one. Returns `false` if there is none. */
-  take(): boolean;
-  /** Time until there is one. Seconds, 0 if there is one. */
-  readonly wait: number;
+/** The search for the key of one token. */
+export interface KeySearch {
+  /** How many fetches had started when the search began. */
+  readonly since: number;
+  /** Limits the fetches of several key sets together. */
+  readonly budget: RequestBudget | undefined;
 }
 
 /** Provides a verifier with keys. */
@@ -24,12 +25,14 @@ export interface KeySource {
   /** A promise only if the keys must be fetched. It rejects with an UpstreamError if there are none that may be used. */
   get(): KeySet | Promise<KeySet>;
   /**
-   * Fetches the keys again because none of the given ones verifies a token. How often is limited, also by `budget`, which
-   * several key sets may share.
+   * Fetches the keys again because none of the given ones verifies a token, unless they were fetched for this token. How often
+   * is limited.
    *
    * @throws UpstreamError if the issuer is unavailable, or the limit is reached.
    */
-  reloadForUnknownKey(tried: KeySet, budget?: RequestBudget): Promise<KeySet>;
+  reloadForUnknownKey(tried: KeySet, search: KeySearch): Promise<KeySet>;
+  /** How many fetches have started. */
+  readonly fetches: number;
   /** Returns what `get` would return, but only if that does not need to wait. */
   current(): KeySet | undefined;
   ready(): Promise<void>;
@@ -71,6 +74,7 @@ export interface KeyOptions {
 
 /** Keys that come from the options and never change: a JWKS or a secret. */
 export class StaticKeySet implements KeySource {
+  readonly fetches = 0;
   readonly #keys: KeySet;
 
   constructor(find: KeySet['find'], kids: KeySet['kids'] = []) {

@@ -8,11 +8,12 @@ import { TokenBucket } from '../util/token-bucket.js';
 import type { TargetRules } from '../util/url.js';
 import { fetchJson, type HttpOptions } from './http.js';
 import { Jwks } from './jwks.js';
-import type { KeySet, KeysHealth, KeySource, RequestBudget } from './key-set.js';
+import type { KeySearch, KeySet, KeysHealth, KeySource } from './key-set.js';
 import { KeySnapshot } from './key-snapshot.js';
 import { addressIn, type IssuerMetadata } from './metadata.js';
 import { MetadataSource } from './metadata-source.js';
 import { type LoadResult, RefreshingResource } from './refreshing-resource.js';
+import type { RequestBudget } from './request-budget.js';
 import type { UpstreamMonitor } from './upstream-monitor.js';
 
 export interface RemoteKeySetOptions extends TargetRules {
@@ -73,6 +74,9 @@ export class RemoteKeySet implements KeySource {
   readonly #reloads = new SingleFlight<KeySet>();
   readonly #budget: TokenBucket;
   #latest: VersionedKeys | undefined;
+  /** How many fetches have started, and the number of the last one that succeeded. */
+  #fetches = 0;
+  #lastFetch = 0;
 
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
@@ -101,12 +105,16 @@ export class RemoteKeySet implements KeySource {
     return keys;
   }
 
-  reloadForUnknownKey(tried: KeySet, budget?: RequestBudget): Promise<KeySet> {
+  get fetches(): number {
+    return this.#fetches;
+  }
+
+  reloadForUnknownKey(tried: KeySet, { since, budget }: KeySearch): Promise<KeySet> {
     const current = this.#keys.peek();
-    if (current !== undefined && current.version !== tried.version) return Promise.resolve(current);
-    return this.#reloads.run('', () =>
-      this.#reloadWithin([this.#budget, ...(budget === undefined ? [] : [budget])], tried),
-    );
+    const isNewer = current?.version !== tried.version || this.#lastFetch > since;
+    if (current !== undefined && isNewer) return Promise.resolve(current);
+    const budgets = budget === undefined ? [this.#budget] : [this.#budget, budget];
+    return this.#reloads.run('', () => this.#reloadWithin(budgets, tried));
   }
 
   current(): KeySet | undefined {
@@ -159,9 +167,11 @@ export class RemoteKeySet implements KeySource {
   }
 
   async #load(closing: AbortSignal): Promise<LoadResult<VersionedKeys>> {
+    const started = ++this.#fetches;
     const jwksUri = this.#options.jwksUri ?? (await this.#discoverJwksUri());
     const { json, maxAge } = await fetchJson(jwksUri, this.#options.http, closing);
     const value = this.#versionOf(await Jwks.fetchedFrom(jwksUri, json, this.#latest?.jwks));
+    this.#lastFetch = started;
     // Requests do not wait for the snapshot or depend on it. `health` reports its failure.
     const fetchedAt = this.#options.clock();
     const metadataFetchedAt = fetchedAt - (this.#metadata?.age ?? 0);

@@ -10,8 +10,10 @@ import type { IntrospectionResult, IntrospectionSource } from './introspection-c
 
 export interface SharedIntrospectionCacheOptions {
   readonly store: Store;
-  /** What a response depends on beside the token: server and client. */
-  readonly scope: readonly string[];
+  /** What a response depends on besides the token and the client. */
+  readonly scope: readonly unknown[];
+  /** The client that introspects. Credentials of another client may get another response. */
+  readonly identity: () => Promise<string>;
   /** How long a positive response is shared. Seconds. */
   readonly maxAge: number;
   /** How long a negative response is shared. Seconds. */
@@ -38,18 +40,19 @@ const LOOK_INTERVAL = 25;
 export class SharedIntrospectionCache implements IntrospectionSource {
   readonly #source: IntrospectionSource;
   readonly #options: SharedIntrospectionCacheOptions;
-  readonly #prefix: string;
   readonly #backoff: Backoff;
 
   constructor(source: IntrospectionSource, options: SharedIntrospectionCacheOptions) {
     this.#source = source;
     this.#options = options;
     this.#backoff = new Backoff(ageClockOf(options.clock));
-    this.#prefix = `introspection:${hash('sha256', JSON.stringify(options.scope), 'base64url').slice(0, 16)}`;
   }
 
   async introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult> {
-    const key = this.#key(token);
+    const identity = await this.#options.identity().catch(() => undefined);
+    // Without credentials, the request reports why.
+    if (identity === undefined) return this.#source.introspect(token, remoteAddress);
+    const key = this.#key(token, identity);
     const known = await this.#read(key);
     if (known !== undefined) return known;
     const lock = `${key}:lock`;
@@ -76,7 +79,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
    */
   async invalidate(token: string): Promise<void> {
     const { store } = this.#options;
-    const key = this.#key(token);
+    const key = this.#key(token, await this.#options.identity());
     // First the mark, then the deletion: a process that saves now either sees the mark, or its value is deleted.
     await withTimeout(store.set(markOf(key), true, this.#introspectionLifetime), STORE_TIMEOUT, 'the store');
     await withTimeout(store.delete(key), STORE_TIMEOUT, 'the store');
@@ -87,8 +90,9 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     return Math.ceil(this.#options.introspectionTimeout) + 1;
   }
 
-  #key(token: string): string {
-    return `${this.#prefix}:${hash('sha256', token, 'base64url')}`;
+  #key(token: string, identity: string): string {
+    const scope = hash('sha256', JSON.stringify([this.#options.scope, identity]), 'base64url').slice(0, 16);
+    return `introspection:${scope}:${hash('sha256', token, 'base64url')}`;
   }
 
   async #read(key: string): Promise<IntrospectionResult | undefined> {

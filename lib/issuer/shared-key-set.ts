@@ -1,5 +1,5 @@
 import { globalFetch } from './http.js';
-import type { KeySet, KeysHealth, KeySource, RequestBudget } from './key-set.js';
+import type { KeySet, KeysHealth, KeySource } from './key-set.js';
 import { RemoteKeySet, type RemoteKeySetOptions } from './remote-key-set.js';
 
 /** A key set, and the verifiers that use it. It does not keep them from being collected. */
@@ -64,8 +64,12 @@ class SharedKeySet implements KeySource {
     return this.#shared.keySet.get();
   }
 
-  reloadForUnknownKey(tried: KeySet, budget?: RequestBudget): Promise<KeySet> {
-    return this.#shared.keySet.reloadForUnknownKey(tried, budget);
+  get fetches(): number {
+    return this.#shared.keySet.fetches;
+  }
+
+  reloadForUnknownKey(...search: Parameters<KeySource['reloadForUnknownKey']>): Promise<KeySet> {
+    return this.#shared.keySet.reloadForUnknownKey(...search);
   }
 
   current(): KeySet | undefined {

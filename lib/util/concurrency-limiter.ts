@@ -1,8 +1,8 @@
 import { withTimeout } from './timeout.js';
 
 export interface ConcurrencyLimiterOptions {
-  /** Maximum number of concurrent runs. */
-  readonly limit: number;
+  /** Maximum number of concurrent runs. It may change. */
+  readonly limit: () => number;
   /** Maximum number of waiting runs, of all groups together. */
   readonly maxWaiting: number;
   /** Maximum waiting time. Seconds. */
@@ -36,7 +36,7 @@ export class ConcurrencyLimiter {
    * longest queue is rejected.
    */
   async run<T>(work: () => Promise<T>, group = ''): Promise<T> {
-    if (this.#running < this.#options.limit) this.#running++;
+    if (this.#running < this.#options.limit()) this.#running++;
     else await this.#turn(group);
     try {
       return await work();
@@ -91,13 +91,14 @@ export class ConcurrencyLimiter {
   }
 
   #leave(): void {
-    const next = this.#takeNext();
-    if (next === undefined) {
-      this.#running--;
-      return;
+    this.#running--;
+    while (this.#running < this.#options.limit()) {
+      const next = this.#takeNext();
+      if (next === undefined) return;
+      this.#running++;
+      next.isAdmitted = true;
+      next.enter();
     }
-    next.isAdmitted = true;
-    next.enter();
   }
 
   #takeNext(): Waiter | undefined {

@@ -25,6 +25,11 @@ export class TokenBucket {
     return true;
   }
 
+  /** Returns tokens that were taken. */
+  giveBack(tokens: number): void {
+    this.#tokens = Math.min(this.#capacity, this.#tokens + tokens);
+  }
+
   /** Time until there is a token. Seconds, 0 if there is one. */
   get wait(): number {
     this.#refill();

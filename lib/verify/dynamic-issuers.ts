@@ -1,16 +1,21 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { ConfigurationError, type FailedCheck, InvalidTokenError } from '../errors.js';
-import { BoundedCache } from '../util/bounded-cache.js';
-import { SingleFlight } from '../util/single-flight.js';
-import { isPromise } from '../util/is-promise.js';
+import { ConfigurationError, type FailedCheck, InvalidTokenError, UpstreamError } from '../errors.js';
+import { TenantBudget, type TenantBudgets } from '../issuer/request-budget.js';
 import type { AccessToken } from '../token/access-token.js';
-import { introspectionVerifier } from './introspection.js';
+import { addressGroup } from '../util/address-group.js';
+import { BoundedCache } from '../util/bounded-cache.js';
+import { ConcurrencyLimiter } from '../util/concurrency-limiter.js';
+import { isPromise } from '../util/is-promise.js';
+import { SingleFlight } from '../util/single-flight.js';
+import { TokenBucket } from '../util/token-bucket.js';
+import { createIntrospectionVerifier } from './introspection.js';
 import type { IntrospectionVerifierOptions } from './introspection-options.js';
-import { jwtVerifier } from './jwt.js';
+import { createJwtVerifier } from './jwt.js';
 import type { JwtVerifierOptions } from './jwt-options.js';
 import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
 import { snapshotOf } from './options-snapshot.js';
+import { type Tenant, TenantPool } from './tenant-pool.js';
 import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
 /** A verifier, an entry with limits, or the options of a verifier, for exactly the requested issuer. */
@@ -50,24 +55,17 @@ export interface DynamicIssuersOptions {
   readonly clock: () => number;
 }
 
-interface DynamicIssuer {
-  readonly verifier: TokenVerifier;
-  /** A verifier that the resolver created may be returned by it again, so only others are closed. */
-  readonly isOwn: boolean;
-  /** What the resolver returned, to find out whether it returns the same later. */
-  readonly snapshot: unknown;
-  /** By the clock for ages. */
-  readonly resolvedAt: number;
-  /** When its last token was accepted, counted in accepted tokens; 0 if none was. */
-  lastAccepted: number;
-  /** Verifications in progress. */
-  running: number;
-  isDropped: boolean;
-}
-
 /** Issuers that the resolver does not know are cached for a short time (seconds), because callers can choose any name. */
 const MAX_UNKNOWN = 1_000;
 const UNKNOWN_MAX_AGE = 10;
+
+/**
+ * What tokens may cost that were not accepted, of all tenants together: a burst, then one per interval in seconds. A new tenant
+ * takes one, and each search for an unknown key. Each is at most two requests to a server with metadata at the first address.
+ */
+const BUDGET = { capacity: 20, interval: 5 };
+/** Maximum number of new tenants whose first token is being verified, of waiting ones, and the maximum waiting time in seconds. */
+const FIRST_TOKENS = { limit: () => 10, maxWaiting: 1_000, timeout: 5 };
 
 /**
  * Verifiers that are created with the first token of their issuer. `iss` is not verified at that time, so only an
@@ -77,33 +75,35 @@ export class DynamicIssuers implements IssuerRegistry {
   readonly opaque: readonly TokenVerifier[] = [];
   readonly #resolve: IssuerResolver;
   readonly #options: DynamicIssuersOptions;
-  readonly #tenants = new Map<string, DynamicIssuer>();
+  readonly #pool: TenantPool;
+  readonly #budgets: TenantBudgets;
+  readonly #firstTokens = new ConcurrencyLimiter(FIRST_TOKENS);
   readonly #unknown: BoundedCache<true>;
-  readonly #resolving = new SingleFlight<DynamicIssuer | undefined>();
-  #acceptedTokens = 0;
+  readonly #resolving = new SingleFlight<Found>();
 
   constructor(resolve: IssuerResolver, options: DynamicIssuersOptions) {
+    const { clock, maxIssuers } = options;
     this.#resolve = resolve;
     this.#options = options;
-    this.#unknown = new BoundedCache({ maxEntries: MAX_UNKNOWN, clock: options.clock });
+    this.#pool = new TenantPool(maxIssuers);
+    this.#budgets = { ofNew: new TokenBucket({ ...BUDGET, clock }), ofUsed: new TokenBucket({ ...BUDGET, clock }) };
+    this.#unknown = new BoundedCache({ maxEntries: MAX_UNKNOWN, clock });
   }
 
   all(): readonly TokenVerifier[] {
-    return [...this.#tenants.values()].map(({ verifier }) => verifier);
+    return this.#pool.all().map(({ verifier }) => verifier);
   }
 
   verify(iss: string, token: string, context?: VerifierContext): ReturnType<IssuerRegistry['verify']> {
-    const tenant = iss === '' ? undefined : this.#known(iss);
-    if (tenant === undefined) return iss === '' ? undefined : this.#findAndVerify(iss, token, context);
-    const result = tenant.verifier.verify(token, context);
-    if (isPromise(result)) return this.#finish(tenant, result);
-    tenant.lastAccepted = ++this.#acceptedTokens;
-    return result;
+    if (iss === '') return undefined;
+    const tenant = this.#known(iss);
+    return tenant === undefined ? this.#findAndVerify(iss, token, context) : this.#verify(tenant, token, context);
   }
 
   async find(iss: string): Promise<TokenVerifier | undefined> {
     if (iss === '') return undefined;
-    return (this.#known(iss) ?? (await this.#find(iss)))?.verifier;
+    const found = this.#known(iss) ?? (await this.#find(iss));
+    return (typeof found === 'function' ? found() : found)?.verifier;
   }
 
   unknownIssuer(iss: string): InvalidTokenError {
@@ -111,95 +111,113 @@ export class DynamicIssuers implements IssuerRegistry {
   }
 
   async #findAndVerify(iss: string, token: string, context?: VerifierContext): Promise<AccessToken | undefined> {
-    const tenant = await this.#find(iss);
-    return tenant === undefined ? undefined : this.#finish(tenant, tenant.verifier.verify(token, context));
-  }
-
-  async #finish(tenant: DynamicIssuer, result: AccessToken | PromiseLike<AccessToken>): Promise<AccessToken> {
-    tenant.running++;
+    const found = await this.#find(iss);
+    if (typeof found !== 'function') return found && this.#verify(found, token, context);
+    // New tenants wait for each other: those with an accepted token give back what they took from the budget.
+    const progress = { hasStarted: false };
+    const verifyFirst = async (): Promise<AccessToken> => {
+      progress.hasStarted = true;
+      return this.#verify(found(), token, context);
+    };
     try {
-      const accessToken = await result;
-      tenant.lastAccepted = ++this.#acceptedTokens;
-      return accessToken;
-    } finally {
-      tenant.running--;
-      this.#closeUnused(tenant);
+      return await this.#firstTokens.run(verifyFirst, addressGroup(context?.remoteAddress));
+    } catch (cause) {
+      throw progress.hasStarted ? cause : new UpstreamError('keys_unavailable', 1, { cause });
     }
   }
 
-  #known(iss: string): DynamicIssuer | undefined {
-    const tenant = this.#tenants.get(iss);
+  #verify(tenant: Tenant, token: string, context?: VerifierContext): AccessToken | Promise<AccessToken> {
+    const result = tenant.verifier.verify(token, context);
+    if (isPromise(result)) return this.#finish(tenant, result);
+    this.#pool.accept(tenant);
+    return result;
+  }
+
+  async #finish(tenant: Tenant, result: PromiseLike<AccessToken>): Promise<AccessToken> {
+    tenant.running++;
+    try {
+      const accessToken = await result;
+      this.#pool.accept(tenant);
+      return accessToken;
+    } finally {
+      tenant.running--;
+      this.#pool.closeUnused(tenant);
+    }
+  }
+
+  #known(iss: string): Tenant | undefined {
+    const tenant = this.#pool.get(iss);
     if (tenant === undefined || this.#options.clock() >= tenant.resolvedAt + this.#options.maxAge) return undefined;
     return tenant;
   }
 
-  async #find(iss: string): Promise<DynamicIssuer | undefined> {
+  async #find(iss: string): Promise<Found> {
     const key = hash('sha256', iss, 'base64');
     if (this.#unknown.get(key) === true) return undefined;
-    const tenant = await this.#resolving.run(iss, () => this.#lookUp(iss));
-    if (tenant === undefined) this.#unknown.set(key, true, this.#options.clock() + UNKNOWN_MAX_AGE);
-    return tenant;
+    const found = await this.#resolving.run(iss, () => this.#lookUp(iss));
+    if (found === undefined) this.#unknown.set(key, true, this.#options.clock() + UNKNOWN_MAX_AGE);
+    return found;
   }
 
-  async #lookUp(iss: string): Promise<DynamicIssuer | undefined> {
+  async #lookUp(iss: string): Promise<Found> {
     // Databases return null for a row that does not exist.
     const resolved = (await this.#resolve(iss)) ?? undefined;
-    const before = this.#tenants.get(iss);
+    const before = this.#pool.get(iss);
     // The resolver may have changed the object that it returned before.
     const snapshot = snapshotOf(resolved);
-    const isSame = before !== undefined && isDeepStrictEqual(before.snapshot, snapshot);
-    if (before !== undefined && !isSame) this.#drop(iss, before);
-    if (resolved === undefined) return undefined;
     const resolvedAt = this.#options.clock();
-    const tenant: DynamicIssuer = isSame
-      ? Object.assign(before, { resolvedAt })
-      : { ...makeVerifier(iss, resolved), snapshot, resolvedAt, lastAccepted: 0, running: 0, isDropped: false };
-    this.#makeRoom(iss);
-    this.#tenants.set(iss, tenant);
+    if (before !== undefined && isDeepStrictEqual(before.snapshot, snapshot))
+      return Object.assign(before, { resolvedAt });
+    if (resolved === undefined) {
+      if (before !== undefined) this.#pool.remove(before);
+      return undefined;
+    }
+    const create = (): Tenant =>
+      createTenant(iss, resolved, { snapshot, resolvedAt, budget: new TenantBudget(this.#budgets) });
+    if (before === undefined) return () => this.#pool.get(iss) ?? this.#admit(create());
+    return this.#pool.replace(before, create);
+  }
+
+  /** @throws UpstreamError if there were too many new tenants. */
+  #admit(tenant: Tenant): Tenant {
+    const { budget, verifier } = tenant;
+    if (!budget.take()) {
+      const reason = verifier.acceptsOpaqueTokens === true ? 'introspection_unavailable' : 'keys_unavailable';
+      throw new UpstreamError(reason, budget.wait, { cause: new Error('too many new tenants without a valid token') });
+    }
+    this.#pool.add(tenant);
     return tenant;
   }
-
-  #makeRoom(iss: string): void {
-    if (this.#tenants.has(iss) || this.#tenants.size < this.#options.maxIssuers) return;
-    const [oldest] = [...this.#tenants].sort(([, one], [, other]) => one.lastAccepted - other.lastAccepted);
-    if (oldest !== undefined) this.#drop(...oldest);
-  }
-
-  #drop(iss: string, tenant: DynamicIssuer): void {
-    this.#tenants.delete(iss);
-    tenant.isDropped = true;
-    this.#closeUnused(tenant);
-  }
-
-  #closeUnused({ isDropped, running, isOwn, verifier }: DynamicIssuer): void {
-    if (!isDropped || running > 0 || !isOwn) return;
-    // No request waits for this, and none fails because of it: it concerns another tenant.
-    closeLater(verifier).catch(() => undefined);
-  }
 }
 
-// Async, so that a `close` that throws is handled like one that rejects.
-async function closeLater(verifier: TokenVerifier): Promise<void> {
-  await verifier.close?.();
+/** A tenant, or a function that creates a new one. */
+type Found = Tenant | (() => Tenant) | undefined;
+
+function createTenant(
+  issuer: string,
+  resolved: ResolvedIssuer,
+  parts: Pick<Tenant, 'snapshot' | 'resolvedAt' | 'budget'>,
+): Tenant {
+  const verifier = isVerifier(resolved) ? resolved : makeFrom(resolved, parts.budget);
+  if (verifier.issuer !== issuer) {
+    const fix = 'Return options of that issuer.';
+    throw problem('the resolver to return the issuer it was called with', 'another issuer', fix);
+  }
+  const isCreated = !isVerifier(resolved) && !isLimitedIssuer(resolved);
+  return { ...parts, issuer, verifier, isCreated, state: 'pooled', lastAccepted: 0, running: 0 };
 }
 
-function makeVerifier(iss: string, resolved: ResolvedIssuer): Pick<DynamicIssuer, 'verifier' | 'isOwn'> {
-  const isOwn = !isVerifier(resolved) && !isLimitedIssuer(resolved);
-  const verifier = isVerifier(resolved) ? resolved : makeFrom(resolved);
-  if (verifier.issuer === iss) return { verifier, isOwn };
-  throw problem(
-    'the resolver to return the issuer it was called with',
-    'another issuer',
-    'Return options of that issuer.',
-  );
-}
-
-function makeFrom(options: TrustedIssuer | JwtVerifierOptions | IntrospectionVerifierOptions): TokenVerifier {
+function makeFrom(
+  options: TrustedIssuer | JwtVerifierOptions | IntrospectionVerifierOptions,
+  budget: TenantBudget,
+): TokenVerifier {
   if (isLimitedIssuer(options)) return limitIssuer(options);
   // `jwtVerifier` reports a value that is not an object.
-  if (typeof options !== 'object') return jwtVerifier(options);
-  const isForIntrospection = 'introspectionEndpoint' in options || 'clientId' in options;
-  return isForIntrospection ? introspectionVerifier(options) : jwtVerifier(options as JwtVerifierOptions);
+  const isForIntrospection =
+    typeof options === 'object' && ('introspectionEndpoint' in options || 'clientId' in options);
+  return isForIntrospection
+    ? createIntrospectionVerifier(options, 'introspectionVerifier', budget)
+    : createJwtVerifier(options as JwtVerifierOptions, 'jwtVerifier', budget);
 }
 
 /** The failed check of a JWT whose issuer has no verifier. */

@@ -3,6 +3,7 @@ import type { HttpOptions } from '../issuer/http.js';
 import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
 import { addressIn } from '../issuer/metadata.js';
 import { MetadataSource } from '../issuer/metadata-source.js';
+import type { TenantBudget } from '../issuer/request-budget.js';
 import type { KeySource } from '../issuer/key-set.js';
 import { keySetFor } from '../issuer/shared-key-set.js';
 import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
@@ -39,7 +40,7 @@ const DEFAULT_MAX_BYTES = 65_536;
 const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
 const COOLDOWN = 30;
 
-export function connectToServer(options: Options, clock: Clock): IntrospectionConnection {
+export function connectToServer(options: Options, clock: Clock, budget?: TenantBudget): IntrospectionConnection {
   const { issuer, clientId, introspectionEndpoint, timeout = 5, signedResponse = false } = options;
   const { maxBytes = DEFAULT_MAX_BYTES } = options;
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes };
@@ -67,7 +68,15 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   });
   const signed = signedRules(options, keys);
   return {
-    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, signed, ...parts, http }),
+    introspectionClient: new IntrospectionClient({
+      endpoint,
+      rediscover,
+      clientAuthenticator,
+      signed,
+      budget,
+      ...parts,
+      http,
+    }),
     metadata,
     keys,
     algorithms: [...(signed?.algorithms ?? [])],

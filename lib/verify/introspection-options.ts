@@ -7,6 +7,7 @@ import {
 } from '../issuer/client-authentication-options.js';
 import { ConfigurationError } from '../errors.js';
 import type { MetadataSource } from '../issuer/metadata-source.js';
+import type { TenantBudget } from '../issuer/request-budget.js';
 import type { KeySource } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, text } from '../options.js';
@@ -123,7 +124,7 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** The keys of signed responses. */
   readonly keys: KeySource | undefined;
   /** What the responses depend on, in addition to the token. */
-  readonly scope: readonly string[];
+  readonly scope: readonly unknown[];
   readonly timeout: number;
   /** Seconds. */
   readonly clockTolerance: number;
@@ -137,7 +138,11 @@ export interface IntrospectionSettings extends ClaimMapping {
   readonly clock: () => number;
 }
 
-export function readIntrospectionOptions(given: IntrospectionVerifierOptions, where: string): IntrospectionSettings {
+export function readIntrospectionOptions(
+  given: IntrospectionVerifierOptions,
+  where: string,
+  budget?: TenantBudget,
+): IntrospectionSettings {
   const options = readOptions<Partial<IntrospectionVerifierOptions>>(where, given, introspectionVerifierRules);
   const { issuer, audience, introspectionEndpoint, clientId, timeout = 5, clock = systemClock, cache = {} } = options;
   if (audience === undefined) throw invalidOption(`${where}: audience`, audienceRule, undefined);
@@ -145,7 +150,7 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
   checkCredentials(where, options);
   checkMemory(where, options);
   checkProfile(where, options);
-  const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock);
+  const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock, budget);
   return {
     issuer,
     server: introspectionEndpoint ?? '',
@@ -155,7 +160,12 @@ export function readIntrospectionOptions(given: IntrospectionVerifierOptions, wh
     introspectionClient,
     metadata,
     keys,
-    scope: [issuer ?? '', introspectionEndpoint ?? '', clientId ?? '', algorithms.join(' ')],
+    scope: [
+      { issuer, introspectionEndpoint, metadataUrl: options.metadataUrl, clientId, profile: options.profile },
+      // A signed response was verified with these keys.
+      { algorithms, jwksUri: options.jwksUri },
+      audience === false ? false : [audience].flat().map(String).sort(),
+    ],
     timeout,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenBytes: options.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES,

@@ -1,5 +1,6 @@
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { IntrospectionResult, IntrospectionSource } from '../issuer/introspection-client.js';
+import type { TenantBudget } from '../issuer/request-budget.js';
 import { SharedIntrospectionCache } from '../issuer/shared-introspection-cache.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import { checkIsAccessToken } from '../token/access-token-only.js';
@@ -59,8 +60,9 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
 export function createIntrospectionVerifier(
   options: IntrospectionVerifierOptions,
   where: string,
+  budget?: TenantBudget,
 ): IntrospectionVerifier {
-  const settings = readIntrospectionOptions(options, where);
+  const settings = readIntrospectionOptions(options, where, budget);
   const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
   const ageClock = ageClockOf(clock);
   const shared = makeShared(settings);
@@ -141,6 +143,7 @@ function makeShared(settings: IntrospectionSettings): SharedIntrospectionCache |
   return new SharedIntrospectionCache(introspectionClient, {
     store,
     scope,
+    identity: () => introspectionClient.identity(),
     maxAge,
     negativeMaxAge,
     introspectionTimeout: timeout,

@@ -4,6 +4,7 @@ import { ConfigurationError } from '../errors.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { Jwks } from '../issuer/jwks.js';
 import { StaticKeySet, type KeyOptions, type KeySource } from '../issuer/key-set.js';
+import type { RequestBudget } from '../issuer/request-budget.js';
 import { keySetFor } from '../issuer/shared-key-set.js';
 import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { isSecureUrl } from '../util/url.js';
@@ -145,6 +146,8 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
 export interface JwtSettings {
   readonly rules: JwtRules;
   readonly keys: KeySource;
+  /** Limits the requests that tokens with an unknown key cause. */
+  readonly budget?: RequestBudget | undefined;
   readonly maxTokenBytes: number;
   readonly clock: () => number;
   readonly cache: CacheOptions | false;

@@ -1,5 +1,6 @@
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { KeySet, KeysHealth } from '../issuer/key-set.js';
+import type { RequestBudget } from '../issuer/request-budget.js';
 import { verifySignature } from '../issuer/verify-signature.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import {
@@ -45,8 +46,8 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
 }
 
 /** The same for another function of the package; mistakes in the options name that function. */
-export function createJwtVerifier(options: JwtVerifierOptions, where: string): JwtVerifier {
-  const settings = readJwtVerifierOptions(options, where);
+export function createJwtVerifier(options: JwtVerifierOptions, where: string, budget?: RequestBudget): JwtVerifier {
+  const settings = { ...readJwtVerifierOptions(options, where), budget };
   const { rules, keys, clock, cache } = settings;
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
@@ -96,7 +97,7 @@ function verifyToken(token: string, settings: JwtSettings): JwtVerificationResul
   const jwt = parseToken(token, maxTokenBytes);
   const { header, claims } = jwt;
   runChecks(JWT_CHECKS, { header, claims, rules, now: clock() });
-  const keys = verifySignature(jwt, settings.keys);
+  const keys = verifySignature(jwt, settings.keys, settings.budget);
   return isPromise(keys) ? keys.then((verifying) => toResult(jwt, verifying, rules)) : toResult(jwt, keys, rules);
 }
 

@@ -23,7 +23,10 @@ import type { TokenVerifier, VerifierContext, VerifierHealth } from './token-ver
 
 /** Options of `trustedIssuers`; the first two are for a resolver. */
 export interface TrustedIssuersOptions {
-  /** Maximum number of verifiers. A new one replaces the one whose last valid token is oldest. 1 to 10,000. @default 100 */
+  /**
+   * Maximum number of issuers in use. A new one replaces the one whose last valid token is oldest, with its own first valid
+   * token. Besides, there are at most 20 issuers without a valid token. 1 to 10,000. @default 100
+   */
   maxIssuers?: number | undefined;
   /** How long a result of the resolver is used. Seconds, 1 to 86,400. @default 300 */
   maxAge?: number | undefined;

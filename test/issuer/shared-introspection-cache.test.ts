@@ -42,13 +42,13 @@ describe('results in a store', () => {
     expect(issuer.requests.introspection).toBe(1);
   });
 
-  it('are checked by each API itself', async () => {
+  it('are not shared with an API of another audience', async () => {
     const { issuer, createVerifier, store, time } = await setUpProcesses();
     const token = issuer.issueOpaque();
     await createVerifier().verify(token);
     const other = verifierFor(issuer, { store, clock: time.clock, audience: 'another' });
     await expect(other.verify(token)).rejects.toMatchObject({ reason: 'audience_mismatch' });
-    expect(issuer.requests.introspection).toBe(1);
+    expect(issuer.requests.introspection).toBe(2);
   });
 
   it.each<[string, Partial<IntrospectionVerifierOptions>]>([

@@ -6,7 +6,7 @@ simulateTime();
 
 /** A limiter whose runs are listed when they start, and end when the test says so. */
 function observedLimiter(options: { limit: number; maxWaiting: number }) {
-  const limiter = new ConcurrencyLimiter({ ...options, timeout: 5 });
+  const limiter = new ConcurrencyLimiter({ ...options, limit: () => options.limit, timeout: 5 });
   const started: string[] = [];
   const ends: (() => void)[] = [];
   const run = (name: string, group = name.slice(0, 1)): Promise<string> =>
@@ -75,5 +75,19 @@ describe('ConcurrencyLimiter', () => {
       await endNext();
     }
     expect(new Set(await Promise.all(runs))).toEqual(new Set(['done']));
+  });
+
+  it('uses all of its places after the limit has grown', async () => {
+    const options = { limit: 1, maxWaiting: 10 };
+    const { run, started, endNext } = observedLimiter(options);
+    const runs = ['a1', 'a2', 'a3', 'a4'].map((name) => run(name));
+    await endNext();
+    expect(started).toEqual(['a1', 'a2']);
+    options.limit = 3;
+    await endNext();
+    expect(started).toEqual(['a1', 'a2', 'a3', 'a4']);
+    await endNext();
+    await endNext();
+    expect(await Promise.all(runs)).toHaveLength(4);
   });
 });
