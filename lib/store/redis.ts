@@ -35,8 +35,8 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
     textOf(await withTimeout(command(commands), timeout, 'Redis'));
   const call = async (command: RedisCommand): Promise<unknown> => {
     if (!commands.isConnected(probe.hasPassed)) throw new Error('the Redis client is not connected');
-    // On a slow network a probe may take longer than one call waits. It continues, for later calls.
-    if (!probe.hasPassed) await withTimeout(probe.run(send, prefix), timeout, 'Redis');
+    // Each of its commands has the deadline.
+    if (!probe.hasPassed) await probe.run(send, prefix);
     return send(command);
   };
   return {
