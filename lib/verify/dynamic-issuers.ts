@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { ConfigurationError, type FailedCheck, InvalidTokenError } from '../errors.js';
+import { ConfigurationError, makeFailedCheck, InvalidTokenError } from '../errors.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { isPromise } from '../util/is-promise.js';
@@ -205,7 +205,7 @@ function makeFrom(options: TrustedIssuer | JwtVerifierOptions | IntrospectionVer
 
 /** The failed check of a JWT whose issuer has no verifier. */
 export function issuerMismatch(expected: unknown, found: string): InvalidTokenError {
-  const cause: FailedCheck = { checked: 'iss', expected, found };
+  const cause = makeFailedCheck('iss', expected, found);
   return new InvalidTokenError('issuer_mismatch', { cause });
 }
 
