@@ -25,6 +25,7 @@ export type {
 } from './reasons.js';
 export { type AuthorizationDetails, requireAuthorizationDetails } from './express/authorization-details.js';
 export { getAuth, getOptionalAuth } from './express/auth.js';
+export { authSignal } from './express/auth-signal.js';
 export {
   bearer,
   introspectionBearer,
@@ -79,6 +80,7 @@ export type { Audience } from './token/audience.js';
 export type { Actor } from './token/caller.js';
 export type { AsymmetricAlgorithm } from './token/algorithms.js';
 export type { Jwk, JwkSet, WebCryptoKey } from './token/jwk-types.js';
+export type { PrivateKey, SigningKeyOptions } from './token/private-key.js';
 export { type Credentials, readCredentials } from './token/credentials.js';
 export type { JwtHeader } from './token/parse-jwt.js';
 export type { Profile } from './token/profile.js';
@@ -91,6 +93,7 @@ export type { IntrospectionCacheOptions } from './verify/introspection-cache-opt
 export type { IntrospectionVerifierOptions } from './verify/introspection-options.js';
 export { jwtVerifier, type JwtVerifier } from './verify/jwt.js';
 export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
+export type { SharedVerifierOptions } from './verify/shared-options.js';
 export type { CacheOptions } from './verify/token-cache.js';
 export type { IssuerResolver, ResolvedIssuer } from './verify/dynamic-issuers.js';
 export {

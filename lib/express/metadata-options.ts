@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../errors.js';
-import { type ClientAuthentication, isPrivateKey } from '../issuer/client-authentication-options.js';
 import { count, flag, invalidOption, readOptions, type Rule, type Rules, text, texts } from '../options.js';
-import { ASYMMETRIC } from '../token/algorithms.js';
+import { isText } from '../token/claims.js';
+import { describeSigningKey, readSigningKey, type SigningKeyOptions } from '../token/private-key.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { isSecureUrl, parseUrl } from '../util/url.js';
 import { type BearerDescription, descriptionOf } from './bearer-description.js';
@@ -10,10 +10,8 @@ import { resourceRule } from './resource-url.js';
 import { requestedNames, type ScopeNames, scopeNamesRule } from './scope-hierarchy.js';
 import { requestedScopesRule } from './scopes.js';
 
-type SigningKey = Extract<ClientAuthentication, { readonly privateKey: unknown }>;
-
 /** How the metadata is signed (RFC 9728 §2.2): a private key, its algorithm such as `'ES256'`, and who signs. */
-export interface MetadataSignature extends SigningKey {
+export interface MetadataSignature extends SigningKeyOptions {
   /** `iss` of the signed metadata. */
   readonly issuer: string;
 }
@@ -49,7 +47,7 @@ export interface ProtectedResourceMetadataOptions {
   resourceTosUri?: string | undefined;
   /** Whether tokens bound to a client certificate are accepted (RFC 8705). @default true if `mtls` of `bearer` is on */
   tlsClientCertificateBoundAccessTokens?: boolean | undefined;
-  /** The types of authorization details (RFC 9396) that this API knows. @default none */
+  /** The types of authorization details (RFC 9396) that this API supports. @default none */
   authorizationDetailsTypesSupported?: readonly string[] | undefined;
   /** The algorithms of DPoP proofs. @default those of `bearer`, with `Ed25519` for `EdDSA` (RFC 9864) */
   dpopSigningAlgValuesSupported?: readonly string[] | undefined;
@@ -112,15 +110,16 @@ const signingAlgorithmsRule = texts(
 );
 
 const signatureRule: Rule<MetadataSignature> = {
-  expected: '{ issuer, privateKey, algorithm }',
-  fix: 'Pass who signs, a private key (a JWK, PKCS #8 in PEM or a CryptoKey), and an algorithm such as "ES256".',
+  expected: '{ issuer, privateKey, algorithm, keyId? }',
+  fix: 'Pass who signs, a private key, and an algorithm such as "ES256".',
+  hint: (value) => (isPlainObject(value) && value.privateKey !== undefined ? describeSigningKey(value) : undefined),
   secret: true,
   parse: (value) => {
     if (!isPlainObject(value)) return undefined;
-    const { issuer, privateKey, algorithm, ...others } = value;
-    const isKnown = ASYMMETRIC.some((each) => each === algorithm);
-    const isComplete = typeof issuer === 'string' && issuer !== '' && isKnown && isPrivateKey(privateKey);
-    return isComplete && Object.keys(others).length === 0 ? ({ ...value } as unknown as MetadataSignature) : undefined;
+    const { issuer, privateKey, algorithm, keyId, ...others } = value;
+    const key = readSigningKey({ privateKey, algorithm, keyId });
+    const isComplete = isText(issuer) && key !== undefined && Object.keys(others).length === 0;
+    return isComplete ? { issuer, ...key } : undefined;
   },
 };
 
@@ -140,7 +139,7 @@ const rules: Rules<ProtectedResourceMetadataOptions> = {
   resourcePolicyUri: page('a page about how clients may use the data'),
   resourceTosUri: page('the terms of service'),
   tlsClientCertificateBoundAccessTokens: flag('Leave it out to follow the option mtls of the bearer middleware.'),
-  authorizationDetailsTypesSupported: texts('an array of types', 'Name the types of RFC 9396 that this API knows.'),
+  authorizationDetailsTypesSupported: texts('an array of types', 'Name the types of RFC 9396 that this API supports.'),
   dpopSigningAlgValuesSupported: signingAlgorithmsRule,
   dpopBoundAccessTokensRequired: flag('Leave it out to follow the option dpop of the bearer middleware.'),
   signedMetadata: signatureRule,

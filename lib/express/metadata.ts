@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { SignJWT } from 'jose';
-import { importPrivateKey, isJwk } from '../issuer/client-authentication.js';
+import { signJwt } from '../token/private-key.js';
 import {
   type MetadataDocument,
   type MetadataSettings,
@@ -141,11 +140,5 @@ function makePreparation({ document, signature, maxAge }: MetadataSettings): () 
 
 // RFC 9728 §2.2: the members are claims, with `iss`.
 async function sign(document: MetadataDocument, signature: MetadataSignature): Promise<string> {
-  const { issuer, privateKey, algorithm } = signature;
-  const kid = typeof privateKey === 'object' && isJwk(privateKey) ? privateKey.kid : undefined;
-  return new SignJWT({ ...document })
-    .setProtectedHeader({ alg: algorithm, ...(kid === undefined ? {} : { kid }) })
-    .setIssuer(issuer)
-    .setIssuedAt()
-    .sign(await importPrivateKey(privateKey, algorithm));
+  return signJwt({ ...document, iss: signature.issuer, iat: Math.floor(Date.now() / 1000) }, signature);
 }

@@ -1,8 +1,5 @@
-import { createPrivateKey, type JsonWebKeyInput } from 'node:crypto';
-import { types } from 'node:util';
 import type { Rule } from '../options.js';
-import { ASYMMETRIC } from '../token/algorithms.js';
-import type { Jwk, WebCryptoKey } from '../token/jwk-types.js';
+import { describeSigningKey, readSigningKey, type SigningKeyOptions } from '../token/private-key.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
 /** How the API proves to the authorization server who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2, RFC 7662 §2.1). */
@@ -10,12 +7,7 @@ export type ClientAuthentication =
   | 'client_secret_basic'
   | 'client_secret_post'
   | 'tls_client_auth'
-  | {
-      /** A JWK, PKCS #8 in PEM, or a CryptoKey that can sign. */
-      readonly privateKey: Jwk | string | WebCryptoKey;
-      /** The signature algorithm, such as `'ES256'`. */
-      readonly algorithm: string;
-    }
+  | SigningKeyOptions
   | {
       /** Returns the access token for the introspection endpoint. It is called for every request, so cache the token. */
       readonly bearerToken: () => string | Promise<string>;
@@ -34,8 +26,9 @@ export const clientSecretRule: Rule<ClientSecret> = {
 
 export const clientAuthenticationRule: Rule<ClientAuthentication> = {
   expected:
-    "'client_secret_basic', 'client_secret_post', 'tls_client_auth', { privateKey, algorithm } or { bearerToken }",
+    "'client_secret_basic', 'client_secret_post', 'tls_client_auth', { privateKey, algorithm, keyId? } or { bearerToken }",
   fix: 'Use the method that is registered for this API at the authorization server.',
+  hint: (value) => (isPlainObject(value) && value.privateKey !== undefined ? describeSigningKey(value) : undefined),
   secret: true,
   parse: parseClientAuthentication,
 };
@@ -44,25 +37,9 @@ function parseClientAuthentication(value: unknown): ClientAuthentication | undef
   const names = ['client_secret_basic', 'client_secret_post', 'tls_client_auth'] as const;
   if (typeof value === 'string') return names.find((name) => name === value);
   if (!isPlainObject(value)) return undefined;
-  const { privateKey, algorithm, bearerToken, ...others } = value;
+  const { privateKey, algorithm, keyId, bearerToken, ...others } = value;
   if (Object.keys(others).length > 0) return undefined;
-  if (privateKey === undefined) {
-    return typeof bearerToken === 'function' && algorithm === undefined ? (value as ClientAuthentication) : undefined;
-  }
-  const isKnown = ASYMMETRIC.some((each) => each === algorithm);
-  return isKnown && bearerToken === undefined && isPrivateKey(privateKey) ? (value as ClientAuthentication) : undefined;
-}
-
-export function isPrivateKey(key: unknown): boolean {
-  if (isCryptoKey(key)) return key.type === 'private' && key.usages.includes('sign');
-  try {
-    const input = typeof key === 'string' ? key : ({ key, format: 'jwk' } as JsonWebKeyInput);
-    return createPrivateKey(input).type === 'private';
-  } catch {
-    return false;
-  }
-}
-
-function isCryptoKey(key: unknown): key is WebCryptoKey {
-  return typeof key === 'object' && key !== null && types.isCryptoKey(key);
+  if (bearerToken === undefined) return readSigningKey(value);
+  const isAlone = [privateKey, algorithm, keyId].every((each) => each === undefined);
+  return typeof bearerToken === 'function' && isAlone ? (value as ClientAuthentication) : undefined;
 }

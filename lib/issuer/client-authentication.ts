@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type CryptoKey, importJWK, importPKCS8, type JWK, SignJWT } from 'jose';
-import type { Jwk, WebCryptoKey } from '../token/jwk-types.js';
 import { UpstreamError } from '../errors.js';
+import { signJwt, type SigningKeyOptions } from '../token/private-key.js';
 import { Backoff } from '../util/backoff.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { withTimeout } from '../util/timeout.js';
@@ -40,7 +39,6 @@ export class ClientAuthenticator {
   #secret: Promise<string> | undefined;
   #secretReadAt = Number.NEGATIVE_INFINITY;
   #generation = 0;
-  #key: Promise<CryptoKey | Uint8Array> | undefined;
 
   constructor(options: ClientAuthenticatorOptions) {
     this.#options = options;
@@ -116,22 +114,20 @@ export class ClientAuthenticator {
   }
 
   // RFC 7523 §3: issuer and subject are the client; a new `jti` and a short `exp`.
-  async #assertion(
-    { privateKey, algorithm }: { privateKey: Jwk | string | WebCryptoKey; algorithm: string },
-    endpoint: string,
-  ): Promise<Record<string, string>> {
+  async #assertion(key: SigningKeyOptions, endpoint: string): Promise<Record<string, string>> {
     const { clientId = '', audience, clock } = this.#options;
-    this.#key ??= importPrivateKey(privateKey, algorithm);
     const now = Math.floor(clock());
-    const kid = typeof privateKey === 'object' && isJwk(privateKey) ? privateKey.kid : undefined;
-    const assertion = await new SignJWT({ jti: randomUUID() })
-      .setProtectedHeader({ alg: algorithm, ...(kid === undefined ? {} : { kid }) })
-      .setIssuer(clientId)
-      .setSubject(clientId)
-      .setAudience(audience ?? endpoint)
-      .setIssuedAt(now)
-      .setExpirationTime(now + ASSERTION_LIFETIME)
-      .sign(await this.#key);
+    const assertion = await signJwt(
+      {
+        iss: clientId,
+        sub: clientId,
+        aud: audience ?? endpoint,
+        jti: randomUUID(),
+        iat: now,
+        exp: now + ASSERTION_LIFETIME,
+      },
+      key,
+    );
     return {
       client_id: clientId,
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
@@ -150,18 +146,6 @@ async function callFor(read: () => string | Promise<string>, timeout: number, wh
 function assertBearerToken(token: string): string {
   if (/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return token;
   throw new TypeError('bearerToken did not return a bearer token');
-}
-
-export async function importPrivateKey(
-  key: Jwk | string | WebCryptoKey,
-  algorithm: string,
-): Promise<CryptoKey | Uint8Array> {
-  if (typeof key === 'string') return importPKCS8(key, algorithm);
-  return isJwk(key) ? importJWK(key as JWK, algorithm) : (key as CryptoKey);
-}
-
-export function isJwk(key: Jwk | WebCryptoKey): key is Jwk {
-  return 'kty' in key;
 }
 
 // RFC 6749 §2.3.1 and appendix B: application/x-www-form-urlencoded, before base64.

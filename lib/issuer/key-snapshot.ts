@@ -40,7 +40,9 @@ export class KeySnapshot {
 
   constructor(options: KeySnapshotOptions) {
     this.#options = options;
-    const origin = JSON.stringify([options.issuer, options.jwksUri ?? null]);
+    const { issuer, metadataUrl, jwksUri } = options;
+    // At a configured address, the keys do not depend on the issuer.
+    const origin = JSON.stringify(jwksUri === undefined ? [issuer, metadataUrl ?? null] : [jwksUri]);
     this.#name = `keys:${createHash('sha256').update(origin).digest('base64url')}`;
   }
 
@@ -76,8 +78,8 @@ export class KeySnapshot {
     if (!isPlainObject(saved)) return undefined;
     const { version, issuer, jwksUri, fetchedAt, metadataFetchedAt, maxAge } = saved;
     const options = this.#options;
-    if (version !== 1 || issuer !== options.issuer || typeof jwksUri !== 'string') return undefined;
-    if (options.jwksUri !== undefined && jwksUri !== options.jwksUri) return undefined;
+    if (version !== 1 || typeof jwksUri !== 'string') return undefined;
+    if (options.jwksUri === undefined ? issuer !== options.issuer : jwksUri !== options.jwksUri) return undefined;
     if (options.jwksUri === undefined && problemOfTarget(jwksUri, options) !== undefined) return undefined;
     const keysSince = this.#checkTime(fetchedAt);
     const metadataSince = this.#checkTime(metadataFetchedAt);

@@ -3,6 +3,7 @@ import type { TargetRules } from '../util/url.js';
 import type { HttpOptions } from './http.js';
 import { fetchMetadata, type IssuerMetadata, type MetadataLocation } from './metadata.js';
 import { type LoadResult, RefreshingResource, type ResourceHealth } from './refreshing-resource.js';
+import type { UpstreamMonitor } from './upstream-monitor.js';
 
 export interface MetadataSourceOptions extends TargetRules {
   /** The member that is read. */
@@ -17,6 +18,7 @@ export interface MetadataSourceOptions extends TargetRules {
   readonly refreshAhead: boolean;
   /** Reads what an earlier process saved. */
   readonly restore?: (() => Promise<LoadResult<IssuerMetadata> | undefined>) | undefined;
+  readonly monitor: UpstreamMonitor;
 }
 
 /** The cached metadata of one issuer. */
@@ -38,6 +40,7 @@ export class MetadataSource {
       },
       restore: restore ?? (() => Promise.resolve(undefined)),
       reason: 'metadata_unavailable',
+      document: 'metadata',
     });
   }
 

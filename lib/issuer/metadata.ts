@@ -26,7 +26,7 @@ export type AddressName = (typeof ADDRESSES)[number];
 
 /** Where to look for metadata, and what for. */
 export interface MetadataLocation {
-  /** Where the document was the last time. */
+  /** The URL of the document at the last fetch. */
   readonly lastUrl?: string | undefined;
   /** A document without this member causes a look at the next address. */
   readonly needed?: AddressName | undefined;
@@ -49,7 +49,7 @@ export function metadataUrls(issuer: string): string[] {
 /**
  * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3); addresses that
  * `problemOfTarget` rejects are left out. If one address has no such document, or one without the needed member, the next is
- * tried, but not if the server is unreachable or failing. The address of the last time is tried first.
+ * tried, but not if the server is unreachable or requests a pause. The address of the last time is tried first.
  */
 export async function fetchMetadata(
   rules: TargetRules,
@@ -62,6 +62,7 @@ export async function fetchMetadata(
   const urls = metadataUrl === undefined ? metadataUrls(issuer) : [metadataUrl];
   urls.sort((a, b) => Number(b === lastUrl) - Number(a === lastUrl));
   let incomplete: FetchedMetadata | undefined;
+  let serverError: HttpError | undefined;
   for (const url of urls) {
     try {
       const { json, maxAge } = await fetchJson(url, http, closing);
@@ -70,18 +71,21 @@ export async function fetchMetadata(
       if (needed === undefined || metadata[needed] !== undefined) return { metadata, maxAge, url };
       incomplete ??= { metadata, maxAge, url };
     } catch (error) {
-      if (!(error instanceof HttpError) || !shouldTryNext(error)) throw error;
+      if (!(error instanceof HttpError) || !shouldTryNext(error)) throw serverError ?? error;
+      if (error.status !== undefined && error.status >= 500) serverError ??= error;
       failures.push(error);
     }
   }
   // The code that needs the missing member reports it.
   if (incomplete !== undefined) return incomplete;
+  // An address that does not exist says less than one that fails.
+  if (serverError !== undefined) throw serverError;
   throw new AggregateError(failures, `there is no metadata of ${issuer} at a well-known address`);
 }
 
 function shouldTryNext(error: HttpError): boolean {
   if (error.failure === 'unreachable' || error.failure === 'timeout') return false;
-  return error.status === undefined || (error.status < 500 && error.status !== 429);
+  return error.status !== 429 && error.retryAfter === undefined;
 }
 
 function checkMetadata(json: Record<string, unknown>, url: string, rules: TargetRules): IssuerMetadata {

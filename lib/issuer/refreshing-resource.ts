@@ -1,3 +1,4 @@
+import NodeCache from 'node-cache';
 import { UpstreamError } from '../errors.js';
 import type { UpstreamReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
@@ -5,8 +6,8 @@ import { runInBackground } from '../util/background.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { startTimer } from '../util/timer.js';
 import { HttpError } from './http-error.js';
-import { BoundedCache } from '../util/bounded-cache.js';
 import { Backoff } from '../util/backoff.js';
+import type { IssuerDocument, UpstreamMonitor } from './upstream-monitor.js';
 
 /** The result of a load. */
 export interface LoadResult<T> {
@@ -31,6 +32,8 @@ export interface RefreshingResourceOptions<T> {
   readonly maxStale: number;
   /** Whether a timer refreshes it; otherwise only `get` does. */
   readonly refreshAhead: boolean;
+  readonly document: IssuerDocument;
+  readonly monitor: UpstreamMonitor;
 }
 
 /** The state of a cached document, for a readiness probe. */
@@ -49,6 +52,8 @@ interface Entry<T> {
   readonly fetchedAt: number;
   /** By the clock for ages. */
   readonly freshUntil: number;
+  /** By the clock for ages. */
+  readonly usableUntil: number;
 }
 
 const DOCUMENT = 'document';
@@ -71,8 +76,9 @@ export class RefreshingResource<T> {
   readonly #options: RefreshingResourceOptions<T>;
   readonly #clock: Clock;
   readonly #backoff: Backoff;
-  readonly #cache: BoundedCache<Entry<T>>;
   readonly #closing = new AbortController();
+  // No clones, because values are frozen. No timer, because expiry follows the clock of the options.
+  readonly #cache = new NodeCache({ useClones: false, checkperiod: 0 });
   #loading: Promise<T> | undefined;
   #restoring: Promise<void> | undefined;
   #lastError: unknown;
@@ -82,14 +88,14 @@ export class RefreshingResource<T> {
     this.#options = options;
     this.#clock = ageClockOf(options.clock);
     this.#backoff = new Backoff(this.#clock);
-    this.#cache = new BoundedCache({ maxEntries: 1, clock: this.#clock });
   }
 
   /** Returns the value if no wait is necessary: it is fresh, or it is stale and a refresh has failed. */
   peek(): T | undefined {
-    const entry = this.#cache.get(DOCUMENT);
+    const now = this.#clock();
+    const entry = this.#usable(now);
     if (entry === undefined) return undefined;
-    return this.isFailing || this.#clock() < entry.freshUntil ? entry.value : undefined;
+    return this.isFailing || now < entry.freshUntil ? entry.value : undefined;
   }
 
   /** Returns the value, and fetches it if necessary. @throws UpstreamError if it is unavailable. */
@@ -115,6 +121,11 @@ export class RefreshingResource<T> {
     return this.#backoff.failures > 0;
   }
 
+  /** Whether the value is no longer fresh, but used because a refresh failed. */
+  get isStale(): boolean {
+    return this.isFailing && this.health().state === 'stale';
+  }
+
   /** Fetches the document now. @throws UpstreamError if that fails; immediately during a pause after failures. */
   reload(): Promise<T> {
     if (this.#loading !== undefined) return this.#loading;
@@ -126,10 +137,10 @@ export class RefreshingResource<T> {
   }
 
   health(): ResourceHealth {
-    const entry = this.#cache.get(DOCUMENT);
+    const now = this.#clock();
+    const entry = this.#usable(now);
     const { failures } = this.#backoff;
     if (entry === undefined) return { age: undefined, state: 'unavailable', failures };
-    const now = this.#clock();
     return { age: now - entry.fetchedAt, state: now < entry.freshUntil ? 'fresh' : 'stale', failures };
   }
 
@@ -137,6 +148,11 @@ export class RefreshingResource<T> {
   close(): void {
     this.#stopTimer();
     this.#closing.abort();
+  }
+
+  #usable(now: number): Entry<T> | undefined {
+    const entry = this.#cache.get<Entry<T>>(DOCUMENT);
+    return entry !== undefined && now < entry.usableUntil ? entry : undefined;
   }
 
   async #wait(): Promise<T> {
@@ -155,16 +171,19 @@ export class RefreshingResource<T> {
   }
 
   async #load(): Promise<T> {
+    const { document, monitor } = this.#options;
     try {
       const loaded = await this.#options.load(this.#closing.signal);
       this.#store(loaded);
       this.#backoff.succeeded();
       this.#lastError = undefined;
+      monitor.fetched(document);
       return loaded.value;
     } catch (error) {
       this.#failed(error);
+      if (!this.#closing.signal.aborted) monitor.fetchFailed(document, error);
       // The saved document may have been unreachable when it was first read.
-      if (this.#cache.get(DOCUMENT) === undefined) await this.#restore();
+      if (this.#usable(this.#clock()) === undefined) await this.#restore();
       throw this.#error();
     }
   }
@@ -178,7 +197,8 @@ export class RefreshingResource<T> {
     const { maxStale, refreshInterval } = this.#options;
     const fetchedAt = this.#clock() - age;
     const freshUntil = fetchedAt + (refreshInterval ?? freshFor(maxAge));
-    this.#cache.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
+    const entry: Entry<T> = { value, fetchedAt, freshUntil, usableUntil: freshUntil + maxStale };
+    this.#cache.set(DOCUMENT, entry);
     const left = Math.max(0, freshUntil - this.#clock());
     // Early, so that no request waits. At a random time, so that the processes of a fleet do not call together.
     this.#schedule(left * (0.75 + Math.random() * 0.15));
@@ -196,8 +216,8 @@ export class RefreshingResource<T> {
     this.#stopTimer = RefreshingResource.#startTimer(new WeakRef<RefreshingResource<unknown>>(this), pause);
   }
 
-  // The timer holds the resource weakly, so that a verifier that nobody uses any more is collected and stops fetching.
-  // Static, so that the callback cannot hold `this`.
+  // The timer has a weak reference to the resource, so that an unused verifier is garbage-collected and stops fetching.
+  // Static, so that the callback has no reference to `this`.
   static #startTimer(owner: WeakRef<RefreshingResource<unknown>>, seconds: number): () => void {
     const reload = (): void => {
       const resource = owner.deref();
@@ -218,7 +238,7 @@ export class RefreshingResource<T> {
   }
 }
 
-/** The pause that the server asked for, or the pause of the document that this one depends on. Seconds. */
+/** The pause that the server requested, or the pause of the document that this one depends on. Seconds. */
 function requestedPause(error: unknown): number | undefined {
   return error instanceof HttpError || error instanceof UpstreamError ? error.retryAfter : undefined;
 }

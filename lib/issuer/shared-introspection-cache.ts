@@ -48,7 +48,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     this.#prefix = `introspection:${hash('sha256', JSON.stringify(options.scope), 'base64url').slice(0, 16)}`;
   }
 
-  async introspect(token: string): Promise<IntrospectionResult> {
+  async introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult> {
     const key = this.#key(token);
     const known = await this.#read(key);
     if (known !== undefined) return known;
@@ -62,7 +62,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
       // Another process may have finished since the first read.
       const shared = isFirst === true ? await this.#read(key) : undefined;
       if (shared !== undefined) return shared;
-      const result = await this.#source.introspect(token);
+      const result = await this.#source.introspect(token, remoteAddress);
       await this.#save(key, result);
       return result;
     } finally {

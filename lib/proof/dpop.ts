@@ -1,6 +1,7 @@
 import { hash, KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { calculateJwkThumbprint, type JWK } from 'jose';
+import { publish } from '../diagnostics.js';
 import { makeFailedCheck, InvalidDpopProofError, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidDpopProofReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
@@ -137,7 +138,10 @@ export class DpopProofs {
     if (wasRecordedHere(req, store, name)) return;
     const lifetime = iat + maxAge - clock() + clockTolerance + 1;
     const isFirst = await addTo(store, name, lifetime);
-    if (!isFirst) rejectProof('proof_replayed', 'jti', 'a value that was not used before', jti);
+    if (!isFirst) {
+      publish('dpop.replay', () => ({ request: req }));
+      rejectProof('proof_replayed', 'jti', 'a value that was not used before', jti);
+    }
     noteRecorded(req, store, name);
   }
 }

@@ -139,7 +139,7 @@ function makeProofs(
   uriOf: (req: IncomingMessage) => string | undefined,
   clock: () => number,
 ): DpopProofs {
-  const { maxAge = 60, clockTolerance = 5, nonce = false, nonceMaxAge = 300, secret } = options;
+  const { maxAge = 60, clockTolerance = 10, nonce = false, nonceMaxAge = 300, secret } = options;
   return new DpopProofs({
     algorithms,
     maxAge,

@@ -2,11 +2,11 @@ import { createPublicKey, KeyObject } from 'node:crypto';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { hasPrivateMember } from './jwk.js';
 import type { Jwk } from './jwk-types.js';
+import { readPemBlocks } from './pem.js';
 
 /** A public key of an issuer: PEM text, a `KeyObject` of node:crypto, or a JWK. One PEM text may contain several keys. */
 export type PublicKey = string | KeyObject | Jwk;
 
-const PEM = /-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----/gs;
 /** SPKI, PKCS #1, and X.509, of which only the key is used: the validity of a certificate is not checked. */
 const PUBLIC_LABELS = ['PUBLIC KEY', 'RSA PUBLIC KEY', 'CERTIFICATE'];
 const KEY_TYPES: readonly unknown[] = ['rsa', 'ec', 'ed25519'];
@@ -20,7 +20,7 @@ export function toPublicJwks(value: unknown): Jwk[] | undefined {
   return isValid ? jwks.flatMap((each) => each ?? []) : undefined;
 }
 
-/** Whether text or an object contains a private key, which nobody should give to an API. */
+/** Whether text or an object contains a private key, which must not be passed to an API. */
 export function isPrivateKey(value: unknown): boolean {
   if (typeof value === 'string') return value.includes('PRIVATE KEY-----');
   if (value instanceof KeyObject) return value.type === 'private';
@@ -32,7 +32,7 @@ function toJwks(value: unknown): Jwk[] | undefined {
   try {
     if (typeof value === 'string') return readPem(value);
     if (value instanceof KeyObject) return [toJwk(value)];
-    // A JWK limits what its key is for (`use`, `key_ops`, `alg`), so its members are kept.
+    // A JWK limits what its key is for (`use`, `key_ops`, `alg`), so its members are preserved.
     if (!isPlainObject(value)) return undefined;
     return [{ ...value, ...toJwk(createPublicKey({ key: value, format: 'jwk' })) }];
   } catch {
@@ -40,18 +40,10 @@ function toJwks(value: unknown): Jwk[] | undefined {
   }
 }
 
-// Settings and files often lose the line breaks of a PEM text, or contain them as `\n`.
 function readPem(text: string): Jwk[] | undefined {
-  const blocks = [...text.matchAll(PEM)];
-  if (text.split('-----BEGIN ').length - 1 !== blocks.length) return undefined;
-  return blocks.map(([, label = '', body = '']) => {
-    if (!PUBLIC_LABELS.includes(label)) throw new TypeError('not a public key');
-    const lines =
-      body
-        .replaceAll('\\n', '')
-        .replaceAll(/\s+/g, '')
-        .match(/.{1,64}/g) ?? [];
-    return toJwk(createPublicKey(`-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`));
+  return readPemBlocks(text)?.map((block) => {
+    if (!PUBLIC_LABELS.includes(block.label)) throw new TypeError('not a public key');
+    return toJwk(createPublicKey(block.text));
   });
 }
 

@@ -27,10 +27,11 @@ export function problemOfTarget(target: string, rules: TargetRules): 'insecure' 
   const { issuer, metadataUrl, allowInsecureHttp, allowPrivateAddresses } = rules;
   const url = parseUrl(target);
   const issuerUrl = parseUrl(issuer);
+  const sourceUrl = parseUrl(metadataUrl ?? issuer);
   if (url === undefined || !isSecureUrl(target, allowInsecureHttp)) return 'insecure';
-  if (!allowInsecureHttp && url.protocol !== 'https:' && issuerUrl?.protocol !== 'http:') return 'insecure';
+  if (!allowInsecureHttp && url.protocol !== 'https:' && sourceUrl?.protocol !== 'http:') return 'insecure';
   if (allowPrivateAddresses || !isPrivateHost(url.hostname)) return undefined;
-  const isExpected = isPrivateHost(issuerUrl?.hostname ?? '') || url.origin === parseUrl(metadataUrl ?? '')?.origin;
+  const isExpected = isPrivateHost(issuerUrl?.hostname ?? '') || url.origin === sourceUrl?.origin;
   return isExpected ? undefined : 'private';
 }
 

@@ -3,7 +3,9 @@ import type { HttpOptions } from '../issuer/http.js';
 import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
 import { addressIn } from '../issuer/metadata.js';
 import { MetadataSource } from '../issuer/metadata-source.js';
-import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import type { KeySource } from '../issuer/key-set.js';
+import { keySetFor } from '../issuer/shared-key-set.js';
+import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf } from '../token/profile.js';
 import type { Clock } from '../util/clock.js';
@@ -16,7 +18,7 @@ export interface IntrospectionConnection {
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;
   /** The keys of signed responses. */
-  readonly keys: RemoteKeySet | undefined;
+  readonly keys: KeySource | undefined;
   /** The algorithms of signed responses; empty if responses are plain JSON. */
   readonly algorithms: readonly string[];
 }
@@ -26,6 +28,13 @@ type Options = Partial<IntrospectionVerifierOptions>;
 /** Maximum size of metadata, of keys, and of an introspection response. Bytes. */
 const MAX_DOCUMENT_BYTES = 1_048_576;
 const DEFAULT_MAX_BYTES = 65_536;
+/** What everything that talks to the authorization server needs. */
+interface Parts {
+  readonly http: HttpOptions;
+  readonly clock: Clock;
+  readonly monitor: UpstreamMonitor;
+}
+
 /** How metadata and keys are cached. Seconds. */
 const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
 const COOLDOWN = 30;
@@ -35,8 +44,10 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   const { maxBytes = DEFAULT_MAX_BYTES } = options;
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes };
   const documents: HttpOptions = { ...http, maxBytes: Math.max(maxBytes, MAX_DOCUMENT_BYTES) };
-  const metadata = createMetadata(options, documents, clock);
-  const keys = signedResponse ? createKeys(options, metadata, documents, clock) : undefined;
+  const monitor = new UpstreamMonitor(issuer);
+  const parts: Parts = { http: documents, clock, monitor };
+  const metadata = createMetadata(options, parts);
+  const keys = signedResponse ? createKeys(options, metadata, parts) : undefined;
   const endpoint = async (): Promise<string> => {
     if (introspectionEndpoint !== undefined) return introspectionEndpoint;
     if (metadata === undefined) throw new TypeError('there is no metadata to discover the endpoint by');
@@ -56,7 +67,7 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   });
   const signed = signedRules(options, keys);
   return {
-    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, http, signed, clock }),
+    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, signed, ...parts, http }),
     metadata,
     keys,
     algorithms: [...(signed?.algorithms ?? [])],
@@ -68,27 +79,26 @@ export function needsMetadata({ introspectionEndpoint, signedResponse = false, j
   return introspectionEndpoint === undefined || (signedResponse && jwksUri === undefined);
 }
 
-function createMetadata(options: Options, http: HttpOptions, clock: Clock): MetadataSource | undefined {
+function createMetadata(options: Options, parts: Parts): MetadataSource | undefined {
   const { issuer, metadataUrl, signedResponse = false } = options;
   const { allowInsecureHttp = false, allowPrivateAddresses = false } = options;
   if (issuer === undefined || !needsMetadata(options)) return undefined;
   const needed = options.introspectionEndpoint === undefined ? 'introspection_endpoint' : 'jwks_uri';
   const location = { issuer, metadataUrl, allowInsecureHttp, allowPrivateAddresses, needed } as const;
-  return new MetadataSource({ ...location, http, clock, refreshAhead: !signedResponse, ...DOCUMENTS });
+  return new MetadataSource({ ...location, ...parts, refreshAhead: !signedResponse, ...DOCUMENTS });
 }
 
 function createKeys(
   { issuer, jwksUri, allowInsecureHttp = false, allowPrivateAddresses = false }: Options,
   metadata: MetadataSource | undefined,
-  http: HttpOptions,
-  clock: Clock,
-): RemoteKeySet | undefined {
+  parts: Parts,
+): KeySource | undefined {
   if (issuer === undefined) return undefined;
   const location = { issuer, jwksUri, metadata, allowInsecureHttp, allowPrivateAddresses };
-  return new RemoteKeySet({ ...location, http, clock, cooldown: COOLDOWN, snapshot: undefined, ...DOCUMENTS });
+  return keySetFor({ ...location, ...parts, cooldown: COOLDOWN, snapshot: undefined, ...DOCUMENTS });
 }
 
-function signedRules(options: Options, keys: RemoteKeySet | undefined): SignedResponseRules | undefined {
+function signedRules(options: Options, keys: KeySource | undefined): SignedResponseRules | undefined {
   const { issuer, clientId, audience = false, profile } = options;
   if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
   const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);

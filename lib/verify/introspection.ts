@@ -27,12 +27,13 @@ import {
   readIntrospectionOptions,
 } from './introspection-options.js';
 import { createTokenCache } from './token-cache.js';
-import type { TokenVerifier } from './token-verifier.js';
+import { endSignals } from './token-signals.js';
+import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
 /** What `introspectionVerifier` returns. */
 export interface IntrospectionVerifier extends Required<TokenVerifier> {
   /**
-   * Removes the result of one token, in the store as well. Other processes that share the store follow within 5 seconds,
+   * Removes the result of one token, in the store as well, and aborts its signals (`authSignal`) in this process. Other processes that share the store follow within 5 seconds,
    * unless introspection is unavailable then and `maxStale` keeps their own cache. Rejects if the store is unavailable.
    */
   invalidate(token: string): Promise<void>;
@@ -64,9 +65,9 @@ export function createIntrospectionVerifier(
   const ageClock = ageClockOf(clock);
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
-  const verifyToken = async (token: string): Promise<ReceivedResult> => {
+  const verifyToken = async (token: string, context?: VerifierContext): Promise<ReceivedResult> => {
     checkToken(token, settings);
-    const info = await source.introspect(token);
+    const info = await source.introspect(token, context?.remoteAddress);
     const receivedAt = ageClock();
     return { accessToken: checkResponse(info, settings), introspectedAt: receivedAt - info.age, receivedAt };
   };
@@ -76,9 +77,12 @@ export function createIntrospectionVerifier(
     clock,
     acceptsOpaqueTokens: true,
     allowsAnyTokenCharacters: settings.allowsAnyTokenCharacters,
-    verify: async (token) => (await verifyToken(token)).accessToken,
+    verify: async (token, context) => (await verifyToken(token, context)).accessToken,
     explain: (token) => explainToken(token, settings),
-    invalidate: async (token) => shared?.invalidate(token),
+    invalidate: async (token) => {
+      endSignals(token);
+      await shared?.invalidate(token);
+    },
     ready: () => introspectionClient.ready(),
     health: () => ({
       ...(metadata === undefined ? {} : { metadata: metadata.health() }),
@@ -99,6 +103,7 @@ export function createIntrospectionVerifier(
     return !isOver && now < introspectedAt + sinceIntrospected && now < receivedAt + sinceReceived;
   };
   const tokenCache = createTokenCache<ReceivedResult>(verifyToken, {
+    issuer: settings.issuer,
     maxEntries: cache.maxEntries,
     maxBytes: cache.maxBytes,
     maxAge: cache.maxAge + maxStale,
@@ -167,7 +172,7 @@ const RESPONSE_CHECKS: readonly Check<ResponseCheckInput>[] = [
     describe: ({ response, settings }) => ({ expected: settings.issuer, found: claim(response, 'iss') }),
   },
   {
-    // RFC 7662 §2.1: the hint is only a hint. Some servers answer `active: true` for a refresh token.
+    // RFC 7662 §2.1: the hint is only a hint. Some servers respond `active: true` for a refresh token.
     name: 'kind of token',
     run: ({ response, settings }) => {
       checkIsAccessToken(response, settings);
@@ -225,7 +230,7 @@ function checkToken(token: unknown, { maxTokenBytes }: IntrospectionSettings): a
   checkIntrospectedJwt(token);
 }
 
-/** The same checks as a request, all of them. It asks the server, and caches nothing. */
+/** The same checks as a request, all of them. It introspects the token, and caches nothing. */
 async function explainToken(token: string, settings: IntrospectionSettings): Promise<Explanation> {
   const now = settings.clock();
   const segments = typeof token === 'string' ? token.split('.', 6).length : 0;
@@ -240,7 +245,7 @@ async function explainToken(token: string, settings: IntrospectionSettings): Pro
   try {
     const { response } = await settings.introspectionClient.introspect(token);
     const context = { claims: response, segments, now };
-    // Of an inactive token, the response says nothing else (RFC 7662 §2.2).
+    // For an inactive token, the response contains nothing else (RFC 7662 §2.2).
     const [active, ...others] = explainChecks(RESPONSE_CHECKS, { response, settings, now }, context);
     const checks = response.active ? others : rest.slice(1);
     return toExplanation([

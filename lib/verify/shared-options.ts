@@ -19,13 +19,13 @@ import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 /** Options of all verifiers. */
 export interface SharedVerifierOptions {
   /**
-   * The claims that may hold the client id; the first that is present counts. @default `client_id` and `azp`, which must
+   * The claims that may contain the client id; the first present one is used. @default `client_id` and `azp`, which must
    * not differ; without both, `cid`, then `appid`
    */
   clientIdClaims?: readonly string[] | undefined;
-  /** The claims that may hold scopes; the union counts. @default ['scope', 'scp'] */
+  /** The claims that may contain scopes; the result is their union. @default ['scope', 'scp'] */
   scopeClaims?: readonly string[] | undefined;
-  /** The claims that may hold the subject; the first that is present counts. @default ['sub'] */
+  /** The claims that may contain the subject; the first present one is used. @default ['sub'] */
   subjectClaims?: readonly string[] | undefined;
   /**
    * Decides from the claims whether a client obtained the token for itself, for servers that do not mark it. A token with
@@ -70,7 +70,7 @@ export interface SharedVerifierOptions {
   clock?: (() => number) | undefined;
 }
 
-/** The options about claims, as the code that reads claims takes them. */
+/** The options about claims, as the code that reads claims expects them. */
 export function readClaimMapping(options: SharedVerifierOptions): ClaimMapping & {
   clientIdClaims: readonly string[] | undefined;
 } {
@@ -123,7 +123,7 @@ export const issuerRule: Rule<string> = {
 function issuerHint(issuer: unknown): string | undefined {
   if (typeof issuer !== 'string') return undefined;
   if (issuer !== issuer.trim())
-    return 'Remove the white space around it: files that hold secrets often end in a line break.';
+    return 'Remove the white space around it: files with secrets often end in a line break.';
   if (/^["'].*["']$/.test(issuer)) return 'Remove the quotes around it.';
   const wellKnown = issuer.indexOf('/.well-known/');
   if (wellKnown !== -1) return 'Pass the issuer, without /.well-known/….';

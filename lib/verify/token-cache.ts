@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { type CacheMessage, publish } from '../diagnostics.js';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
@@ -53,6 +54,8 @@ export interface TokenCacheOptions<V extends VerificationResult> extends CacheOp
   readonly isUsableWhileStale?: ((result: V) => boolean) | undefined;
   /** How long a rejection is cached. Seconds; 0 turns it off. @default 0 */
   readonly negativeMaxAge?: number | undefined;
+  /** As configured, for the diagnostics channels. */
+  readonly issuer?: string | undefined;
 }
 
 /** What `createTokenCache` returns. */
@@ -63,7 +66,7 @@ export interface TokenCache extends Pick<TokenVerifier, 'verify'> {
 
 /**
  * Verifies each token once and caches the result under the SHA-256 of the token. Rejections have a cache of their own, so
- * that made-up tokens cannot evict good results. Concurrent verifications of one token run once.
+ * that forged tokens cannot evict valid results. Concurrent verifications of one token run once.
  */
 export function createTokenCache<V extends VerificationResult>(
   verifyToken: (token: string, context?: VerifierContext) => Promise<V>,
@@ -77,6 +80,9 @@ export function createTokenCache<V extends VerificationResult>(
   const rejected =
     negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, maxBytes, clock }) : undefined;
   const running = new SingleFlight<AccessToken>();
+
+  // Created once, so that a channel without a subscriber costs one comparison.
+  const cacheMessage = (): CacheMessage => ({ issuer: options.issuer });
 
   const freshResult = (key: string): AccessToken | undefined => {
     const result = accepted.get(key);
@@ -110,8 +116,9 @@ export function createTokenCache<V extends VerificationResult>(
     verify: (token, context) => {
       const key = digest(token);
       const known = freshResult(key);
+      const reason = known === undefined ? rejected?.get(key) : undefined;
+      publish(known === undefined && reason === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);
       if (known !== undefined) return known;
-      const reason = rejected?.get(key);
       if (reason !== undefined) return Promise.reject(new InvalidTokenError(reason));
       const isJoining = running.isRunning(key);
       const verification = running.run(key, (isCurrent) => verifyNow(key, token, context, isCurrent));

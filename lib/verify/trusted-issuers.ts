@@ -18,6 +18,7 @@ import {
 import { explainWith } from './explain.js';
 import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
 import { sharedRules } from './shared-options.js';
+import { endSignals } from './token-signals.js';
 import type { TokenVerifier, VerifierContext, VerifierHealth } from './token-verifier.js';
 
 /** Options of `trustedIssuers`; the first two are for a resolver. */
@@ -124,6 +125,7 @@ export function trustedIssuers(
     },
     health: () => ({ issuers: healthOf(registry.all()) }),
     invalidate: async (token) => {
+      endSignals(token);
       await Promise.all(registry.all().map(async (verifier) => verifier.invalidate?.(token)));
     },
     close: async () => {
