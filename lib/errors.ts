@@ -22,8 +22,14 @@ import {
 /** The check that failed, as the `cause` of an error: for developers and operators, never sent to the caller. */
 export interface FailedCheck {
   readonly checked: string;
+  /** Not enumerable, like `found`: they may contain claims, and applications log errors with all that is in them. */
   readonly expected: unknown;
   readonly found: unknown;
+}
+
+export function makeFailedCheck(checked: string, expected: unknown, found: unknown): FailedCheck {
+  const failed = { checked, expected, found };
+  return Object.defineProperties(failed, { expected: { enumerable: false }, found: { enumerable: false } });
 }
 
 // Two copies of the package in one process (ESM and CommonJS, or two versions) recognize each other's errors.

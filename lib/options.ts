@@ -120,7 +120,7 @@ function asOptionsObject(where: string, given: unknown): Record<string, unknown>
   throw new ConfigurationError({
     option: where,
     expected: 'an object of options',
-    got: describe(given),
+    got: describeToken(given),
     fix: 'Pass the options as one object.',
   });
 }
@@ -134,14 +134,19 @@ export function invalidOption(option: string, rule: Omit<Rule<unknown>, 'parse'>
 /** Renders a value for a developer: short, on one line, without the content of an object. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') {
-    // The user and password of a URL are secret.
-    const shown = value.replace(/:\/\/[^/?#]*@/g, '://…@');
+    // The user and password of a URL are secret. A password may contain "/", although a URL may not.
+    const shown = value.replace(/:\/\/[^\n]*@/g, '://…@');
     return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 80)}…` : shown);
   }
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : `an array of ${value.length}`;
   if (typeof value === 'object' && value !== null) return 'an object';
   return String(value);
+}
+
+/** The same, for a value that is a token or a secret if it is a string. */
+export function describeToken(value: unknown): string {
+  return typeof value === 'string' ? describeSecret(value) : describe(value);
 }
 
 function describeSecret(value: unknown): string {

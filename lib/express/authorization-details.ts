@@ -1,4 +1,4 @@
-import { InsufficientScopeError } from '../errors.js';
+import { InsufficientScopeError, makeFailedCheck } from '../errors.js';
 import { assertNotRequest, callable, text } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
@@ -45,7 +45,7 @@ export function requireAuthorizationDetails(type: string, predicate?: DetailsPre
     decide,
     ({ claims }) =>
       new InsufficientScopeError('authorization_details_missing', [], {
-        cause: { checked: 'authorization_details', expected: required, found: claim(claims, 'authorization_details') },
+        cause: makeFailedCheck('authorization_details', required, claim(claims, 'authorization_details')),
       }),
   );
 }

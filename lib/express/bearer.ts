@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
 import { publish } from '../diagnostics.js';
-import { ConfigurationError, type FailedCheck, InvalidRequestError, MissingTokenError } from '../errors.js';
-import { describe, pickOptions, readOptions, rejectUnknown } from '../options.js';
+import { ConfigurationError, makeFailedCheck, InvalidRequestError, MissingTokenError } from '../errors.js';
+import { describeToken, pickOptions, readOptions, rejectUnknown } from '../options.js';
 import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type ProofResult, type SenderConstraint } from '../proof/policy.js';
@@ -185,7 +185,7 @@ export function createBearer(where: string, verifier: TokenVerifier, given: Bear
       const credentials = credentialsOf(req, tokenFrom, verifier.allowsAnyTokenCharacters === true);
       // RFC 6750 §3.1: an unsupported scheme gets the response for no credentials, but `optional` does not accept it.
       if (credentials?.scheme === 'DPoP' && !supportsDpop) {
-        const cause: FailedCheck = { checked: 'scheme', expected: schemes, found: 'DPoP' };
+        const cause = makeFailedCheck('scheme', schemes, 'DPoP');
         throw new MissingTokenError({ cause });
       }
       presented = credentials;
@@ -211,7 +211,7 @@ export function createBearer(where: string, verifier: TokenVerifier, given: Bear
 
 /** The error for a request without credentials. */
 function noCredentials(): MissingTokenError {
-  const cause: FailedCheck = { checked: 'Authorization', expected: 'Bearer <token>', found: undefined };
+  const cause = makeFailedCheck('Authorization', 'Bearer <token>', undefined);
   return new MissingTokenError({ cause });
 }
 
@@ -287,6 +287,6 @@ function assertAccessToken(value: unknown): asserts value is AccessToken {
 }
 
 function invalid(option: string, expected: string, got: unknown, fix?: string): ConfigurationError {
-  const problem = { option, expected, got: describe(got), fix: fix ?? 'See the type of that name for its shape.' };
+  const problem = { option, expected, got: describeToken(got), fix: fix ?? 'See the type of that name for its shape.' };
   return new ConfigurationError(problem, { reason: 'verifier_invalid' });
 }

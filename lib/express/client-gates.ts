@@ -1,4 +1,4 @@
-import { InsufficientScopeError } from '../errors.js';
+import { InsufficientScopeError, makeFailedCheck } from '../errors.js';
 import { assertNotRequest, invalidOption, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import { gate, parseArgument } from './gate.js';
 import type { Middleware } from './middleware.js';
@@ -40,7 +40,7 @@ export function requireClient(...clients: (string | IssuerClient)[]): Middleware
       allowed.some((client) => client.clientId === clientId && (client.issuer ?? issuer) === issuer),
     ({ clientId, issuer }) =>
       new InsufficientScopeError('client_refused', [], {
-        cause: { checked: 'client', expected: allowed, found: { issuer, clientId } },
+        cause: makeFailedCheck('client', allowed, { issuer, clientId }),
       }),
   );
 }
@@ -58,7 +58,7 @@ export function requireIssuer(...issuers: string[]): Middleware {
     ({ issuer }) => allowed.has(issuer),
     ({ issuer }) =>
       new InsufficientScopeError('issuer_refused', [], {
-        cause: { checked: 'issuer', expected: [...allowed], found: issuer },
+        cause: makeFailedCheck('issuer', [...allowed], issuer),
       }),
   );
 }

@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import { MissingTokenError, type ResourceServerError } from '../errors.js';
+import { makeFailedCheck, MissingTokenError, type ResourceServerError } from '../errors.js';
 import { invalidOption, type Rule } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { authenticationOf, notAuthenticated } from './auth.js';
@@ -30,9 +30,7 @@ export function gate(
       respondWith(error, req, res, next, settings, auth);
     };
     if (auth === undefined) {
-      failed(
-        new MissingTokenError({ cause: { checked: 'authentication', expected: 'an access token', found: undefined } }),
-      );
+      failed(new MissingTokenError({ cause: makeFailedCheck('authentication', 'an access token', undefined) }));
       return;
     }
     const conclude = (decision: unknown): void => {

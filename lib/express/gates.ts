@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import { type FailedCheck, InsufficientScopeError } from '../errors.js';
+import { makeFailedCheck, InsufficientScopeError } from '../errors.js';
 import { assertNotRequest, callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { rawClaim } from '../token/claims.js';
@@ -97,7 +97,7 @@ function missingScope(
   expected: readonly string[],
   found: readonly string[],
 ): InsufficientScopeError {
-  return new InsufficientScopeError('scope_missing', sufficient, { cause: { checked: 'scope', expected, found } });
+  return new InsufficientScopeError('scope_missing', sufficient, { cause: makeFailedCheck('scope', expected, found) });
 }
 
 /** The arguments of a gate for scopes, checked. */
@@ -129,11 +129,11 @@ export function requireClaim(
     },
     (auth) =>
       new InsufficientScopeError('claim_mismatch', [], {
-        cause: {
-          checked: claimName,
-          expected: typeof expected === 'function' ? 'a value that the predicate accepts' : expected,
-          found: valueOf(auth),
-        },
+        cause: makeFailedCheck(
+          claimName,
+          typeof expected === 'function' ? 'a value that the predicate accepts' : expected,
+          valueOf(auth),
+        ),
       }),
   );
 }
@@ -143,7 +143,7 @@ function callerGate(
   reason: 'machine_required' | 'user_required',
   property: 'isMachine' | 'isUser',
 ): Middleware {
-  const cause: FailedCheck = { checked: property, expected: true, found: false };
+  const cause = makeFailedCheck(property, true, false);
   return gate(
     name,
     (auth) => auth[property],
@@ -186,7 +186,7 @@ export function requireThat(
   assertNotRequest('requireThat', predicate);
   const decide = parse('requireThat', predicateRule, predicate);
   const { scopes = [] } = readOptions<RequireThatOptions>('requireThat', options, requireThatRules);
-  const cause: FailedCheck = { checked: 'the predicate of requireThat', expected: true, found: false };
+  const cause = makeFailedCheck('the predicate of requireThat', true, false);
   return gate('requireThat', decide, () => new InsufficientScopeError('condition_failed', scopes, { cause }));
 }
 

@@ -1,4 +1,4 @@
-import { ConfigurationError, InsufficientAuthenticationError } from '../errors.js';
+import { ConfigurationError, InsufficientAuthenticationError, makeFailedCheck } from '../errors.js';
 import { count, readOptions, type Rules, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
@@ -55,11 +55,11 @@ export function requireAuthentication(options: RequireAuthenticationOptions, ...
       new InsufficientAuthenticationError(
         { acrValues, maxAge },
         {
-          cause: {
-            checked: 'acr, auth_time',
-            expected: { acrValues, maxAge },
-            found: { acr: claim(claims, 'acr'), authTime: claim(claims, 'auth_time') },
-          },
+          cause: makeFailedCheck(
+            'acr, auth_time',
+            { acrValues, maxAge },
+            { acr: claim(claims, 'acr'), authTime: claim(claims, 'auth_time') },
+          ),
         },
       ),
   );

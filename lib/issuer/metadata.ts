@@ -1,7 +1,7 @@
 import { render } from '../util/escape.js';
 import { fetchJson, type HttpOptions } from './http.js';
 import { HttpError } from './http-error.js';
-import { parseUrl, problemOfTarget, type TargetRules } from '../util/url.js';
+import { parseUrl, problemOfTarget, type TargetRules, withoutQuery } from '../util/url.js';
 
 /** The members of an authorization server's metadata (RFC 8414 §2) that a resource server needs. */
 export interface IssuerMetadata {
@@ -92,7 +92,7 @@ function checkMetadata(json: Record<string, unknown>, url: string, rules: Target
   const { issuer } = rules;
   if (json.issuer !== issuer) {
     const found = typeof json.issuer === 'string' ? `the issuer ${render(json.issuer)}` : 'no issuer';
-    throw new HttpError('invalid', `${url} is metadata of ${found}, not of ${issuer}`);
+    throw new HttpError('invalid', `${withoutQuery(url)} is metadata of ${found}, not of ${issuer}`);
   }
   const addresses: Partial<Record<AddressName, string>> = {};
   const privateAddresses: AddressName[] = [];

@@ -2,7 +2,7 @@ import { hash, KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import { publish } from '../diagnostics.js';
-import { type FailedCheck, InvalidDpopProofError, InvalidTokenError, UpstreamError } from '../errors.js';
+import { makeFailedCheck, InvalidDpopProofError, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidDpopProofReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
@@ -225,7 +225,7 @@ function mismatch(expected: string, found: string): never {
 }
 
 function rejectProof(reason: InvalidDpopProofReason, checked: string, expected?: unknown, found?: unknown): never {
-  const cause: FailedCheck = { checked, expected, found };
+  const cause = makeFailedCheck(checked, expected, found);
   throw new InvalidDpopProofError(reason, { cause });
 }
 

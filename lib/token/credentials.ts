@@ -1,5 +1,5 @@
 import type { Scheme } from '../challenge.js';
-import { type FailedCheck, InvalidRequestError, MissingTokenError } from '../errors.js';
+import { makeFailedCheck, InvalidRequestError, MissingTokenError } from '../errors.js';
 import { type FieldSource, readField } from './header-fields.js';
 
 /** What this request presented. */
@@ -42,7 +42,7 @@ function parseCredentials(text: string, allowsAnyCharacters: boolean): Credentia
   if (match === null) {
     if (SECOND_CREDENTIAL.test(text)) throw severalCredentials();
     if (BARE_JWT.test(text)) {
-      const cause: FailedCheck = { checked: 'scheme', expected: 'Bearer', found: undefined };
+      const cause = makeFailedCheck('scheme', 'Bearer', undefined);
       throw new MissingTokenError({ reason: 'scheme_missing', cause });
     }
     return undefined;
@@ -62,7 +62,7 @@ export function readCredentials(text: string): Credentials {
   const isText: boolean = typeof text === 'string';
   const credentials = isText ? parseCredentials(text.trim(), false) : undefined;
   if (credentials !== undefined) return credentials;
-  const cause: FailedCheck = { checked: 'credentials', expected: 'Bearer <token>', found: undefined };
+  const cause = makeFailedCheck('credentials', 'Bearer <token>', undefined);
   throw new MissingTokenError({ cause });
 }
 
@@ -77,11 +77,11 @@ export function assertToken(token: string, allowsAnyCharacters: boolean): string
   if (isValid) return token;
   if (token.includes(',')) throw severalCredentials();
   const expected = allowsAnyCharacters ? 'a token of printable ASCII characters' : 'a token of token68 characters';
-  const cause: FailedCheck = { checked: 'token', expected, found: undefined };
+  const cause = makeFailedCheck('token', expected, undefined);
   throw new InvalidRequestError('malformed_credentials', { cause });
 }
 
 function severalCredentials(): InvalidRequestError {
-  const cause: FailedCheck = { checked: 'credentials', expected: 'one', found: 'several' };
+  const cause = makeFailedCheck('credentials', 'one', 'several');
   return new InvalidRequestError('several_credentials', { cause });
 }

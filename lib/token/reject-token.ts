@@ -1,8 +1,8 @@
-import { type FailedCheck, InvalidTokenError } from '../errors.js';
+import { makeFailedCheck, InvalidTokenError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 
 /** Rejects a token. `cause` of the error is the check that failed. */
 export function rejectToken(reason: InvalidTokenReason, checked: string, expected: unknown, found: unknown): never {
-  const cause: FailedCheck = { checked, expected, found };
+  const cause = makeFailedCheck(checked, expected, found);
   throw new InvalidTokenError(reason, { cause });
 }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { ConfigurationError, type FailedCheck, InvalidTokenError, UpstreamError } from '../errors.js';
+import { ConfigurationError, InvalidTokenError, makeFailedCheck, UpstreamError } from '../errors.js';
 import { TenantBudget, type TenantBudgets } from '../issuer/request-budget.js';
 import type { AccessToken } from '../token/access-token.js';
 import { addressGroup } from '../util/address-group.js';
@@ -222,7 +222,7 @@ function makeFrom(
 
 /** The failed check of a JWT whose issuer has no verifier. */
 export function issuerMismatch(expected: unknown, found: string): InvalidTokenError {
-  const cause: FailedCheck = { checked: 'iss', expected, found };
+  const cause = makeFailedCheck('iss', expected, found);
   return new InvalidTokenError('issuer_mismatch', { cause });
 }
 

@@ -1,6 +1,6 @@
 import { ageClockOf, systemClock } from '../util/clock.js';
 import { hash } from 'node:crypto';
-import { InvalidTokenError, UpstreamError } from '../errors.js';
+import { InvalidTokenError, UpstreamError, makeFailedCheck } from '../errors.js';
 import { count, describe, readOptions, type Rules, seconds } from '../options.js';
 import type { AccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
@@ -195,7 +195,7 @@ async function explainRoute(token: string, registry: IssuerRegistry): Promise<Ex
     return { accepted, checks };
   }
   const error = new InvalidTokenError('not_a_jwt', {
-    cause: { checked: 'verifiers', expected: 'one for opaque tokens', found: 'none' },
+    cause: makeFailedCheck('verifiers', 'one for opaque tokens', 'none'),
   });
   return toExplanation([failedCheck('choice of the verifier', error, { claims: undefined, segments: 1, now: 0 })]);
 }

@@ -367,7 +367,7 @@ describe('the verifier', () => {
     const token = issuer.issueOpaque({ aud: 'https://other.example.com' });
     const error: unknown = await verifyAsync(verifierFor(issuer), token).catch((each: unknown) => each);
     expect(error).toBeInstanceOf(InvalidTokenError);
-    expect((error as Error).cause).toEqual({
+    expect((error as Error).cause).toMatchObject({
       checked: 'aud',
       expected: [issuer.audience],
       found: 'https://other.example.com',
