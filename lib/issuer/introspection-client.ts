@@ -28,6 +28,16 @@ export interface IntrospectionResult {
   readonly introspectedAt: number;
 }
 
+/** The state of the introspection endpoint. */
+export interface IntrospectionHealth {
+  /** `unavailable`: the last request failed because of the server, the network or our credentials. */
+  readonly state: 'available' | 'unavailable';
+  /** Failures since the last success. */
+  readonly failures: number;
+  /** Why the last request failed; `undefined` after a success. */
+  readonly lastError?: unknown;
+}
+
 /** Requirements for a signed response (RFC 9701 §5). */
 export interface SignedResponseRules {
   readonly keys: KeySource;
@@ -78,6 +88,8 @@ export class IntrospectionClient implements IntrospectionSource {
   readonly #closing = new AbortController();
   readonly #probes = new SingleFlight<void>();
   readonly #rediscoveries: TokenBucket;
+  #failures = 0;
+  #lastError: unknown;
 
   constructor(options: IntrospectionClientOptions) {
     this.#options = options;
@@ -110,10 +122,13 @@ export class IntrospectionClient implements IntrospectionSource {
     const duration = (): number => (performance.now() - start) / 1000;
     try {
       const response = await this.#respondTo(token);
+      this.#failures = 0;
       monitor.introspected({ outcome: response.active ? 'active' : 'inactive', error: undefined }, duration());
       return { response, introspectedAt };
     } catch (error) {
       monitor.introspected({ outcome: 'failed', error }, duration());
+      // An unreachable server may be the fault of this token; a probe finds out.
+      if (!isUnreachable(error) && !isBusy(error)) this.#report(error);
       throw error;
     }
   }
@@ -145,7 +160,22 @@ export class IntrospectionClient implements IntrospectionSource {
       if (isBusy(error)) this.#backoff.failed(error.retryAfter);
       else if (isUnreachable(error)) this.#backoff.failed();
       else this.#backoff.succeeded();
+      if (isBusy(error) || isUnreachable(error)) this.#report(error);
     });
+  }
+
+  #report(error: unknown): void {
+    if (this.#closing.signal.aborted) return;
+    this.#failures++;
+    this.#lastError = error;
+    if (error instanceof HttpError) this.#options.monitor.introspectionFailed(error);
+  }
+
+  health(): IntrospectionHealth {
+    const failures = this.#failures;
+    return failures === 0
+      ? { state: 'available', failures }
+      : { state: 'unavailable', failures, lastError: this.#lastError };
   }
 
   /** Loads the metadata, and the keys of signed responses. */
@@ -154,6 +184,7 @@ export class IntrospectionClient implements IntrospectionSource {
       await this.#options.endpoint();
       await this.#options.signed?.keys.ready();
     } catch (error) {
+      this.#report(error);
       throw error instanceof UpstreamError ? error : this.#unavailable(error);
     }
   }
@@ -178,14 +209,24 @@ export class IntrospectionClient implements IntrospectionSource {
 
   async #postTo(endpoint: string, token: string): Promise<HttpResponse> {
     const { clientAuthenticator } = this.#options;
-    const credentials = await clientAuthenticator.authenticate(endpoint);
+    const credentials = await this.#authenticate(endpoint);
     try {
       return await this.#postOnce(token, endpoint, credentials);
     } catch (error) {
       const isRejected = error instanceof HttpError && [400, 401, 403].includes(error.status ?? 0);
       if (!isRejected || !clientAuthenticator.invalidateSecret(credentials)) throw error;
     }
-    return this.#postOnce(token, endpoint, await clientAuthenticator.authenticate(endpoint));
+    return this.#postOnce(token, endpoint, await this.#authenticate(endpoint));
+  }
+
+  async #authenticate(endpoint: string): Promise<AuthenticationParts> {
+    const { clientAuthenticator, monitor } = this.#options;
+    try {
+      return await clientAuthenticator.authenticate(endpoint);
+    } catch (error) {
+      monitor.credentialsUnavailable(error);
+      throw error;
+    }
   }
 
   #postOnce(token: string, endpoint: string, { headers, form }: AuthenticationParts): Promise<HttpResponse> {

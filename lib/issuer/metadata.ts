@@ -1,7 +1,8 @@
 import { render } from '../util/escape.js';
 import { fetchJson, type HttpOptions } from './http.js';
 import { HttpError } from './http-error.js';
-import { isAllowedTarget, parseUrl } from '../util/url.js';
+import { differenceBetween } from '../token/fixes.js';
+import { isAllowedTarget, parseUrl, withoutQuery } from '../util/url.js';
 
 /** The members of an authorization server's metadata (RFC 8414 §2) that a resource server needs. */
 export interface IssuerMetadata {
@@ -94,8 +95,12 @@ function checkMetadata(
   allowInsecureHttp: boolean,
 ): IssuerMetadata {
   if (json.issuer !== issuer) {
-    const found = typeof json.issuer === 'string' ? `the issuer ${render(json.issuer)}` : 'no issuer';
-    throw new HttpError('invalid', `${url} is metadata of ${found}, not of ${issuer}`);
+    const { issuer: other } = json;
+    const found = typeof other === 'string' ? `the issuer ${render(other)}` : 'no issuer';
+    const difference = typeof other === 'string' ? differenceBetween(issuer, other) : undefined;
+    const hint = difference === undefined ? '' : `: they differ only by ${difference}`;
+    const text = `${withoutQuery(url)} is metadata of ${found}, not of ${render(issuer)}${hint}`;
+    throw new HttpError('invalid', text, { mistake: 'issuer_mismatch' });
   }
   const addresses: Partial<Record<(typeof ADDRESSES)[number], string>> = {};
   for (const name of ADDRESSES) {

@@ -1,6 +1,7 @@
 import { UpstreamError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { Clock } from '../util/clock.js';
+import { toIsoTime } from '../util/clock.js';
 import { runInBackground } from '../util/background.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
@@ -72,9 +73,11 @@ export class RemoteKeySet implements KeySource {
 
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
-    const { jwksUri, http, cooldown, clock, snapshot: store } = options;
+    const { jwksUri, http, cooldown, clock, snapshot: store, monitor } = options;
     this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock });
-    if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout });
+    if (store !== undefined) {
+      this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout, states: monitor.states });
+    }
     if (jwksUri === undefined) {
       const restore = (): Promise<LoadResult<IssuerMetadata> | undefined> => this.#restoreMetadata();
       this.#metadata =
@@ -114,11 +117,27 @@ export class RemoteKeySet implements KeySource {
 
   health(): KeysHealth {
     const snapshotError = this.#snapshot?.lastError;
+    const keys = this.#keys.health();
     return {
-      keys: this.#keys.health(),
+      isReady: keys.state !== 'unavailable',
+      keys,
       ...(this.#metadata === undefined ? {} : { metadata: this.#metadata.health() }),
       ...(snapshotError === undefined ? {} : { snapshotError }),
     };
+  }
+
+  /** Says in one sentence what requests receive while the keys cannot be fetched. */
+  describeUse(): string {
+    const { usableUntil } = this.#keys.health();
+    return usableUntil === undefined
+      ? 'There are no cached keys, so requests with a token receive 503.'
+      : `The cached keys stay in use until ${toIsoTime(usableUntil)}.`;
+  }
+
+  /** Ends the fetches in progress. */
+  abortLoads(reason: HttpError): void {
+    this.#metadata?.abortLoads(reason);
+    this.#keys.abortLoad(reason);
   }
 
   close(): void {
@@ -172,7 +191,8 @@ export class RemoteKeySet implements KeySource {
     // Keys that cannot be fetched may have moved.
     const { jwks_uri: jwksUri } = await (this.#keys.isFailing ? metadata.reload() : metadata.get());
     if (jwksUri === undefined) {
-      throw new HttpError('invalid', `the metadata of ${this.#options.issuer} has no jwks_uri that may be called`);
+      const text = `the metadata of ${this.#options.issuer} has no jwks_uri that may be called`;
+      throw new HttpError('invalid', text, { mistake: 'jwks_uri_missing' });
     }
     return jwksUri;
   }

@@ -4,6 +4,8 @@ import { Backoff } from '../util/backoff.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { withTimeout } from '../util/timeout.js';
 import type { Store } from '../store/store.js';
+import { StoreMonitor } from '../store/store-monitor.js';
+import type { WarningStates } from '../util/warnings.js';
 import { claim, type Claims } from '../token/claims.js';
 import type { IntrospectionResult, IntrospectionSource } from './introspection-client.js';
 
@@ -19,6 +21,7 @@ export interface SharedIntrospectionCacheOptions {
   readonly introspectionTimeout: number;
   /** Seconds since the epoch. */
   readonly clock: () => number;
+  readonly states: WarningStates;
 }
 
 /** Deadline of one call of the store. Seconds. */
@@ -37,11 +40,14 @@ export class SharedIntrospectionCache implements IntrospectionSource {
   readonly #options: SharedIntrospectionCacheOptions;
   readonly #prefix: string;
   readonly #backoff: Backoff;
+  readonly #monitor: StoreMonitor;
 
   constructor(source: IntrospectionSource, options: SharedIntrospectionCacheOptions) {
     this.#source = source;
     this.#options = options;
     this.#backoff = new Backoff(options.clock);
+    const consequence = 'Each process introspects all its tokens itself meanwhile.';
+    this.#monitor = new StoreMonitor(options.states, 'store', consequence);
     this.#prefix = `introspection:${hash('sha256', JSON.stringify(options.scope), 'base64url').slice(0, 16)}`;
   }
 
@@ -137,10 +143,12 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     try {
       const value = await withTimeout(use(this.#options.store), STORE_TIMEOUT, 'the store');
       this.#backoff.succeeded();
+      this.#monitor.succeeded();
       return value;
-    } catch {
+    } catch (error) {
       // Requests do not depend on the store.
       this.#backoff.failed();
+      this.#monitor.failed(error);
       return undefined;
     }
   }

@@ -9,6 +9,7 @@ import { introspectionVerifier } from './introspection.js';
 import type { IntrospectionVerifierOptions } from './introspection-options.js';
 import { jwtVerifier } from './jwt.js';
 import type { JwtVerifierOptions } from './jwt-options.js';
+import { runResolver } from './instances.js';
 import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
 import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
@@ -139,7 +140,7 @@ export class DynamicIssuers implements IssuerRegistry {
 
   async #lookUp(iss: string): Promise<DynamicIssuer | undefined> {
     // Databases return null for a row that does not exist.
-    const resolved = (await this.#resolve(iss)) ?? undefined;
+    const resolved = (await runResolver(() => this.#resolve(iss))) ?? undefined;
     const before = this.#tenants.get(iss);
     const isSame = before !== undefined && isSameIssuer(before.resolved, resolved);
     if (before !== undefined && !isSame) this.#drop(iss, before);
@@ -147,7 +148,14 @@ export class DynamicIssuers implements IssuerRegistry {
     const resolvedAt = this.#options.clock();
     const tenant: DynamicIssuer = isSame
       ? Object.assign(before, { resolvedAt })
-      : { verifier: makeVerifier(iss, resolved), resolved, resolvedAt, lastAccepted: 0, running: 0, isDropped: false };
+      : {
+          verifier: runResolver(() => makeVerifier(iss, resolved)),
+          resolved,
+          resolvedAt,
+          lastAccepted: 0,
+          running: 0,
+          isDropped: false,
+        };
     this.#makeRoom(iss);
     this.#tenants.set(iss, tenant);
     return tenant;

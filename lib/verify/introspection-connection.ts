@@ -1,5 +1,6 @@
 import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import type { HttpOptions } from '../issuer/http.js';
+import { HttpError } from '../issuer/http-error.js';
 import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
 import type { IssuerMetadata } from '../issuer/metadata.js';
 import { MetadataSource } from '../issuer/metadata-source.js';
@@ -8,12 +9,15 @@ import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf } from '../token/profile.js';
 import type { Clock } from '../util/clock.js';
+import { withoutQuery } from '../util/url.js';
 import type { IntrospectionVerifierOptions } from './introspection-options.js';
-import { globalFetch } from './shared-options.js';
+import { readCache } from './introspection-cache-options.js';
+import { DEFAULT_CLOCK_TOLERANCE, globalFetch } from './shared-options.js';
 
 /** Everything that talks to the authorization server. */
 export interface IntrospectionConnection {
   readonly introspectionClient: IntrospectionClient;
+  readonly monitor: UpstreamMonitor;
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;
   /** The keys of signed responses. */
@@ -37,8 +41,19 @@ const COOLDOWN = 30;
 
 export function connectToServer(options: Options, clock: Clock): IntrospectionConnection {
   const { issuer, clientId, introspectionEndpoint, timeout = 5, signedResponse = false } = options;
-  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes: options.maxBytes ?? 1_048_576 };
-  const monitor = new UpstreamMonitor(issuer);
+  const monitor = new UpstreamMonitor({
+    issuer,
+    server: issuer ?? withoutQuery(introspectionEndpoint ?? ''),
+    clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
+    served: () => describeUse(options),
+    clock,
+  });
+  const http: HttpOptions = {
+    fetch: options.fetch ?? globalFetch,
+    timeout,
+    maxBytes: options.maxBytes ?? 1_048_576,
+    onResponse: monitor.responded,
+  };
   const parts: Parts = { http, clock, monitor };
   const metadata = createMetadata(options, parts);
   const keys = signedResponse ? createKeys(options, metadata, parts) : undefined;
@@ -56,10 +71,18 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   const signed = signedRules(options, keys);
   return {
     introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, signed, ...parts }),
+    monitor,
     metadata,
     keys,
     algorithms: [...(signed?.algorithms ?? [])],
   };
+}
+
+/** What requests receive while the authorization server has a problem. */
+function describeUse({ cache, maxStale = 0 }: Options): string {
+  if (cache === false) return 'Requests with a token receive 503.';
+  const { maxAge } = readCache(cache ?? {});
+  return `Cached results stay in use for ${maxAge + maxStale} seconds; requests with other tokens receive 503.`;
 }
 
 /** Whether something is discovered: the endpoint, or the keys of signed responses. */
@@ -87,7 +110,10 @@ function createKeys(
 
 function endpointIn(metadata: IssuerMetadata | undefined): string {
   const found = metadata?.introspection_endpoint;
-  if (found === undefined) throw new TypeError('the metadata has no introspection_endpoint that may be called');
+  if (found === undefined) {
+    const text = 'the metadata has no introspection_endpoint that may be called';
+    throw new HttpError('invalid', text, { mistake: 'introspection_endpoint_missing' });
+  }
   return found;
 }
 

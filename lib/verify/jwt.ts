@@ -18,7 +18,9 @@ import { JWT_CHECKS } from '../token/jwt-checks.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
 import { describeCauses } from '../util/causes.js';
+import { noteServed, recordInstance } from './instances.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
+import { startPrefetch } from './prefetch.js';
 import { createTokenCache } from './token-cache.js';
 import type { TokenVerifier } from './token-verifier.js';
 
@@ -46,34 +48,45 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
 export function createJwtVerifier(options: JwtVerifierOptions, where: string): JwtVerifier {
   const settings = readJwtVerifierOptions(options, where);
   const { rules, keys, clock, cache } = settings;
+  const endRecord = recordInstance(where, rules.issuer);
+  const prefetch = startPrefetch(keys, settings.prefetchTimeout);
+  const verifyNow = (token: string): Promise<JwtVerificationResult> => {
+    prefetch.join();
+    return verifyToken(token, settings);
+  };
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
     profile: rules.profile,
     clock,
     acceptsOpaqueTokens: false,
     allowsAnyTokenCharacters: false,
-    verify: async (token) => (await verifyToken(token, settings)).accessToken,
-    explain: (token) => explainToken(token, settings),
+    verify: async (token) => (await verifyNow(token)).accessToken,
+    explain: (token) => {
+      prefetch.join();
+      return explainToken(token, settings);
+    },
     invalidate: () => undefined,
-    ready: () => keys.ready(),
+    ready: () => {
+      prefetch.join();
+      return keys.ready();
+    },
     health: () => keys.health(),
     close: () => {
+      endRecord();
+      prefetch.cancel();
       keys.close();
     },
   };
   if (cache === false) return verifier;
-  const { verify, invalidate, clear } = createTokenCache<JwtVerificationResult>(
-    (token) => verifyToken(token, settings),
-    {
-      ...cache,
-      clock,
-      issuer: rules.issuer,
-      isFresh: (result) => clock() < result.until && result.keysVersion === keys.current()?.version,
-    },
-  );
+  const { verify, invalidate, clear } = createTokenCache<JwtVerificationResult>(verifyNow, {
+    ...cache,
+    clock,
+    issuer: rules.issuer,
+    isFresh: (result) => clock() < result.until && result.keysVersion === keys.current()?.version,
+  });
   const close = (): void => {
     clear();
-    keys.close();
+    void verifier.close();
   };
   return { ...verifier, verify, invalidate, close };
 }
@@ -87,6 +100,7 @@ interface JwtVerificationResult {
 }
 
 async function verifyToken(token: string, settings: JwtSettings): Promise<JwtVerificationResult> {
+  noteServed();
   const { rules, maxTokenBytes, clock } = settings;
   const { header, claims, ...jws } = parseToken(token, maxTokenBytes);
   runChecks(JWT_CHECKS, { header, claims, rules, now: clock() });

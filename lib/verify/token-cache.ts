@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
 import { type CacheMessage, publish } from '../diagnostics.js';
-import { InvalidTokenError, UpstreamError } from '../errors.js';
+import { type FailedCheck, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { BoundedCache } from '../util/bounded-cache.js';
+import { failedCheckOf } from '../token/checks.js';
+import { render } from '../util/escape.js';
 import type { AccessToken } from '../token/access-token.js';
 import { SingleFlight } from '../util/single-flight.js';
 import type { TokenVerifier, VerifierContext } from './token-verifier.js';
@@ -32,6 +34,12 @@ export const cacheRule: Rule<CacheOptions | false> = {
 /** A cached value: the `AccessToken`, and what decides how long it may be used. */
 export interface VerificationResult {
   readonly accessToken: AccessToken;
+}
+
+/** A cached rejection: the check that failed is its cause. */
+interface Rejection {
+  readonly reason: InvalidTokenReason;
+  readonly cause: FailedCheck | undefined;
 }
 
 export interface TokenCacheOptions<V extends VerificationResult> extends CacheOptions {
@@ -66,7 +74,7 @@ export function createTokenCache<V extends VerificationResult>(
   const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock, isFresh } = options;
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
   const accepted = new BoundedCache<V>({ maxEntries, clock });
-  const rejected = negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, clock }) : undefined;
+  const rejected = negativeMaxAge > 0 ? new BoundedCache<Rejection>({ maxEntries, clock }) : undefined;
   const running = new SingleFlight<AccessToken>();
 
   // Created once, so that a channel without a subscriber costs one comparison.
@@ -91,7 +99,7 @@ export function createTokenCache<V extends VerificationResult>(
     } catch (error) {
       if (error instanceof InvalidTokenError && isCurrent()) {
         accepted.delete(key);
-        rejected?.set(key, error.reason, clock() + negativeMaxAge);
+        rejected?.set(key, rejectionOf(error), clock() + negativeMaxAge);
       }
       const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
       if (known === undefined || !isUsableWhileStale(known)) throw error;
@@ -103,10 +111,12 @@ export function createTokenCache<V extends VerificationResult>(
     verify: (token, context) => {
       const key = digest(token);
       const known = freshResult(key);
-      const reason = known === undefined ? rejected?.get(key) : undefined;
-      publish(known === undefined && reason === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);
+      const rejection = known === undefined ? rejected?.get(key) : undefined;
+      publish(known === undefined && rejection === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);
       if (known !== undefined) return known;
-      if (reason !== undefined) return Promise.reject(new InvalidTokenError(reason));
+      if (rejection !== undefined) {
+        return Promise.reject(new InvalidTokenError(rejection.reason, { cause: rejection.cause }));
+      }
       const isJoining = running.isRunning(key);
       const verification = running.run(key, (isCurrent) => verifyNow(key, token, context, isCurrent));
       return isJoining ? verification.catch(joined) : verification;
@@ -122,6 +132,17 @@ export function createTokenCache<V extends VerificationResult>(
       rejected?.clear();
     },
   };
+}
+
+/** Longer values of a failed check are cut before they are cached. Characters. */
+const MAX_FOUND = 500;
+
+// The caller chooses what a check finds, so its size must not decide how much memory the cache uses.
+function rejectionOf(error: InvalidTokenError): Rejection {
+  const failed = failedCheckOf(error);
+  if (failed === undefined) return { reason: error.reason, cause: undefined };
+  const text = render(failed.found, MAX_FOUND);
+  return { reason: error.reason, cause: text.length > MAX_FOUND ? { ...failed, found: text } : failed };
 }
 
 // The middleware writes the headers of its response to the error, so no two requests share one.
