@@ -25,6 +25,7 @@ export type {
 } from './reasons.js';
 export { type AuthorizationDetails, requireAuthorizationDetails } from './express/authorization-details.js';
 export { getAuth, getOptionalAuth } from './express/auth.js';
+export { authSignal } from './express/auth-signal.js';
 export {
   bearer,
   introspectionBearer,

@@ -16,7 +16,7 @@ import { type IntrospectionVerifierOptions, introspectionVerifierRules } from '.
 import { createJwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier, VerifierContext } from '../verify/token-verifier.js';
-import { authenticationOf, setAuthentication } from './auth.js';
+import { authenticateAs, authenticationOf, setAuthentication } from './auth.js';
 import { describeBearer, issuersOf } from './bearer-description.js';
 import { type BearerOptions, bearerRules, readChallengeOptions } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
@@ -72,7 +72,7 @@ interface SplitOptions {
 
 /**
  * Protects the handlers behind it with any verifier: credentials → verify → proof of possession → `req.auth`. A rejected
- * request never reaches a handler; HEAD and OPTIONS are no exception.
+ * request never reaches a handler; this includes HEAD and OPTIONS.
  *
  * @throws ConfigurationError for an option that is unknown or wrong, or a verifier without `verify`.
  */
@@ -110,9 +110,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     proof: ProofResult | undefined,
   ): void => {
     if (proof?.nonce !== undefined) offerNonce(res, proof.nonce);
-    const auth = makeAuth(accessToken, token, scheme);
-    setAuthentication(req, { auth, settings });
-    (req as unknown as Record<string, unknown>)[property] = auth;
+    authenticateAs(req, makeAuth(accessToken, token, scheme), settings);
     publish('request.accepted', () => {
       const { issuer: from, clientId, format } = accessToken;
       return { request: req, issuer: from, clientId, format, scheme };
@@ -181,6 +179,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
       );
   };
   return describeBearer(bearerMiddleware, {
+    isOptional: optional,
     authorizationServers: () => issuersOf(verifier),
     dpopAlgorithms: algs,
     isDpopRequired: !schemes.includes('Bearer'),
@@ -249,7 +248,7 @@ function credentialsOf(
   // A repeated query parameter or form field arrives as an array.
   if (Array.isArray(elsewhere)) throw new InvalidRequestError('several_credentials');
   if (elsewhere instanceof Promise) {
-    // Nobody waits for it, so its rejection would end the process.
+    // No code awaits it, so its rejection would end the process.
     elsewhere.catch(() => undefined);
     throw invalid('bearer: tokenFrom', 'a function that returns a string or nothing, synchronously', elsewhere);
   }

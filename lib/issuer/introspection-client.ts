@@ -1,31 +1,30 @@
 import { setMaxListeners } from 'node:events';
-import { InvalidTokenError, UpstreamError } from '../errors.js';
+import { UpstreamError } from '../errors.js';
+import { addressGroup } from '../util/address-group.js';
 import { Backoff, MAX_REQUESTED_PAUSE } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
 import { fetchResponse, type HttpOptions, type HttpResponse } from './http.js';
 import { HttpError } from './http-error.js';
 import type { UpstreamMonitor } from './upstream-monitor.js';
-import type { KeySource } from './key-set.js';
-import { type Audience, isAccepted } from '../token/audience.js';
-import { claim, type Claims, readAudience } from '../token/claims.js';
-import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
-import { checkTimes } from '../token/claim-checks.js';
-import { verifySignature } from './verify-signature.js';
-import { isWithinLimits, parseJsonObject } from '../util/json.js';
-import { isPlainObject } from '../util/is-plain-object.js';
+import type { Claims } from '../token/claims.js';
+import { readIntrospectionResponse, SIGNED_TYPE, type SignedResponseRules } from './introspection-response.js';
 import { SingleFlight } from '../util/single-flight.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { TokenBucket } from '../util/token-bucket.js';
 import { ConcurrencyLimiter } from '../util/concurrency-limiter.js';
 
 /** Returns the introspection response (RFC 7662 §2.2) for a token. */
 export interface IntrospectionSource {
-  introspect(token: string): Promise<IntrospectionResult>;
+  /** Callers with different addresses take turns while they wait. */
+  introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult>;
 }
 
 export interface IntrospectionResult {
   readonly response: Claims & { readonly active: boolean };
-  /** When the request was sent. Seconds since the epoch. */
+  /** When the request was sent, for other processes. Seconds since the epoch. */
   readonly introspectedAt: number;
+  /** Time since the request was sent. Seconds. */
+  readonly age: number;
 }
 
 /** The state of the introspection endpoint. */
@@ -38,15 +37,6 @@ export interface IntrospectionHealth {
   readonly lastError?: unknown;
 }
 
-/** Requirements for a signed response (RFC 9701 §5). */
-export interface SignedResponseRules {
-  readonly keys: KeySource;
-  readonly issuer: string;
-  /** Our client id and our audiences: `aud` must contain one of them. */
-  readonly recipients: readonly Audience[];
-  readonly algorithms: ReadonlySet<string>;
-}
-
 export interface IntrospectionClientOptions {
   readonly endpoint: () => Promise<string>;
   /** Discovers the endpoint again. Only if it is discovered. */
@@ -55,18 +45,11 @@ export interface IntrospectionClientOptions {
   readonly http: HttpOptions;
   /** `undefined` if the response is plain JSON. */
   readonly signed: SignedResponseRules | undefined;
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
   readonly monitor: UpstreamMonitor;
 }
 
-const SIGNED_TYPE = 'application/token-introspection+jwt';
-/** Maximum age of a signed response, and the clock tolerance. Seconds. */
-const SIGNED_TIMES = { clockTolerance: 10, maxTokenAge: 300 };
-
-/** Limits of a plain response. */
-const RESPONSE_LIMITS = { maxDepth: 32, maxMembers: 4_096 };
-/** Maximum number of concurrent and of waiting requests: it limits what a flood of made-up tokens costs the server. */
+/** Maximum number of concurrent and of waiting requests: it limits what a flood of forged tokens costs the server. */
 const MAX_CONCURRENT = 100;
 const MAX_WAITING = 1_000;
 /** Minimum time between two searches for an endpoint that has moved. Seconds. */
@@ -83,6 +66,7 @@ const PROBE = 'reachability-probe';
  */
 export class IntrospectionClient implements IntrospectionSource {
   readonly #options: IntrospectionClientOptions;
+  readonly #ageClock: Clock;
   readonly #backoff: Backoff;
   readonly #limiter: ConcurrencyLimiter;
   readonly #closing = new AbortController();
@@ -93,21 +77,22 @@ export class IntrospectionClient implements IntrospectionSource {
 
   constructor(options: IntrospectionClientOptions) {
     this.#options = options;
-    this.#backoff = new Backoff(options.clock);
-    this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: options.clock });
+    this.#ageClock = ageClockOf(options.clock);
+    this.#backoff = new Backoff(this.#ageClock);
+    this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: this.#ageClock });
     const { timeout } = options.http;
     this.#limiter = new ConcurrencyLimiter({ limit: MAX_CONCURRENT, maxWaiting: MAX_WAITING, timeout });
     // Every request in progress has a listener.
     setMaxListeners(0, this.#closing.signal);
   }
 
-  async introspect(token: string): Promise<IntrospectionResult> {
+  async introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult> {
     if (this.#backoff.failures > 0) {
       if (this.#backoff.wait > 0 || this.#probes.isRunning('')) throw this.#unavailable(undefined);
       await this.#probe();
     }
     try {
-      return await this.#limiter.run(() => this.#introspectOnce(token));
+      return await this.#limiter.run(() => this.#introspectOnce(token), addressGroup(remoteAddress));
     } catch (error) {
       if (isUnreachable(error) || isBusy(error)) await this.#probe(error);
       throw error instanceof UpstreamError ? error : this.#unavailable(error);
@@ -118,13 +103,16 @@ export class IntrospectionClient implements IntrospectionSource {
     if (this.#backoff.wait > 0) throw this.#unavailable(undefined);
     const { clock, monitor } = this.#options;
     const introspectedAt = clock();
-    const start = performance.now();
-    const duration = (): number => (performance.now() - start) / 1000;
+    const start = this.#ageClock();
+    const age = (): number => this.#ageClock() - start;
+    // Measured in real time, whatever the clock of the options says.
+    const sentAt = performance.now();
+    const duration = (): number => (performance.now() - sentAt) / 1000;
     try {
       const response = await this.#respondTo(token);
       this.#failures = 0;
       monitor.introspected({ outcome: response.active ? 'active' : 'inactive', error: undefined }, duration());
-      return { response, introspectedAt };
+      return { response, introspectedAt, age: age() };
     } catch (error) {
       monitor.introspected({ outcome: 'failed', error }, duration());
       // An unreachable server may be the fault of this token; a probe finds out.
@@ -135,7 +123,7 @@ export class IntrospectionClient implements IntrospectionSource {
 
   async #respondTo(token: string): Promise<IntrospectionResult['response']> {
     try {
-      return await this.#read(await this.#post(token));
+      return await readIntrospectionResponse(await this.#post(token), this.#options);
     } catch (error) {
       // Some servers respond so for a token that is not theirs.
       const isForeign = error instanceof HttpError && error.code === 'unsupported_token_type';
@@ -242,43 +230,6 @@ export class IntrospectionClient implements IntrospectionSource {
     });
   }
 
-  async #read({ body, type }: HttpResponse): Promise<IntrospectionResult['response']> {
-    const { signed } = this.#options;
-    if (signed !== undefined && type !== SIGNED_TYPE)
-      throw new HttpError('invalid', 'the response is not of the type for signed responses');
-    const response =
-      signed === undefined ? parseJsonObject(body, RESPONSE_LIMITS) : await this.#readSigned(body, signed);
-    const active = response === undefined ? undefined : claim(response, 'active');
-    // RFC 7662 §2.2: `active` is a boolean.
-    if (response === undefined || typeof active !== 'boolean') {
-      throw new HttpError('invalid', 'the response is not an introspection response');
-    }
-    return { ...response, active };
-  }
-
-  async #readSigned(body: string, signed: SignedResponseRules): Promise<Claims | undefined> {
-    const jwt = parseSigned(body, this.#options.http.maxBytes);
-    const { header, claims } = jwt;
-    const isOurs =
-      header.typ?.toLowerCase().replace(/^application\//, '') === 'token-introspection+jwt' &&
-      signed.algorithms.has(header.alg) &&
-      header.crit === undefined &&
-      claim(claims, 'iss') === signed.issuer &&
-      typeof claim(claims, 'iat') === 'number' &&
-      readAudience(claims).some((each) => isAccepted(each, signed.recipients));
-    if (!isOurs)
-      throw new HttpError('invalid', 'the signed response is not from this issuer, not for us, or malformed');
-    try {
-      checkTimes(claims, SIGNED_TIMES, this.#options.clock());
-      await verifySignature(jwt, signed.keys);
-    } catch (cause) {
-      if (!(cause instanceof InvalidTokenError)) throw cause;
-      throw new HttpError('invalid', 'the signed response does not verify', { cause });
-    }
-    const info = claim(claims, 'token_introspection');
-    return isPlainObject(info) ? info : undefined;
-  }
-
   #unavailable(cause: unknown): UpstreamError {
     const requested = isBusy(cause) ? Math.min(MAX_REQUESTED_PAUSE, cause.retryAfter ?? 0) : 0;
     return new UpstreamError('introspection_unavailable', Math.max(this.#backoff.wait, requested), { cause });
@@ -289,7 +240,7 @@ function isUnreachable(error: unknown): boolean {
   return error instanceof HttpError && (error.failure === 'unreachable' || error.failure === 'timeout');
 }
 
-/** Whether the server asks for a pause. */
+/** Whether the server requests a pause. */
 function isBusy(error: unknown): error is HttpError {
   return error instanceof HttpError && error.retryAfter !== undefined;
 }
@@ -297,14 +248,4 @@ function isBusy(error: unknown): error is HttpError {
 function isMissing(error: unknown): boolean {
   if (!(error instanceof HttpError)) return false;
   return isUnreachable(error) || error.failure === 'redirect' || [404, 405, 410].includes(error.status ?? 0);
-}
-
-function parseSigned(body: string, maxBytes: number): ParsedJwt {
-  const payload = Buffer.from(body.split('.', 2)[1] ?? '', 'base64url').toString();
-  if (!isWithinLimits(payload, RESPONSE_LIMITS)) throw new HttpError('invalid', 'the signed response is too complex');
-  try {
-    return parseJwt(body, maxBytes);
-  } catch {
-    throw new HttpError('invalid', 'the signed response is not a JWT');
-  }
 }

@@ -12,20 +12,31 @@ export interface KeySet {
   readonly kids: readonly (string | undefined)[];
 }
 
+/** How many requests callers may cause. */
+export interface RequestBudget {
+  /** Takes one. Returns `false` if there is none. */
+  take(): boolean;
+  /** Time until there is one. Seconds, 0 if there is one. */
+  readonly wait: number;
+}
+
 /** Provides a verifier with keys. */
 export interface KeySource {
   /** @throws UpstreamError if there are no keys that may be used. */
   get(): Promise<KeySet>;
   /**
-   * Fetches the keys again because none of the given ones verifies a token. How often is limited.
+   * Fetches the keys again because none of the given ones verifies a token. How often is limited, also by `budget`, which
+   * several key sets may share.
    *
    * @throws UpstreamError if the issuer is unavailable, or the limit is reached.
    */
-  reloadForUnknownKey(tried: KeySet): Promise<KeySet>;
+  reloadForUnknownKey(tried: KeySet, budget?: RequestBudget): Promise<KeySet>;
   /** Returns what `get` would return, but only if that does not need to wait. */
   current(): KeySet | undefined;
   ready(): Promise<void>;
   health(): KeysHealth;
+  /** Says in one sentence what requests receive while the keys cannot be fetched. */
+  describeUse?(): string;
   /** Ends the fetches in progress; `undefined` if nothing is ever fetched. */
   abortLoads?(reason: HttpError): void;
   close(): void;

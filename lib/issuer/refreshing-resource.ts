@@ -2,6 +2,7 @@ import { UpstreamError } from '../errors.js';
 import type { UpstreamReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
 import { runInBackground } from '../util/background.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { startTimer } from '../util/timer.js';
 import { HttpError } from './http-error.js';
 import { BoundedCache } from '../util/bounded-cache.js';
@@ -13,8 +14,8 @@ export interface LoadResult<T> {
   readonly value: T;
   /** How long the server says that it is fresh. Seconds. */
   readonly maxAge: number | undefined;
-  /** Seconds since the epoch. @default now */
-  readonly fetchedAt?: number | undefined;
+  /** Seconds since it was fetched. @default 0 */
+  readonly age?: number | undefined;
 }
 
 export interface RefreshingResourceOptions<T> {
@@ -24,8 +25,7 @@ export interface RefreshingResourceOptions<T> {
   readonly restore: () => Promise<LoadResult<T> | undefined>;
   /** The reason of the `UpstreamError` if there is no usable document. */
   readonly reason: UpstreamReason;
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
   /** How long a document is fresh, whatever the server says. Seconds. */
   readonly refreshInterval: number | undefined;
   /** How long a document may still be used after it stopped being fresh. Seconds. */
@@ -52,9 +52,9 @@ export interface ResourceHealth {
 
 interface Entry<T> {
   readonly value: T;
-  /** Seconds since the epoch. */
+  /** By the clock for ages. */
   readonly fetchedAt: number;
-  /** Seconds since the epoch. */
+  /** By the clock for ages. */
   readonly freshUntil: number;
 }
 
@@ -76,6 +76,7 @@ export function freshFor(maxAge = DEFAULT_FRESH): number {
  */
 export class RefreshingResource<T> {
   readonly #options: RefreshingResourceOptions<T>;
+  readonly #clock: Clock;
   readonly #backoff: Backoff;
   readonly #cache: BoundedCache<Entry<T>>;
   #isClosed = false;
@@ -88,15 +89,16 @@ export class RefreshingResource<T> {
 
   constructor(options: RefreshingResourceOptions<T>) {
     this.#options = options;
-    this.#backoff = new Backoff(options.clock);
-    this.#cache = new BoundedCache({ maxEntries: 1, clock: options.clock });
+    this.#clock = ageClockOf(options.clock);
+    this.#backoff = new Backoff(this.#clock);
+    this.#cache = new BoundedCache({ maxEntries: 1, clock: this.#clock });
   }
 
   /** Returns the value if no wait is necessary: it is fresh, or it is stale and a refresh has failed. */
   peek(): T | undefined {
     const entry = this.#cache.get(DOCUMENT);
     if (entry === undefined) return undefined;
-    return this.isFailing || this.#options.clock() < entry.freshUntil ? entry.value : undefined;
+    return this.isFailing || this.#clock() < entry.freshUntil ? entry.value : undefined;
   }
 
   /** Returns the value, and fetches it if necessary. @throws UpstreamError if it is unavailable. */
@@ -142,10 +144,11 @@ export class RefreshingResource<T> {
     const { failures } = this.#backoff;
     const failure = failures === 0 ? {} : { lastError: this.#lastError };
     if (entry === undefined) return { age: undefined, state: 'unavailable', failures, ...failure };
+    const now = this.#clock();
     const { clock, maxStale } = this.#options;
-    const now = clock();
+    const usableUntil = clock() + (entry.freshUntil + maxStale - now);
     const state = now < entry.freshUntil ? 'fresh' : 'stale';
-    return { age: now - entry.fetchedAt, state, failures, usableUntil: entry.freshUntil + maxStale, ...failure };
+    return { age: now - entry.fetchedAt, state, failures, usableUntil, ...failure };
   }
 
   /** Ends the refreshes, and aborts a fetch in progress. */
@@ -199,11 +202,12 @@ export class RefreshingResource<T> {
     if (restored !== undefined) this.#store(restored);
   }
 
-  #store({ value, maxAge, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
-    const { clock, maxStale, refreshInterval } = this.#options;
+  #store({ value, maxAge, age = 0 }: LoadResult<T>): void {
+    const { maxStale, refreshInterval } = this.#options;
+    const fetchedAt = this.#clock() - age;
     const freshUntil = fetchedAt + (refreshInterval ?? freshFor(maxAge));
     this.#cache.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
-    const left = Math.max(0, freshUntil - clock());
+    const left = Math.max(0, freshUntil - this.#clock());
     // Early, so that no request waits. At a random time, so that the processes of a fleet do not call together.
     this.#schedule(left * (0.75 + Math.random() * 0.15));
   }
@@ -220,8 +224,8 @@ export class RefreshingResource<T> {
     this.#stopTimer = RefreshingResource.#startTimer(new WeakRef<RefreshingResource<unknown>>(this), pause);
   }
 
-  // The timer holds the resource weakly, so that a verifier that nobody uses any more is collected and stops fetching.
-  // Static, so that the callback cannot hold `this`.
+  // The timer has a weak reference to the resource, so that an unused verifier is garbage-collected and stops fetching.
+  // Static, so that the callback has no reference to `this`.
   static #startTimer(owner: WeakRef<RefreshingResource<unknown>>, seconds: number): () => void {
     const reload = (): void => {
       const resource = owner.deref();
@@ -245,7 +249,7 @@ export class RefreshingResource<T> {
   }
 }
 
-/** The pause that the server asked for, or the pause of the document that this one depends on. Seconds. */
+/** The pause that the server requested, or the pause of the document that this one depends on. Seconds. */
 function requestedPause(error: unknown): number | undefined {
   return error instanceof HttpError || error instanceof UpstreamError ? error.retryAfter : undefined;
 }

@@ -11,7 +11,7 @@ export interface DpopOptions {
   algorithms?: readonly AsymmetricAlgorithm[] | undefined;
   /** How old a proof may be, by its `iat`. Seconds, 1 to 3,600. @default 60 */
   maxAge?: number | undefined;
-  /** How far the client's clock may be ahead. Seconds, 0 to 300. @default 5 */
+  /** How far the client's clock may be ahead. Seconds, 0 to 300. @default 10 */
   clockTolerance?: number | undefined;
   /** Requires a nonce of this server in every proof (RFC 9449 §9). @default false */
   nonce?: boolean | undefined;
@@ -33,7 +33,7 @@ const rules: Rules<DpopOptions> = {
   mode: modeRule,
   algorithms: algorithmsRule(ASYMMETRIC, 'Name the algorithms that clients sign proofs with, or leave it out.'),
   maxAge: seconds(1, 3_600, 'Leave it out for 60.'),
-  clockTolerance: seconds(0, 300, 'Leave it out for 5.'),
+  clockTolerance: seconds(0, 300, 'Leave it out for 10.'),
   // People may pass the secret here by mistake, so the value is not shown.
   nonce: { ...flag('Set it to true to require nonces.'), secret: true },
   nonceMaxAge: count('seconds', 10, 3_600, 'Leave it out for 300.'),

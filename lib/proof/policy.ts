@@ -13,6 +13,7 @@ import type { DpopOptions } from './dpop-options.js';
 import type { ProofMode } from './mode.js';
 import { makeCertificateCheck } from './mtls.js';
 import type { MtlsOptions } from './mtls-options.js';
+import { ageClockOf } from '../util/clock.js';
 import { Nonces } from './nonces.js';
 
 export interface SenderConstraintOptions {
@@ -138,14 +139,14 @@ function makeProofs(
   uriOf: (req: IncomingMessage) => string | undefined,
   clock: () => number,
 ): DpopProofs {
-  const { maxAge = 60, clockTolerance = 5, nonce = false, nonceMaxAge = 300, secret } = options;
+  const { maxAge = 60, clockTolerance = 10, nonce = false, nonceMaxAge = 300, secret } = options;
   return new DpopProofs({
     algorithms,
     maxAge,
     clockTolerance,
     nonces: nonce ? new Nonces({ secret, maxAge: nonceMaxAge, clock }) : undefined,
     nonceRenewal: nonceMaxAge / 2,
-    store: options.store ?? memoryStore({ maxEntries: 1_000_000, clock }),
+    store: options.store ?? memoryStore({ maxEntries: 1_000_000, clock: ageClockOf(clock) }),
     uriOf,
     clock,
   });

@@ -111,7 +111,7 @@ function verifies(algorithm: Algorithm, key: KeyObject, data: Buffer, signature:
   });
 }
 
-// An RSA verification with the usual exponent takes about 20 µs, and a second thread would need nearly as much time again.
+// An RSA verification with the usual exponent takes about 20 µs, and a second thread would need nearly the same time.
 // The others take 50 to 1,000 µs, so they run on another thread and do not block the event loop.
 function isQuick(key: KeyObject): boolean {
   const { modulusLength, publicExponent } = key.asymmetricKeyDetails ?? {};

@@ -2,7 +2,7 @@ import NodeCache from 'node-cache';
 
 interface Entry<V> {
   readonly value: V;
-  /** Seconds since the epoch. */
+  /** By the clock of the cache. */
   readonly until: number;
   isUsed: boolean;
 }
@@ -13,7 +13,7 @@ interface Entry<V> {
  * the first one that was not used or has expired. Entries in use survive a flood of entries that are read never.
  */
 export class BoundedCache<V> {
-  // No clones, because values are frozen. No timer, because expiry follows our own clock.
+  // No clones, because values are frozen. No timer, because expiry follows the configured clock.
   readonly #entries = new NodeCache({ useClones: false, checkperiod: 0 });
   readonly #slots: string[] = [];
   readonly #maxEntries: number;
@@ -40,7 +40,7 @@ export class BoundedCache<V> {
     return entry.value;
   }
 
-  /** Stores a value until a point in time, in seconds since the epoch. If that time is over, deletes the key. */
+  /** Stores a value until a time of the clock of the cache. If that time is over, deletes the key. */
   set(key: string, value: V, until: number): void {
     if (until <= this.#clock()) {
       this.#entries.del(key);

@@ -1,10 +1,11 @@
 import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import type { HttpOptions } from '../issuer/http.js';
-import { HttpError } from '../issuer/http-error.js';
-import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
-import type { IssuerMetadata } from '../issuer/metadata.js';
+import { IntrospectionClient } from '../issuer/introspection-client.js';
+import type { SignedResponseRules } from '../issuer/introspection-response.js';
+import { addressIn } from '../issuer/metadata.js';
 import { MetadataSource } from '../issuer/metadata-source.js';
-import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import type { KeySource } from '../issuer/key-set.js';
+import { keySetFor } from '../issuer/shared-key-set.js';
 import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf } from '../token/profile.js';
@@ -21,7 +22,7 @@ export interface IntrospectionConnection {
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;
   /** The keys of signed responses. */
-  readonly keys: RemoteKeySet | undefined;
+  readonly keys: KeySource | undefined;
   /** The algorithms of signed responses; empty if responses are plain JSON. */
   readonly algorithms: readonly string[];
 }
@@ -57,9 +58,15 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   const parts: Parts = { http, clock, monitor };
   const metadata = createMetadata(options, parts);
   const keys = signedResponse ? createKeys(options, metadata, parts) : undefined;
-  const endpoint = async (): Promise<string> => introspectionEndpoint ?? endpointIn(await metadata?.get());
+  const endpoint = async (): Promise<string> => {
+    if (introspectionEndpoint !== undefined) return introspectionEndpoint;
+    if (metadata === undefined) throw new TypeError('there is no metadata to discover the endpoint by');
+    return addressIn(await metadata.get(), 'introspection_endpoint');
+  };
   const isDiscovered = introspectionEndpoint === undefined && metadata !== undefined;
-  const rediscover = isDiscovered ? async (): Promise<string> => endpointIn(await metadata.reload()) : undefined;
+  const rediscover = isDiscovered
+    ? async (): Promise<string> => addressIn(await metadata.reload(), 'introspection_endpoint')
+    : undefined;
   const clientAuthenticator = new ClientAuthenticator({
     clientId,
     clientSecret: options.clientSecret,
@@ -91,33 +98,25 @@ export function needsMetadata({ introspectionEndpoint, signedResponse = false, j
 }
 
 function createMetadata(options: Options, parts: Parts): MetadataSource | undefined {
-  const { issuer, signedResponse = false, allowInsecureHttp = false } = options;
+  const { issuer, metadataUrl, signedResponse = false } = options;
+  const { allowInsecureHttp = false, allowPrivateAddresses = false } = options;
   if (issuer === undefined || !needsMetadata(options)) return undefined;
   const needed = options.introspectionEndpoint === undefined ? 'introspection_endpoint' : 'jwks_uri';
-  const location = { issuer, allowInsecureHttp, metadataUrl: options.metadataUrl, needed } as const;
+  const location = { issuer, metadataUrl, allowInsecureHttp, allowPrivateAddresses, needed } as const;
   return new MetadataSource({ ...location, ...parts, refreshAhead: !signedResponse, ...DOCUMENTS });
 }
 
 function createKeys(
-  { issuer, jwksUri, allowInsecureHttp = false }: Options,
+  { issuer, jwksUri, allowInsecureHttp = false, allowPrivateAddresses = false }: Options,
   metadata: MetadataSource | undefined,
   parts: Parts,
-): RemoteKeySet | undefined {
+): KeySource | undefined {
   if (issuer === undefined) return undefined;
-  const location = { issuer, jwksUri, metadata, allowInsecureHttp };
-  return new RemoteKeySet({ ...location, ...parts, cooldown: COOLDOWN, snapshot: undefined, ...DOCUMENTS });
+  const location = { issuer, jwksUri, metadata, allowInsecureHttp, allowPrivateAddresses };
+  return keySetFor({ ...location, ...parts, cooldown: COOLDOWN, snapshot: undefined, ...DOCUMENTS });
 }
 
-function endpointIn(metadata: IssuerMetadata | undefined): string {
-  const found = metadata?.introspection_endpoint;
-  if (found === undefined) {
-    const text = 'the metadata has no introspection_endpoint that may be called';
-    throw new HttpError('invalid', text, { mistake: 'introspection_endpoint_missing' });
-  }
-  return found;
-}
-
-function signedRules(options: Options, keys: RemoteKeySet | undefined): SignedResponseRules | undefined {
+function signedRules(options: Options, keys: KeySource | undefined): SignedResponseRules | undefined {
   const { issuer, clientId, audience = false, profile } = options;
   if (issuer === undefined || clientId === undefined || keys === undefined) return undefined;
   const algorithms = algorithmsOf('introspectionVerifier: signedResponse', undefined, ASYMMETRIC, profile);

@@ -22,6 +22,7 @@ import { noteServed, recordInstance } from './instances.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
 import { startPrefetch } from './prefetch.js';
 import { createTokenCache } from './token-cache.js';
+import { endSignals } from './token-signals.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** What `jwtVerifier` returns. */
@@ -65,7 +66,7 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
       prefetch.join();
       return explainToken(token, settings);
     },
-    invalidate: () => undefined,
+    invalidate: endSignals,
     ready: () => {
       prefetch.join();
       return keys.ready();
@@ -78,12 +79,17 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
     },
   };
   if (cache === false) return verifier;
-  const { verify, invalidate, clear } = createTokenCache<JwtVerificationResult>(verifyNow, {
+  const cached = createTokenCache<JwtVerificationResult>(verifyNow, {
     ...cache,
     clock,
     issuer: rules.issuer,
     isFresh: (result) => clock() < result.until && result.keysVersion === keys.current()?.version,
   });
+  const { verify, clear } = cached;
+  const invalidate = (token: string): void => {
+    cached.invalidate(token);
+    endSignals(token);
+  };
   const close = (): void => {
     clear();
     void verifier.close();

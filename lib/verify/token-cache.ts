@@ -3,6 +3,7 @@ import { type CacheMessage, publish } from '../diagnostics.js';
 import { type FailedCheck, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { failedCheckOf } from '../token/checks.js';
 import { render } from '../util/escape.js';
@@ -43,8 +44,7 @@ interface Rejection {
 }
 
 export interface TokenCacheOptions<V extends VerificationResult> extends CacheOptions {
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
   /**
    * Whether a result may be used now. It runs at every hit, so it must check times and keys as verification itself does.
    */
@@ -65,13 +65,14 @@ export interface TokenCache extends Pick<TokenVerifier, 'verify'> {
 
 /**
  * Verifies each token once and caches the result under the SHA-256 of the token. Rejections have a cache of their own, so
- * that made-up tokens cannot evict good results. Concurrent verifications of one token run once.
+ * that forged tokens cannot evict valid results. Concurrent verifications of one token run once.
  */
 export function createTokenCache<V extends VerificationResult>(
   verifyToken: (token: string, context?: VerifierContext) => Promise<V>,
   options: TokenCacheOptions<V>,
 ): TokenCache {
-  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock, isFresh } = options;
+  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, isFresh } = options;
+  const clock = ageClockOf(options.clock);
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
   const accepted = new BoundedCache<V>({ maxEntries, clock });
   const rejected = negativeMaxAge > 0 ? new BoundedCache<Rejection>({ maxEntries, clock }) : undefined;

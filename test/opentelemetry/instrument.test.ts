@@ -48,7 +48,7 @@ const scene = createScene();
 
 beforeEach(() => {
   metricExporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
-  // Collected by `collect`, never by the timer.
+  // Exported by `collect`, never by the timer.
   const reader = new PeriodicExportingMetricReader({ exporter: metricExporter, exportIntervalMillis: 3_600_000 });
   meterProvider = new MeterProvider({ readers: [reader] });
   spanExporter = new InMemorySpanExporter();
@@ -183,7 +183,7 @@ describe('requests', () => {
 });
 
 describe('the sets of attribute values are bounded:', () => {
-  it('a reason that this package does not have is _OTHER', async () => {
+  it('a reason that is not of this package is _OTHER', async () => {
     start();
     reject(new InvalidTokenError('made-up-by-a-caller' as 'expired'));
     expect(await rejectionOf()).toMatchObject({ 'error.type': '_OTHER' });
@@ -311,7 +311,7 @@ describe('spans', () => {
     expect(JSON.stringify([span?.attributes, span?.events])).not.toContain('text of the server');
   });
 
-  it('have the span of the request as their parent, which learns why the request was rejected', () => {
+  it('have the span of the request as their parent, which contains the reason of the rejection', () => {
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
     start();
     const request = tracerProvider.getTracer('http').startSpan('GET /');
@@ -329,7 +329,7 @@ describe('spans', () => {
     });
   });
 
-  it('learn whose token was accepted, and the client only if that is requested', () => {
+  it('contain the issuer of an accepted token, and the client only if that is requested', () => {
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
     start({ clientId: true });
     const request = tracerProvider.getTracer('http').startSpan('GET /');
@@ -345,7 +345,7 @@ describe('spans', () => {
 });
 
 describe('a real API', () => {
-  it('has metrics of the requests that it accepts and rejects, gates included', async () => {
+  it('has metrics of the requests that it accepts and rejects, including rejections by gates', async () => {
     const issuer = await startIssuer();
     const options = { issuer: issuer.url, audience: issuer.audience };
     const app = serve(jwtBearer(options), requireScopes('orders:read'));
@@ -360,7 +360,7 @@ describe('a real API', () => {
       1,
     ];
     expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([
-      // A gate rejected the second one.
+      // A gate rejected the second request.
       [{ ...from, 'express_resource_server.client.id': 'client-1' }, 2],
     ]);
     expect(await valuesOf('express_resource_server.requests.rejected')).toEqual([
@@ -472,14 +472,14 @@ describe('instrument', () => {
     expect(spanExporter.getFinishedSpans()).toHaveLength(1);
   });
 
-  it('ends with close', async () => {
+  it('stops with close', async () => {
     start().close();
     accept('client-1');
     expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([]);
     expect(channel('express-resource-server.request.accepted').hasSubscribers).toBe(false);
   });
 
-  it('keeps a provider that throws away from the request, and reports it to the logger of OpenTelemetry', () => {
+  it('does not let the exception of a provider fail the request, and reports it to the logger of OpenTelemetry', () => {
     const logged: unknown[] = [];
     const ignore = (): void => undefined;
     const logger: DiagLogger = {
@@ -500,7 +500,7 @@ describe('instrument', () => {
     expect(logged).toEqual(['express-resource-server: a measurement failed']);
   });
 
-  it('names every metric, its unit and its purpose', async () => {
+  it('describes every metric with its unit and its purpose', async () => {
     start();
     publishAll();
     const found = (await collect()).map(({ descriptor: { name, unit, description } }) => [
@@ -521,9 +521,9 @@ describe('instrument', () => {
 
   it.each<[string, unknown, RegExp]>([
     ['an unknown option', { clientid: true }, /Did you mean clientId\?/],
-    ['a provider that is none', { meterProvider: {} }, /instrument: meterProvider: expected/],
+    ['an invalid provider', { meterProvider: {} }, /instrument: meterProvider: expected/],
     [
-      'a tracer provider that is none',
+      'an invalid tracer provider',
       { tracerProvider: { getMeter: () => undefined } },
       /instrument: tracerProvider: expected/,
     ],
@@ -533,7 +533,7 @@ describe('instrument', () => {
     expect(() => start(options as InstrumentOptions)).toThrow(message);
   });
 
-  it('knows every reason', async () => {
+  it('contains every reason', async () => {
     start();
     const reasons = Object.keys(SENTENCES);
     for (const reason of reasons) reject(new InvalidTokenError(reason as 'rejected'));

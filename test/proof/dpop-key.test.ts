@@ -179,7 +179,7 @@ describe('§4.3 7: jwk must be a public key', () => {
   });
 
   it.each<[string, (good: JWK) => JWK]>([
-    ['a point off the curve', (good) => ({ ...good, y: good.x ?? '' })],
+    ['a point that is not on the curve', (good) => ({ ...good, y: good.x ?? '' })],
     ['the point at infinity', (good) => ({ ...good, x: 'A'.repeat(43), y: 'A'.repeat(43) })],
     ['a coordinate that is too short', (good) => ({ ...good, x: 'AA' })],
     ['a coordinate that is not base64url', (good) => ({ ...good, x: '!' })],

@@ -64,7 +64,7 @@ describe('a proof', () => {
 
   it.each<[string, () => Record<string, unknown>]>([
     ['for another path', () => ({ htu: `${BASE_URL}/orders` })],
-    ['made at another time', () => ({ iat: now() - 7 })],
+    ['created at another time', () => ({ iat: now() - 7 })],
     ['with another claim', () => ({ more: 1 })],
   ])('is rejected with the jti of another proof of the client: %s', async (_, changes) => {
     const app = serveDpop(scene.issuer);
@@ -157,7 +157,7 @@ describe('the record of a used proof', () => {
     const app = serveDpop(scene.issuer, { store: memoryStore({ maxEntries: 1 }) });
     await expectAccepted(app, present(app, scene.token, await scene.prove()));
     await expectStoreUnavailable(app, present(app, scene.token, await scene.prove()));
-    await advance({ seconds: 67 });
+    await advance({ seconds: 72 });
     await expectAccepted(app, present(app, scene.token, await scene.prove()));
   });
 
