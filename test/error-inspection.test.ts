@@ -33,7 +33,7 @@ describe('console.log of an error', () => {
     const verifier = jwtVerifier({ issuer: issuer.url, audience: 'api' });
     const error = await failureOf(verifyAsync(verifier, await issuer.issue({ aud: 'other' })));
     expect(firstLines(error)).toMatch(
-      /InvalidTokenError: .*\n {2}cause: \{ checked: 'aud', expected: \[ 'api' \], found: \[ 'other' \] \}/,
+      /InvalidTokenError: .*\n {2}cause: \{ checked: 'aud', expected: \[ 'api' \], found: 'other' \}/,
     );
     expect(firstLines(error)).toContain("reason: 'audience_mismatch'");
   });
@@ -68,7 +68,7 @@ describe('a rejection from the cache', () => {
     const token = issuer.issueOpaque({ aud: 'other' });
     const errors = [await failureOf(verifyAsync(verifier, token)), await failureOf(verifyAsync(verifier, token))];
     expect(issuer.introspection.timesAsked(token)).toBe(1);
-    for (const error of errors) expect(error).toMatchObject({ cause: { checked: 'aud', found: ['other'] } });
+    for (const error of errors) expect(error).toMatchObject({ cause: { checked: 'aud', found: 'other' } });
   });
 
   it('keeps only the beginning of a long value', async () => {

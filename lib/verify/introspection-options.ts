@@ -10,6 +10,7 @@ import type { KeyOptions } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import { warn } from '../util/warnings.js';
 import {
+  clientIdText,
   count,
   describe,
   flag,
@@ -104,7 +105,7 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
     'Leave it out to discover it through the metadata of the issuer.',
     (value) => URL.canParse(value),
   ),
-  clientId: text('the id of this API at the authorization server', 'Register the API there as a client.'),
+  clientId: clientIdText('the id of this API at the authorization server', 'Register the API there as a client.'),
   clientSecret: clientSecretRule,
   clientAuthentication: clientAuthenticationRule,
   audience: audienceRule,

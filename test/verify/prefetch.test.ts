@@ -12,7 +12,7 @@ import type { TestIssuer } from '../../lib/testing/issuer.js';
 import { get, serve, startIssuer, verifyAsync } from '../support/helpers.js';
 import { optionsFor } from '../support/introspection.js';
 import { advance, eventually, simulateTime, watchedFetch } from '../support/time.js';
-import { codesOf, recordWarnings } from '../support/warnings.js';
+import { codesOf, type RecordedWarning, recordWarnings } from '../support/warnings.js';
 
 simulateTime();
 
@@ -23,6 +23,10 @@ function optionsOf(issuer: TestIssuer, options: Partial<JwtVerifierOptions> = {}
 const turns = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await setImmediate();
 };
+
+/** Verifiers of other tests may cause other warnings. */
+const codesAbout = (code: string, warnings: readonly RecordedWarning[]): string[] =>
+  codesOf(warnings).filter((each) => each === code);
 
 describe('prefetch', () => {
   it.each<[string, (issuer: TestIssuer) => unknown]>([
@@ -86,8 +90,8 @@ describe('prefetch', () => {
     const issuer = await startIssuer();
     issuer.metadata.issuer = `${issuer.url}/`;
     const verifiers = [jwtVerifier(optionsOf(issuer)), introspectionVerifier(optionsFor(issuer, { keys: {} }))];
-    await eventually('the warnings', () => warnings.length >= 2);
-    expect(codesOf(warnings)).toEqual(['ERS_ISSUER_MISMATCH', 'ERS_ISSUER_MISMATCH']);
+    await eventually('the warnings', () => codesAbout('ERS_ISSUER_MISMATCH', warnings).length === 2);
+    expect(codesAbout('ERS_ISSUER_MISMATCH', warnings)).toHaveLength(2);
     for (const verifier of verifiers) await verifier.close();
     process.off('unhandledRejection', note);
     expect(rejections).toEqual([]);
@@ -149,8 +153,8 @@ describe('a second instance for an issuer', () => {
     const warnings = recordWarnings();
     const token = await issuer.issue();
     for (let i = 0; i < 3; i++) await verifyAsync(jwtVerifier(optionsOf(issuer)), token);
-    expect(codesOf(warnings)).toEqual(['ERS_SECOND_INSTANCE']);
-    expect(warnings[0]?.message).toContain(issuer.url);
+    expect(codesAbout('ERS_SECOND_INSTANCE', warnings)).toHaveLength(1);
+    expect(warnings.map(({ message }) => message)).toContainEqual(expect.stringContaining(issuer.url));
   });
 
   it('causes a warning as one middleware per request', async () => {
@@ -160,8 +164,8 @@ describe('a second instance for an issuer', () => {
       jwtBearer(optionsOf(issuer))(req, res, next);
     });
     for (let i = 0; i < 3; i++) expect((await get(app, await issuer.issue())).status).toBe(200);
-    expect(codesOf(warnings)).toEqual(['ERS_SECOND_INSTANCE']);
-    expect(warnings[0]?.message).toMatch(/^jwtBearer /);
+    expect(codesAbout('ERS_SECOND_INSTANCE', warnings)).toHaveLength(1);
+    expect(warnings.map(({ message }) => message)).toContainEqual(expect.stringMatching(/^jwtBearer /));
   });
 
   it('causes no warning for another issuer, or after close', async () => {
@@ -173,7 +177,7 @@ describe('a second instance for an issuer', () => {
     introspectionVerifier(optionsFor(one));
     await first.close();
     jwtVerifier(optionsOf(one));
-    expect(warnings).toEqual([]);
+    expect(codesAbout('ERS_SECOND_INSTANCE', warnings)).toEqual([]);
   });
 
   it('causes no warning for the verifiers of a resolver', async () => {
@@ -188,7 +192,7 @@ describe('a second instance for an issuer', () => {
       });
       await verifyAsync(verifier, token);
     }
-    expect(warnings).toEqual([]);
+    expect(codesAbout('ERS_SECOND_INSTANCE', warnings)).toEqual([]);
   });
 });
 
@@ -200,7 +204,7 @@ describe('an audience that is the client id of the same options', () => {
     introspectionBearer(optionsFor(issuer, { audience: 'api' }));
     introspectionVerifier(optionsFor(issuer, { audience: 'https://api.example.com' }));
     introspectionVerifier(optionsFor(issuer, { audience: false }));
-    expect(codesOf(warnings)).toEqual(['ERS_AUDIENCE_IS_CLIENT_ID', 'ERS_AUDIENCE_IS_CLIENT_ID']);
+    expect(codesAbout('ERS_AUDIENCE_IS_CLIENT_ID', warnings)).toHaveLength(2);
     expect(warnings[1]?.message).toContain('introspectionBearer: audience and clientId are both "api"');
   });
 });
