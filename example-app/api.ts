@@ -11,6 +11,8 @@ export interface ApiOptions {
   readonly machineClients: readonly string[];
   /** The partner API, which has its own tokens and middleware; served under `/partner`. */
   readonly partner?: Router | undefined;
+  /** The MCP server, which has its own tokens and middleware; served under `/mcp`. */
+  readonly mcp?: Router | undefined;
 }
 
 interface Order {
@@ -19,8 +21,8 @@ interface Order {
   readonly orderedBy: string | undefined;
 }
 
-/** The orders API, with the payments and partner APIs. Each has its own middleware. */
-export function createApi({ issuer, audience, machineClients, partner }: ApiOptions): Express {
+/** The orders API, with the payments and partner APIs and the MCP server. Each has its own middleware. */
+export function createApi({ issuer, audience, machineClients, partner, mcp }: ApiOptions): Express {
   const orders: Order[] = [{ id: 1, item: 'tea', orderedBy: 'the-shop' }];
   const api = express();
   api.disable('x-powered-by');
@@ -31,6 +33,7 @@ export function createApi({ issuer, audience, machineClients, partner }: ApiOpti
 
   api.use('/payments', createPaymentsApi({ issuer, audience }));
   if (partner !== undefined) api.use('/partner', partner);
+  if (mcp !== undefined) api.use(mcp);
 
   // Every route below needs a valid access token, even a route without a gate.
   api.use(jwtBearer({ issuer, audience, realm: 'orders' }));

@@ -1,9 +1,12 @@
+import type { RequestListener } from 'node:http';
 import { createApi } from './api.js';
 import { type ClientOptions, connectClient, revokeToken } from './client.js';
-import { startIssuer } from './issuer.js';
+import { type Issuer, startIssuer } from './issuer.js';
 import { type ExampleClients, makeClients, PARTNER_API } from './issuer-clients.js';
 import { listen, type RunningServer } from './listen.js';
 import { createPartnerApi } from './partner-api.js';
+import { createMcpApi } from './mcp-api.js';
+import type { McpWalkthrough } from './mcp-steps.js';
 import { connectDpopClient } from './dpop-client.js';
 import type { PartnerWalkthrough } from './partner-steps.js';
 import type { PaymentsWalkthrough } from './payments-steps.js';
@@ -20,7 +23,8 @@ const ORDERS = { scope: 'orders:read orders:write payments:read' };
 const SHIPMENTS = { scope: 'shipments:read shipments:write', introspectedBy: PARTNER_API };
 
 /** The running example: the embedded issuer, the API that trusts it, and the clients. */
-export interface Example extends Walkthrough, PartnerWalkthrough, PaymentsWalkthrough {
+export interface Example extends Walkthrough, PartnerWalkthrough, PaymentsWalkthrough, McpWalkthrough {
+  readonly issuer: Issuer;
   readonly clients: ExampleClients;
   /** Connects another client, or one of these with other options. */
   connect(options: Omit<ClientOptions, 'issuer' | 'resource'> & { resource?: string }): Promise<TokenCache>;
@@ -36,13 +40,26 @@ export async function startExample({ machineClients, apiPorts = [0], issuerPorts
   };
   try {
     const clients = await makeClients();
-    const resources = { [AUDIENCE]: ORDERS, [OTHER_AUDIENCE]: ORDERS, [PARTNER_AUDIENCE]: SHIPMENTS };
+    let serveApi: RequestListener = (_req, res) => res.writeHead(503).end();
+    const api = await listen((req, res) => {
+      serveApi(req, res);
+    }, apiPorts);
+    servers.push(api);
+    // The identifier of an MCP server is the URL at which its clients reach it.
+    const mcp = `${api.url}/mcp`;
+    const resources = {
+      ...{ [AUDIENCE]: ORDERS, [OTHER_AUDIENCE]: ORDERS, [PARTNER_AUDIENCE]: SHIPMENTS },
+      [mcp]: { scope: 'notes:read notes:write' },
+    };
     const issuer = await startIssuer({ clients: clients.registrations, resources, ports: issuerPorts });
     servers.push(issuer);
     const partnerApi = createPartnerApi({ issuer: issuer.url, audience: PARTNER_AUDIENCE, ...clients.partnerApi });
     const orders = { issuer: issuer.url, audience: AUDIENCE, machineClients };
-    const api = await listen(createApi({ ...orders, partner: partnerApi.router }), apiPorts);
-    servers.push(api);
+    serveApi = createApi({
+      ...orders,
+      partner: partnerApi.router,
+      mcp: createMcpApi({ issuer: issuer.url, resource: mcp }),
+    });
 
     const connect: Example['connect'] = (options) =>
       connectClient({ issuer: issuer.url, resource: AUDIENCE, ...options });

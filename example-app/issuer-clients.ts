@@ -15,6 +15,8 @@ export interface ExampleClients {
   readonly partner: { readonly clientId: string; readonly credential: string; readonly scope: string };
   /** Reads payments, with DPoP-bound tokens; authenticates by `client_secret_basic`. */
   readonly payer: { readonly clientId: string; readonly credential: string; readonly scope: string };
+  /** Calls tools of the MCP server; authenticates by `client_secret_basic`. */
+  readonly assistant: { readonly clientId: string; readonly credential: string; readonly scope: string };
   /** The partner API itself: it introspects tokens and fetches none. */
   readonly partnerApi: { readonly clientId: string; readonly clientSecret: string };
   /** Their registrations at the issuer. */
@@ -25,6 +27,7 @@ export async function makeClients(): Promise<ExampleClients> {
   const reader = { clientId: 'reader', credential: makeSecret(), scope: 'orders:read' };
   const partner = { clientId: 'partner', credential: makeSecret(), scope: 'shipments:read' };
   const payer = { clientId: 'payer', credential: makeSecret(), scope: 'payments:read' };
+  const assistant = { clientId: 'assistant', credential: makeSecret(), scope: 'notes:read notes:write' };
   const partnerApi = { clientId: PARTNER_API, clientSecret: makeSecret() };
   const pair = await generateKeyPair('ES256');
   const worker = { clientId: 'worker', credential: pair.privateKey, scope: 'orders:read orders:write' };
@@ -33,12 +36,14 @@ export async function makeClients(): Promise<ExampleClients> {
     worker,
     partner,
     payer,
+    assistant,
     partnerApi,
     registrations: [
       { ...machine(reader), ...withSecret(reader.credential) },
       { ...machine({ ...partner, scope: 'shipments:read shipments:write' }), ...withSecret(partner.credential) },
       // The issuer does not issue a token to it without a proof.
       { ...machine(payer), ...withSecret(payer.credential), dpop_bound_access_tokens: true },
+      { ...machine(assistant), ...withSecret(assistant.credential) },
       { ...withoutGrants(PARTNER_API), ...withSecret(partnerApi.clientSecret) },
       {
         ...machine(worker),

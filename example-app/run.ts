@@ -4,6 +4,7 @@ import { createPartnerApi } from './partner-api.js';
 import { openPartnerSteps, partnerSteps } from './partner-steps.js';
 import { externalCurlCommands, curlCommands } from './curl-commands.js';
 import { listen } from './listen.js';
+import { mcpSteps } from './mcp-steps.js';
 import type { External, Settings } from './settings.js';
 import { runSteps, type Step } from './steps.js';
 import { openPaymentsSteps, paymentsSteps } from './payments-steps.js';
@@ -37,7 +38,7 @@ async function startEmbedded(settings: Settings): Promise<Started> {
   const example = await startExample(settings);
   return {
     addresses: `Issuer ${example.issuer.url}, API ${example.api}`,
-    steps: [...walkthrough(example), ...partnerSteps(example), ...paymentsSteps(example)],
+    steps: [...walkthrough(example), ...partnerSteps(example), ...paymentsSteps(example), ...mcpSteps(example)],
     curlCommands: await curlCommands(example),
     close: () => example.close(),
   };

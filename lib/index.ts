@@ -86,13 +86,15 @@ export type { JwtHeader } from './token/parse-jwt.js';
 export type { Profile } from './token/profile.js';
 export type { PublicKey } from './token/public-key.js';
 export { memoryStore, type MemoryStoreOptions } from './store/memory-store.js';
-export { type RedisClient, redisStore, type RedisStoreOptions } from './store/redis.js';
+export type { IoredisClient, NodeRedisClient, RedisClient, RedisCommandSender } from './store/redis-client.js';
+export { redisStore, type RedisStoreOptions } from './store/redis.js';
 export type { Store } from './store/store.js';
 export { introspectionVerifier, type IntrospectionVerifier } from './verify/introspection.js';
 export type { IntrospectionCacheOptions } from './verify/introspection-cache-options.js';
 export type { IntrospectionVerifierOptions } from './verify/introspection-options.js';
 export { jwtVerifier, type JwtVerifier } from './verify/jwt.js';
 export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
+export type { SharedVerifierOptions } from './verify/shared-options.js';
 export type { CacheOptions } from './verify/token-cache.js';
 export type { IssuerResolver, ResolvedIssuer } from './verify/dynamic-issuers.js';
 export {

@@ -18,6 +18,7 @@ const NAME = 'express-resource-server';
 let project = '';
 let packed: readonly string[] = [];
 let tarballPath = '';
+let unpackedSize = 0;
 
 /** A project with the packed package and its dependencies, and nothing else of this checkout. */
 beforeAll(async () => {
@@ -26,8 +27,9 @@ beforeAll(async () => {
   project = await mkdtemp(join(await realpath(tmpdir()), `${NAME}-`));
   const npm = ['pack', '--ignore-scripts', '--json', '--pack-destination', project];
   const { stdout } = await run('npm', npm, { cwd: ROOT, shell });
-  const [tarball] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  const [tarball] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[]; unpackedSize: number }];
   tarballPath = join(project, tarball.filename);
+  ({ unpackedSize } = tarball);
   packed = tarball.files.map(({ path }) => path);
   const installed = join(project, 'node_modules', NAME);
   await mkdir(installed, { recursive: true });
@@ -58,13 +60,13 @@ const REQUESTS = `
   const server = app.listen(0, '127.0.0.1', async () => {
     const origin = 'http://127.0.0.1:' + server.address().port;
     const headers = { authorization: 'Bearer ' + token };
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       fetch(origin, { headers }),
       fetch(origin + '/admin', { headers }),
       fetch(origin, { headers: { authorization: 'Bearer ' + token.slice(0, -4) + 'AAAA' } }),
       fetch(origin),
     ]);
-    console.log(JSON.stringify(await Promise.all(answers.map(async (answer) => [answer.status, await answer.json()]))));
+    console.log(JSON.stringify(await Promise.all(responses.map(async (response) => [response.status, await response.json()]))));
     server.closeAllConnections();
     server.close();
   });
@@ -99,6 +101,12 @@ describe('the packed package', () => {
     }
   });
 
+  it('adds at most 1 MiB to a project that has Express: it has no dependencies', () => {
+    expect(unpackedSize).toBeLessThanOrEqual(1024 * 1024);
+    const installed = JSON.parse(readFileSync(join(project, 'node_modules', NAME, 'package.json'), 'utf8')) as object;
+    expect(installed).not.toHaveProperty('dependencies');
+  });
+
   it('contains the licences and the versions of the packages whose code it contains', async () => {
     const folder = join(ROOT, 'node_modules/jose');
     const { version } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { version: string };
@@ -118,14 +126,14 @@ describe('the packed package', () => {
       const issuer = await TestIssuer.start();
       await issuer.close();
       const token = await issuer.issue({ scope: 'orders:read' });
-      const answers = await runHere(
+      const responses = await runHere(
         file,
         head + REQUESTS,
         issuer.url,
         JSON.stringify({ keys: issuer.published }),
         token,
       );
-      expect(answers).toEqual([
+      expect(responses).toEqual([
         [200, { client: 'client-1' }],
         [403, expect.objectContaining({ error: 'insufficient_scope' })],
         [401, expect.objectContaining({ error: 'invalid_token' })],
@@ -157,7 +165,9 @@ describe('the packed package', () => {
     for (const extension of ['.js', '.cjs']) {
       const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith(extension));
       const texts = await Promise.all(files.map((file) => readFile(join(dist, file), 'utf8')));
-      const classes = texts.flatMap((text) => [...text.matchAll(/^class (\w+)/gm)].map(([, name]) => name));
+      const classes = texts.flatMap((text) =>
+        [...text.matchAll(/^(?:let \w+=)?class (\w+)/gm)].map(([, name]) => name),
+      );
       expect(classes.filter((name, i) => classes.indexOf(name) !== i)).toEqual([]);
       expect(classes).toContain('ResourceServerError');
     }
@@ -190,7 +200,7 @@ describe('the packed package', () => {
       require('${NAME}/augment');
       console.log(JSON.stringify(require('${NAME}/package.json').name));
     `;
-    expect(await runHere('entrances.cjs', text)).toBe(NAME);
+    expect(await runHere('entry-points.cjs', text)).toBe(NAME);
   });
 
   it.each(['consumer.mts', 'consumer.cts'])(
@@ -290,8 +300,7 @@ describe('the quick start of the README', () => {
       const withPorts = (from: string): string =>
         from.replaceAll('http://127.0.0.1:4444', url).replaceAll('3000', `${port}`);
       await writeFile(join(folder, file), withPorts(text));
-      start(startApp.replace('app.mjs', file));
-      await connected(port);
+      await connected(port, start(startApp.replace('app.mjs', file)));
 
       const printed =
         issuerOutput
@@ -327,18 +336,19 @@ describe('the quick start of the README', () => {
     return port;
   }
 
-  async function connected(port: number): Promise<void> {
-    for (;;) {
+  async function connected(port: number, program: ChildProcess): Promise<void> {
+    while (program.exitCode === null) {
       const socket = connect(port, 'localhost');
       try {
         await once(socket, 'connect');
         return;
       } catch (error) {
         // The program has not started yet.
-        if (!(error instanceof AggregateError) && (error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error;
+        if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error;
       } finally {
         socket.destroy();
       }
     }
+    throw new Error(`the program ended with ${program.exitCode}`);
   }
 });

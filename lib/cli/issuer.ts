@@ -31,9 +31,12 @@ export async function startIssuer(args: string[]): Promise<DevelopmentIssuer> {
   const clientId = 'client-1';
   const clientSecret = randomBytes(16).toString('hex');
   const issuer = await listen(port, audience);
-  const token = `http://127.0.0.1:${new URL(issuer.url).port}/token`;
+  const origin = `http://127.0.0.1:${new URL(issuer.url).port}`;
+  const token = `${origin}/token`;
   Object.assign(issuer.metadata, {
     token_endpoint: token,
+    // There is none, but some clients (the SDK of MCP) do not read metadata without it.
+    authorization_endpoint: `${origin}/authorize`,
     grant_types_supported: ['client_credentials'],
     response_types_supported: [],
     scopes_supported: scopes,

@@ -40,7 +40,11 @@ export interface IntrospectionBearerOptions extends IntrospectionVerifierOptions
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
 export function jwtBearer(options: JwtBearerOptions, ..._none: undefined[]): Middleware {
-  const where = 'jwtBearer';
+  return createJwtBearer(options, 'jwtBearer');
+}
+
+/** The same for another function of the package; mistakes in the options name that function. */
+export function createJwtBearer(options: JwtBearerOptions, where: string): Middleware {
   const { forVerifier, forBearer } = splitOptions(where, options, Object.keys(jwtVerifierRules));
   return createBearer(where, createJwtVerifier(forVerifier as unknown as JwtVerifierOptions, where), forBearer);
 }
@@ -80,7 +84,8 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
   return createBearer('bearer', verifier, options);
 }
 
-function createBearer(where: string, verifier: TokenVerifier, given: BearerOptions): Middleware {
+/** The same for another function of the package; mistakes in the options name that function. */
+export function createBearer(where: string, verifier: TokenVerifier, given: BearerOptions): Middleware {
   const options = readOptions<BearerOptions>(where, given, bearerRules);
   assertVerifier(where, verifier);
   const { optional = false, property = 'auth', errors = 'respond', tokenFrom, baseUrl } = options;

@@ -6,10 +6,11 @@ import { type ResourceServerError, UpstreamError } from '../errors.js';
 import { failedCheckOf } from '../token/checks.js';
 import { type Claims, readClientId } from '../token/claims.js';
 import { fixFor } from '../token/fixes.js';
+import { JWT_LIMITS } from '../token/parse-jwt.js';
 import { describeCauses } from '../util/causes.js';
 import { escapeControls, render } from '../util/escape.js';
 import { isPromise } from '../util/is-promise.js';
-import { isPlainObject } from '../util/is-plain-object.js';
+import { parseJsonObject } from '../util/json.js';
 import { warn } from '../util/warnings.js';
 
 /** Called once for each rejected request, after the response is decided. It cannot change the response. */
@@ -96,10 +97,5 @@ function misplacedToken(error: ResourceServerError, req: IncomingMessage): strin
 
 /** The payload of a token that looks like a JWT. Nothing of it is verified. */
 function readUnverified(token: string): Claims | undefined {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(token.split('.', 2)[1] ?? '', 'base64url').toString());
-    return isPlainObject(claims) ? claims : undefined;
-  } catch {
-    return undefined;
-  }
+  return parseJsonObject(Buffer.from(token.split('.', 2)[1] ?? '', 'base64url').toString(), JWT_LIMITS);
 }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { signJwt, type SigningKeyOptions } from '../token/private-key.js';
+import { UpstreamError } from '../errors.js';
+import { Backoff } from '../util/backoff.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { withTimeout } from '../util/timeout.js';
 import type { ClientAuthentication, ClientSecret } from './client-authentication-options.js';
@@ -32,6 +34,8 @@ const SECRET_COOLDOWN = 5;
 export class ClientAuthenticator {
   readonly #options: ClientAuthenticatorOptions;
   readonly #ageClock: Clock;
+  readonly #pause: Backoff;
+  #failure: unknown;
   #secret: Promise<string> | undefined;
   #secretReadAt = Number.NEGATIVE_INFINITY;
   #generation = 0;
@@ -39,6 +43,7 @@ export class ClientAuthenticator {
   constructor(options: ClientAuthenticatorOptions) {
     this.#options = options;
     this.#ageClock = ageClockOf(options.clock);
+    this.#pause = new Backoff(this.#ageClock);
   }
 
   /** Returns the parts for a request to this endpoint. Rejects if a secret or a key is unavailable. */
@@ -78,17 +83,34 @@ export class ClientAuthenticator {
   #currentSecret(): Promise<string> {
     if (this.#secret !== undefined) return this.#secret;
     this.#secretReadAt = this.#ageClock();
-    const { clientSecret = '', timeout } = this.#options;
-    const secret = callFor(
-      typeof clientSecret === 'function' ? clientSecret : () => clientSecret,
-      timeout,
-      'clientSecret',
-    );
+    const { clientSecret = '' } = this.#options;
+    const read = typeof clientSecret === 'function' ? clientSecret : (): string => clientSecret;
+    const secret = this.#readSecret(read);
     this.#secret = secret;
     secret.catch(() => {
       if (this.#secret === secret) this.#secret = undefined;
     });
     return secret;
+  }
+
+  // Every token needs the secret, so a function that fails is called once per pause, and not once per token. The pause
+  // begins with the call.
+  async #readSecret(read: () => string | Promise<string>): Promise<string> {
+    if (this.#pause.wait > 0) throw this.#unavailable();
+    const start = this.#ageClock();
+    try {
+      const secret = await callFor(read, this.#options.timeout, 'clientSecret');
+      this.#pause.succeeded();
+      return secret;
+    } catch (error) {
+      this.#failure = error;
+      this.#pause.failed(0, this.#ageClock() - start);
+      throw this.#unavailable();
+    }
+  }
+
+  #unavailable(): UpstreamError {
+    return new UpstreamError('introspection_unavailable', this.#pause.wait, { cause: this.#failure });
   }
 
   // RFC 7523 §3: issuer and subject are the client; a new `jti` and a short `exp`.

@@ -50,7 +50,7 @@ export function metadataUrls(issuer: string): string[] {
 /**
  * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3); addresses that
  * `problemOfTarget` rejects are left out. If one address has no such document, or one without the needed member, the next is
- * tried, but not if the server is unreachable or asks for fewer requests. The address of the last time is tried first.
+ * tried, but not if the server is unreachable or requests a pause. The address of the last time is tried first.
  */
 export async function fetchMetadata(
   rules: TargetRules,

@@ -1,3 +1,4 @@
+import NodeCache from 'node-cache';
 import { UpstreamError } from '../errors.js';
 import type { UpstreamReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
@@ -5,7 +6,6 @@ import { runInBackground } from '../util/background.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { startTimer } from '../util/timer.js';
 import { HttpError } from './http-error.js';
-import { BoundedCache } from '../util/bounded-cache.js';
 import { Backoff } from '../util/backoff.js';
 import type { IssuerDocument, UpstreamMonitor } from './upstream-monitor.js';
 
@@ -56,6 +56,8 @@ interface Entry<T> {
   readonly fetchedAt: number;
   /** By the clock for ages. */
   readonly freshUntil: number;
+  /** By the clock for ages. */
+  readonly usableUntil: number;
 }
 
 const DOCUMENT = 'document';
@@ -78,10 +80,11 @@ export class RefreshingResource<T> {
   readonly #options: RefreshingResourceOptions<T>;
   readonly #clock: Clock;
   readonly #backoff: Backoff;
-  readonly #cache: BoundedCache<Entry<T>>;
   #isClosed = false;
   /** Ends the load in progress. */
   #aborting = new AbortController();
+  // No clones, because values are frozen. No timer, because expiry follows the clock of the options.
+  readonly #cache = new NodeCache({ useClones: false, checkperiod: 0 });
   #loading: Promise<T> | undefined;
   #restoring: Promise<void> | undefined;
   #lastError: unknown;
@@ -91,14 +94,14 @@ export class RefreshingResource<T> {
     this.#options = options;
     this.#clock = ageClockOf(options.clock);
     this.#backoff = new Backoff(this.#clock);
-    this.#cache = new BoundedCache({ maxEntries: 1, clock: this.#clock });
   }
 
   /** Returns the value if no wait is necessary: it is fresh, or it is stale and a refresh has failed. */
   peek(): T | undefined {
-    const entry = this.#cache.get(DOCUMENT);
+    const now = this.#clock();
+    const entry = this.#usable(now);
     if (entry === undefined) return undefined;
-    return this.isFailing || this.#clock() < entry.freshUntil ? entry.value : undefined;
+    return this.isFailing || now < entry.freshUntil ? entry.value : undefined;
   }
 
   /** Returns the value, and fetches it if necessary. @throws UpstreamError if it is unavailable. */
@@ -140,13 +143,12 @@ export class RefreshingResource<T> {
   }
 
   health(): ResourceHealth {
-    const entry = this.#cache.get(DOCUMENT);
+    const now = this.#clock();
+    const entry = this.#usable(now);
     const { failures } = this.#backoff;
     const failure = failures === 0 ? {} : { lastError: this.#lastError };
     if (entry === undefined) return { age: undefined, state: 'unavailable', failures, ...failure };
-    const now = this.#clock();
-    const { clock, maxStale } = this.#options;
-    const usableUntil = clock() + (entry.freshUntil + maxStale - now);
+    const usableUntil = this.#options.clock() + (entry.usableUntil - now);
     const state = now < entry.freshUntil ? 'fresh' : 'stale';
     return { age: now - entry.fetchedAt, state, failures, usableUntil, ...failure };
   }
@@ -161,6 +163,11 @@ export class RefreshingResource<T> {
   /** Ends the fetch in progress, which fails with this error. */
   abortLoad(reason: HttpError): void {
     this.#aborting.abort(reason);
+  }
+
+  #usable(now: number): Entry<T> | undefined {
+    const entry = this.#cache.get<Entry<T>>(DOCUMENT);
+    return entry !== undefined && now < entry.usableUntil ? entry : undefined;
   }
 
   async #wait(): Promise<T> {
@@ -191,7 +198,7 @@ export class RefreshingResource<T> {
     } catch (error) {
       this.#failed(error);
       // The saved document may have been unreachable when it was first read.
-      if (this.#cache.get(DOCUMENT) === undefined) await this.#restore();
+      if (this.#usable(this.#clock()) === undefined) await this.#restore();
       if (!this.#isClosed) monitor.fetchFailed(document, error);
       throw this.#error();
     }
@@ -206,7 +213,8 @@ export class RefreshingResource<T> {
     const { maxStale, refreshInterval } = this.#options;
     const fetchedAt = this.#clock() - age;
     const freshUntil = fetchedAt + (refreshInterval ?? freshFor(maxAge));
-    this.#cache.set(DOCUMENT, { value, fetchedAt, freshUntil }, freshUntil + maxStale);
+    const entry: Entry<T> = { value, fetchedAt, freshUntil, usableUntil: freshUntil + maxStale };
+    this.#cache.set(DOCUMENT, entry);
     const left = Math.max(0, freshUntil - this.#clock());
     // Early, so that no request waits. At a random time, so that the processes of a fleet do not call together.
     this.#schedule(left * (0.75 + Math.random() * 0.15));

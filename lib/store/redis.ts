@@ -1,16 +1,8 @@
-import { ConfigurationError } from '../errors.js';
 import { describe, readOptions, type Rules, seconds, text } from '../options.js';
 import { withTimeout } from '../util/timeout.js';
+import { commandsOf, type RedisClient, type RedisCommand, textOf } from './redis-client.js';
+import { RedisProbe } from './redis-probe.js';
 import type { Store } from './store.js';
-
-/** The members of a client of the `redis` package (`createClient`, `createCluster`) that are used. */
-export interface RedisClient {
-  get(key: string): Promise<unknown>;
-  set(key: string, value: string, options: { PX: number; NX?: true }): Promise<unknown>;
-  del(key: string): Promise<unknown>;
-  /** `false` while the client is not connected; commands would wait in a queue. */
-  readonly isReady?: boolean | undefined;
-}
 
 /** Options of `redisStore`. */
 export interface RedisStoreOptions {
@@ -27,34 +19,41 @@ const rules: Rules<RedisStoreOptions> = {
 
 /**
  * A store in Redis or Valkey, through a client that the application creates, connects and closes. Every value has a
- * lifetime. A command that takes too long rejects, and so does every command while the client is not connected.
+ * lifetime. A command that takes too long rejects, and so does every command while the client has lost its connection.
+ *
+ * The first use checks that the client sets a key only once and with a lifetime. Until that succeeds, every use rejects and
+ * the next one checks again: with a `ConfigurationError` if the client does something else, otherwise with its own error.
  *
  * @throws ConfigurationError for a client that cannot be used, or an option that is unknown or wrong.
  */
 export function redisStore(client: RedisClient, options: RedisStoreOptions = {}): Store {
-  const { prefix = 'express-resource-server:', timeout = 0.5 } = readOptions<RedisStoreOptions>(
-    'redisStore',
-    options,
-    rules,
-  );
-  assertClient(client);
-  const call = async <T>(command: () => Promise<T>): Promise<T> => {
-    if (client.isReady === false) throw new Error('the Redis client is not connected');
-    return withTimeout(command(), timeout, 'Redis');
+  const given = readOptions<RedisStoreOptions>('redisStore', options, rules);
+  const { prefix = 'express-resource-server:', timeout = 0.5 } = given;
+  const commands = commandsOf(client);
+  const probe = RedisProbe.of(client);
+  const send = async (command: RedisCommand): Promise<unknown> =>
+    textOf(await withTimeout(command(commands), timeout, 'Redis'));
+  const call = async (command: RedisCommand): Promise<unknown> => {
+    if (!commands.isConnected(probe.hasPassed)) throw new Error('the Redis client is not connected');
+    // On a slow network a probe may take longer than one call waits. It continues, for later calls.
+    if (!probe.hasPassed) await withTimeout(probe.run(send, prefix), timeout, 'Redis');
+    return send(command);
   };
   return {
-    get: async (key) => parse(await call(() => client.get(prefix + key))),
+    get: async (key) => parse(await call(({ get }) => get(prefix + key))),
     set: async (key, value, lifetime) => {
-      await call(() => client.set(prefix + key, JSON.stringify(value), { PX: milliseconds(lifetime) }));
+      const json = JSON.stringify(value);
+      const reply = await call(({ set }) => set(prefix + key, json, milliseconds(lifetime)));
+      if (reply !== 'OK') throw new TypeError(`Redis replied to SET with ${describe(reply)} instead of OK`);
     },
     add: async (key, lifetime) => {
-      const answer = await call(() => client.set(prefix + key, '1', { PX: milliseconds(lifetime), NX: true }));
-      if (answer === 'OK') return true;
-      if (answer === null) return false;
-      throw new TypeError('Redis answered a claim with something else than OK or nothing');
+      const reply = await call(({ setIfMissing }) => setIfMissing(prefix + key, '1', milliseconds(lifetime)));
+      if (reply === 'OK') return true;
+      if (reply === null) return false;
+      throw new TypeError(`Redis replied to SET with NX with ${describe(reply)} instead of OK or null`);
     },
     delete: async (key) => {
-      await call(() => client.del(prefix + key));
+      await call(({ del }) => del(prefix + key));
     },
   };
 }
@@ -64,22 +63,14 @@ function milliseconds(lifetime: number): number {
   return Math.max(1, Math.ceil(lifetime * 1000));
 }
 
-// A value that is not JSON was not written by this store. It counts as missing and is overwritten.
-function parse(value: unknown): unknown {
+/** A text that is not JSON was not written by this store. It counts as missing and is overwritten. */
+function parse(reply: unknown): unknown {
+  if (reply === null || reply === undefined) return undefined;
+  if (typeof reply !== 'string')
+    throw new TypeError(`Redis replied to GET with ${describe(reply)} instead of text or null`);
   try {
-    return typeof value === 'string' ? JSON.parse(value) : undefined;
+    return JSON.parse(reply);
   } catch {
     return undefined;
   }
-}
-
-function assertClient(client: unknown): asserts client is RedisClient {
-  const members = typeof client === 'object' && client !== null ? (client as Record<string, unknown>) : {};
-  if (['get', 'set', 'del'].every((name) => typeof members[name] === 'function')) return;
-  throw new ConfigurationError({
-    option: 'redisStore: client',
-    expected: 'a client of the redis package',
-    got: describe(client),
-    fix: 'Pass the client that createClient(...) returns, after connect().',
-  });
 }

@@ -1,91 +1,111 @@
-import NodeCache from 'node-cache';
-
 /** Maximum number of expired keys that one addition removes while there is space, so that no request pays for all. */
 const MAX_STEPS = 1_000;
+/** About how many keys a part of the cache has. A table of a million keys blocks the process for a second when it grows. */
+const KEYS_PER_PART = 4_096;
 
 /**
  * Records keys, each once until its time is over. A recorded key is never evicted earlier, because it could then be
- * recorded a second time: a full cache rejects further keys. Keys are grouped by the second in which they end.
+ * recorded a second time: a full cache rejects further keys.
  */
 export class ReplayCache {
-  readonly #ends = new NodeCache({ useClones: false, checkperiod: 0 });
-  readonly #bySecond = new Map<number, Set<string>>();
+  readonly #parts: readonly Part[];
   readonly #maxEntries: number;
   readonly #clock: () => number;
   #size = 0;
-  /** The keys of all seconds before this one have been removed. */
-  #second = 0;
-  /** The second in which the last key ends. */
-  #latest = 0;
 
   constructor(options: { maxEntries: number; clock: () => number }) {
     this.#maxEntries = options.maxEntries;
     this.#clock = options.clock;
+    this.#parts = Array.from({ length: Math.ceil(options.maxEntries / KEYS_PER_PART) }, () => new Part());
   }
 
   has(key: string): boolean {
-    const end = this.#ends.get<number>(key);
-    return end !== undefined && end > this.#clock();
+    return this.#partOf(key).has(key, this.#clock());
   }
 
   /**
-   * Records a key until a point in time, in seconds since the epoch. Returns `false` if it is already recorded.
+   * Records a key until a time of the clock of the cache. Returns `false` if it is already recorded.
    *
    * @throws Error if the cache is full.
    */
   add(key: string, until: number): boolean {
-    this.#sweep();
-    if (this.has(key)) return false;
-    if (this.#isFull()) throw new Error(`the store is full: ${this.#maxEntries} keys`);
-    this.#ends.set(key, until);
-    // Not before the second that the sweep has reached.
-    const second = Math.max(Math.ceil(until), this.#second);
-    const keys = this.#bySecond.get(second) ?? new Set();
-    if (keys.size === 0) this.#bySecond.set(second, keys);
-    const before = keys.size;
-    keys.add(key);
-    this.#size += keys.size - before;
-    this.#latest = Math.max(this.#latest, second);
+    const part = this.#partOf(key);
+    const now = this.#clock();
+    this.#size -= part.sweep(now);
+    if (part.has(key, now)) return false;
+    for (const each of this.#parts) {
+      if (this.#size < this.#maxEntries) break;
+      this.#size -= each.sweep(now);
+    }
+    if (this.#size >= this.#maxEntries) throw new Error(`the store is full: ${this.#maxEntries} keys`);
+    this.#size += part.add(key, until);
     return true;
   }
 
   delete(key: string): void {
-    const end = this.#ends.take<number>(key);
-    if (end !== undefined) this.#drop(key, Math.ceil(end));
+    this.#size -= this.#partOf(key).delete(key);
   }
 
-  #drop(key: string, second: number): void {
-    const keys = this.#bySecond.get(second);
-    if (keys?.delete(key) !== true) return;
-    this.#size--;
-    if (keys.size === 0) this.#bySecond.delete(second);
+  #partOf(key: string): Part {
+    let hash = 0;
+    for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) >>> 0;
+    const part = this.#parts[hash % this.#parts.length];
+    if (part === undefined) throw new RangeError('a replay cache has at least one part');
+    return part;
+  }
+}
+
+/** Keys, grouped by the second in which they end. */
+class Part {
+  readonly #ends = new Map<string, number>();
+  readonly #bySecond = new Map<number, Set<string>>();
+  /** The second in which all expired keys were removed. */
+  #sweptIn: number | undefined;
+
+  has(key: string, now: number): boolean {
+    return (this.#ends.get(key) ?? now) > now;
   }
 
-  #isFull(): boolean {
-    return this.#size >= this.#maxEntries;
+  /** Returns how many places it uses in addition. A key that is recorded again may still have the place of its last time. */
+  add(key: string, until: number): number {
+    const second = Math.ceil(until);
+    const keys = this.#bySecond.get(second) ?? new Set();
+    if (keys.size === 0) this.#bySecond.set(second, keys);
+    const before = keys.size;
+    keys.add(key);
+    this.#ends.set(key, until);
+    return keys.size - before;
   }
 
-  #sweep(): void {
-    const now = this.#clock();
-    if (now >= this.#latest) {
-      this.#ends.flushAll();
-      this.#bySecond.clear();
-      this.#size = 0;
-      this.#second = Math.floor(now);
-      return;
-    }
-    // The clock was set back.
-    if (this.#second > now + 1) this.#second = Math.floor(now);
-    let steps = 0;
-    const isDone = (): boolean => steps++ >= MAX_STEPS && !this.#isFull();
-    for (; this.#second <= now; this.#second++) {
-      for (const key of this.#bySecond.get(this.#second) ?? []) {
-        if (isDone()) return;
-        this.#drop(key, this.#second);
+  /** Returns how many places became free. */
+  delete(key: string): number {
+    const end = this.#ends.get(key);
+    if (end === undefined) return 0;
+    this.#ends.delete(key);
+    return this.#free(key, Math.ceil(end));
+  }
+
+  /** Removes expired keys, not all of them if they are many. Returns how many places became free. */
+  sweep(now: number): number {
+    if (this.#sweptIn === Math.floor(now)) return 0;
+    let freed = 0;
+    for (const [second, keys] of this.#bySecond) {
+      if (second > now) continue;
+      for (const key of keys) {
+        if (freed === MAX_STEPS) return freed;
+        freed += this.#free(key, second);
         // It may have been recorded again since.
-        if (!this.has(key)) this.#ends.del(key);
+        if (!this.has(key, now)) this.#ends.delete(key);
       }
-      if (isDone()) return;
     }
+    this.#sweptIn = Math.floor(now);
+    return freed;
+  }
+
+  #free(key: string, second: number): number {
+    const keys = this.#bySecond.get(second);
+    if (keys?.delete(key) !== true) return 0;
+    if (keys.size === 0) this.#bySecond.delete(second);
+    return 1;
   }
 }

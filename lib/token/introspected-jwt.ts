@@ -1,6 +1,6 @@
 import { InvalidTokenError } from '../errors.js';
-import { isPlainObject } from '../util/is-plain-object.js';
-import { isBase64url } from './parse-jwt.js';
+import { isWithinLimits, parseJsonObject } from '../util/json.js';
+import { isBase64url, JWT_LIMITS } from './parse-jwt.js';
 import { rejectToken } from './reject-token.js';
 
 /** The media types of JWTs (RFC 8725 §3.11) end like this, for example `logout+jwt` and `dc+sd-jwt`. */
@@ -28,10 +28,9 @@ export function checkIntrospectedJwt(token: string): void {
 
 /** The header of a JWT in any spelling of base64; `undefined` if the token is not a JWT. */
 function readHeader(segment: string): Record<string, unknown> | undefined {
-  try {
-    const header: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString());
-    return isPlainObject(header) && typeof header.alg === 'string' ? header : undefined;
-  } catch {
-    return undefined;
-  }
+  const json = Buffer.from(segment, 'base64url').toString();
+  // It may be the header of a JWT, so the token is not opaque.
+  if (json.startsWith('{') && !isWithinLimits(json, JWT_LIMITS)) throw new InvalidTokenError('malformed');
+  const header = parseJsonObject(json, JWT_LIMITS);
+  return typeof header?.alg === 'string' ? header : undefined;
 }

@@ -1,5 +1,5 @@
 import { deepFreeze } from '../util/deep-freeze.js';
-import { isPlainObject } from '../util/is-plain-object.js';
+import { type JsonLimits, parseJsonObject } from '../util/json.js';
 import { rejectToken } from './reject-token.js';
 
 /** The JOSE header of a JWS (RFC 7515 §4), as parsed. Nothing in it may be trusted. */
@@ -24,6 +24,9 @@ const BASE64URL = /^[A-Za-z0-9_-]*$/;
 /** The last characters that a segment may have, by its length modulo 4; all of them for 0, none for 1. */
 const LAST_CHARACTERS: readonly (string | undefined)[] = ['', undefined, 'AQgw', 'AEIMQUYcgkosw048'];
 const BASE64URL_RULE = 'base64url without padding, in its canonical spelling';
+/** Limits of a header and of a payload: a token of the default size that exceeds them contains hardly anything else. */
+export const JWT_LIMITS: JsonLimits = { maxDepth: 4_096, maxMembers: 4_096 };
+const SEGMENT_RULE = `a JSON object in UTF-8 with at most ${JWT_LIMITS.maxMembers} members`;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The segments of a compact JWS, as received. */
@@ -38,7 +41,7 @@ export interface CompactJws {
 
 /**
  * Parses a JWT in compact serialization (RFC 7519 §7.2, steps 1 to 10): three segments of base64url; header and payload
- * are JSON objects in UTF-8; of duplicate members the last counts (RFC 7519 §4). JWS JSON, JWE and unsecured tokens are
+ * are JSON objects in UTF-8 with at most 4,096 members; of duplicate members the last counts (RFC 7519 §4). JWS JSON, JWE and unsecured tokens are
  * rejected.
  *
  * @throws InvalidTokenError
@@ -85,15 +88,13 @@ function parseHeader(segment: string): Record<string, unknown> {
 /** One segment of a JWT: base64url of a JSON object. */
 export function parseSegment(segment: string): Record<string, unknown> {
   if (!isBase64url(segment)) rejectToken('malformed', 'segment', BASE64URL_RULE, undefined);
-  let value: unknown;
+  let json: string;
   try {
-    value = JSON.parse(utf8.decode(Buffer.from(segment, 'base64url')));
+    json = utf8.decode(Buffer.from(segment, 'base64url'));
   } catch {
-    // The parser's message may quote the content.
-    return rejectToken('malformed', 'segment', 'a JSON object in UTF-8', undefined);
+    return rejectToken('malformed', 'segment', SEGMENT_RULE, undefined);
   }
-  if (!isPlainObject(value)) rejectToken('malformed', 'segment', 'a JSON object', typeof value);
-  return value;
+  return parseJsonObject(json, JWT_LIMITS) ?? rejectToken('malformed', 'segment', SEGMENT_RULE, undefined);
 }
 
 /**

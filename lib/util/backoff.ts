@@ -30,12 +30,13 @@ export class Backoff {
   /**
    * Records a failure and returns the time until the next attempt, in seconds. A failure during a pause belongs to an
    * attempt that started before the pause, so it does not count again. `requested` is the pause that the server requested.
+   * `duration` is how long the attempt took, if the pause begins with it.
    */
-  failed(requested = 0): number {
+  failed(requested = 0, duration = 0): number {
     const isPaused = this.wait > 0;
     const pause = isPaused ? 0 : Math.min(MAX_PAUSE, MIN_PAUSE * 2 ** this.#failures);
     if (!isPaused) this.#failures++;
-    const until = this.#clock() + Math.max(pause, Math.min(MAX_REQUESTED_PAUSE, requested));
+    const until = this.#clock() - duration + Math.max(pause, Math.min(MAX_REQUESTED_PAUSE, requested));
     this.#retryAt = isPaused ? Math.max(this.#retryAt, until) : until;
     return this.wait;
   }

@@ -1,78 +1,112 @@
-import NodeCache from 'node-cache';
-
 interface Entry<V> {
   readonly value: V;
   /** By the clock of the cache. */
   readonly until: number;
+  readonly bytes: number;
+  /** Its place in the ring. */
+  place: number;
   isUsed: boolean;
 }
 
+export interface BoundedCacheOptions {
+  readonly maxEntries: number;
+  /** Maximum of the bytes of all entries together. @default unlimited */
+  readonly maxBytes?: number | undefined;
+  readonly clock: () => number;
+}
+
+/** What an entry uses beside its key and its value. Bytes. */
+const ENTRY_BYTES = 128;
+
 /**
- * A cache with a maximum number of entries. node-cache stores the entries but does not evict, so this class evicts with
- * the clock algorithm: a hand moves over the slots, skips each entry that was used since the last visit once, and evicts
- * the first one that was not used or has expired. Entries in use survive a flood of entries that are read never.
+ * A cache with a maximum number of entries, and of bytes. It evicts with the clock algorithm: a hand moves over the keys in a
+ * ring, skips each entry that was used since the last visit once, and evicts the first one that was not used or has expired.
+ * Entries in use survive a flood of entries that are never read. Every request reads one, so it is a `Map`, and not
+ * node-cache.
  */
 export class BoundedCache<V> {
-  // No clones, because values are frozen. No timer, because expiry follows the configured clock.
-  readonly #entries = new NodeCache({ useClones: false, checkperiod: 0 });
-  readonly #slots: string[] = [];
+  readonly #entries = new Map<string, Entry<V>>();
+  /** The keys of all entries. An array, because an iterator of the map would keep its old tables alive. */
+  readonly #ring: string[] = [];
   readonly #maxEntries: number;
+  readonly #maxBytes: number;
   readonly #clock: () => number;
   #hand = 0;
+  #bytes = 0;
 
-  constructor(options: { maxEntries: number; clock: () => number }) {
+  constructor(options: BoundedCacheOptions) {
     this.#maxEntries = options.maxEntries;
+    this.#maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
     this.#clock = options.clock;
   }
 
   get size(): number {
-    return this.#entries.getStats().keys;
+    return this.#entries.size;
   }
 
   get(key: string): V | undefined {
-    const entry = this.#entries.get<Entry<V>>(key);
+    const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     if (entry.until <= this.#clock()) {
-      this.#entries.del(key);
+      this.delete(key);
       return undefined;
     }
     entry.isUsed = true;
     return entry.value;
   }
 
-  /** Stores a value until a time of the clock of the cache. If that time is over, deletes the key. */
-  set(key: string, value: V, until: number): void {
-    if (until <= this.#clock()) {
-      this.#entries.del(key);
-      return;
-    }
-    if (!this.#entries.has(key)) this.#slots[this.#freeSlot()] = key;
-    this.#entries.set<Entry<V>>(key, { value, until, isUsed: false });
+  /**
+   * Stores a value until a time of the clock of the cache. If that time is over, or if the value alone is larger than the
+   * cache, deletes the key. `size` is what the value uses, in bytes.
+   */
+  set(key: string, value: V, until: number, size = 0): void {
+    this.delete(key);
+    if (until <= this.#clock()) return;
+    const bytes = ENTRY_BYTES + key.length + size;
+    if (bytes > this.#maxBytes) return;
+    while (this.#entries.size >= this.#maxEntries || this.#bytes + bytes > this.#maxBytes) this.#evict();
+    // Behind the hand, so that the hand visits all others before the new entry.
+    const ahead = this.#ring[this.#hand];
+    if (ahead !== undefined) this.#place(ahead, this.#ring.length);
+    this.#entries.set(key, { value, until, bytes, place: this.#hand, isUsed: false });
+    this.#place(key, this.#hand++);
+    this.#bytes += bytes;
   }
 
   delete(key: string): void {
-    this.#entries.del(key);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    const last = this.#ring.pop();
+    if (last !== undefined && last !== key) this.#place(last, entry.place);
+    this.#hand = Math.min(this.#hand, this.#ring.length);
+    this.#entries.delete(key);
+    this.#bytes -= entry.bytes;
   }
 
   clear(): void {
-    this.#entries.flushAll();
-    this.#slots.length = 0;
+    this.#entries.clear();
+    this.#ring.length = 0;
     this.#hand = 0;
+    this.#bytes = 0;
   }
 
-  #freeSlot(): number {
-    if (this.#slots.length < this.#maxEntries) return this.#slots.length;
+  #place(key: string, place: number): void {
+    this.#ring[place] = key;
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) entry.place = place;
+  }
+
+  #evict(): void {
     for (;;) {
-      const slot = this.#hand;
-      this.#hand = (slot + 1) % this.#maxEntries;
-      const key = this.#slots[slot] ?? '';
-      const entry = this.#entries.get<Entry<V>>(key);
-      if (entry?.isUsed === true && entry.until > this.#clock()) {
-        entry.isUsed = false;
-        continue;
+      if (this.#hand === this.#ring.length) this.#hand = 0;
+      const key = this.#ring[this.#hand] ?? '';
+      const entry = this.#entries.get(key);
+      if (entry?.isUsed !== true || entry.until <= this.#clock()) {
+        this.delete(key);
+        return;
       }
-      this.#entries.del(key);
-      return slot;
+      entry.isUsed = false;
+      this.#hand++;
     }
   }
 }

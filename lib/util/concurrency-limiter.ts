@@ -57,7 +57,7 @@ export class ConcurrencyLimiter {
     try {
       await withTimeout(turn, timeout, 'the queue');
     } catch (error) {
-      // If it was admitted in the moment of the timeout, the next one gets its place.
+      // If it got its place in the moment of the timeout, the next one gets its place.
       if (waiter.isAdmitted) this.#leave();
       else this.#remove(group, waiter);
       throw error;

@@ -7,6 +7,14 @@ export interface JsonLimits {
   readonly maxMembers: number;
 }
 
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
 /**
  * Parses a JSON object; `undefined` for anything else. The limits are checked on the text, before anything is built: a short
  * text can contain many small values, and each of them uses much more memory than its characters.
@@ -27,15 +35,15 @@ export function isWithinLimits(text: string, { maxDepth, maxMembers }: JsonLimit
   let depth = 0;
   let members = 0;
   for (let at = 0; at < text.length; at++) {
-    const character = text[at];
-    if (character === '"') {
+    const character = text.charCodeAt(at);
+    if (character === QUOTE) {
       at = endOfString(text, at);
-    } else if (character === '{' || character === '[') {
+    } else if (character === OPEN_BRACE || character === OPEN_BRACKET) {
       depth++;
       members++;
-    } else if (character === ',') {
+    } else if (character === COMMA) {
       members++;
-    } else if (character === '}' || character === ']') {
+    } else if (character === CLOSE_BRACE || character === CLOSE_BRACKET) {
       depth--;
     }
     if (depth > maxDepth || members > maxMembers) return false;
@@ -46,8 +54,9 @@ export function isWithinLimits(text: string, { maxDepth, maxMembers }: JsonLimit
 /** The position of the quote that ends a string, or the end of the text. */
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
-    if (text[at] === '\\') at++;
-    else if (text[at] === '"') return at;
+    const character = text.charCodeAt(at);
+    if (character === BACKSLASH) at++;
+    else if (character === QUOTE) return at;
   }
   return text.length;
 }

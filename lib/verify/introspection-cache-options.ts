@@ -21,10 +21,16 @@ export const introspectionCacheRule: Rule<IntrospectionCacheOptions | false> = {
 };
 
 /** With the defaults. */
-export function readCache({ maxEntries = 10_000, maxAge = 60, negativeMaxAge = 10 }: IntrospectionCacheOptions): {
+export function readCache({
+  maxEntries = 10_000,
+  maxBytes,
+  maxAge = 60,
+  negativeMaxAge = 10,
+}: IntrospectionCacheOptions): {
   maxEntries: number;
+  maxBytes: number | undefined;
   maxAge: number;
   negativeMaxAge: number;
 } {
-  return { maxEntries, maxAge, negativeMaxAge };
+  return { maxEntries, maxBytes, maxAge, negativeMaxAge };
 }

@@ -36,12 +36,16 @@ interface Parts {
   readonly monitor: UpstreamMonitor;
 }
 
+/** Maximum size of metadata, of keys, and of an introspection response. Bytes. */
+const MAX_DOCUMENT_BYTES = 1_048_576;
+const DEFAULT_MAX_BYTES = 65_536;
 /** How metadata and keys are cached. Seconds. */
 const DOCUMENTS = { refreshInterval: undefined, maxStale: 86_400 };
 const COOLDOWN = 30;
 
 export function connectToServer(options: Options, clock: Clock): IntrospectionConnection {
   const { issuer, clientId, introspectionEndpoint, timeout = 5, signedResponse = false } = options;
+  const { maxBytes = DEFAULT_MAX_BYTES } = options;
   const monitor = new UpstreamMonitor({
     issuer,
     server: issuer ?? withoutQuery(introspectionEndpoint ?? ''),
@@ -49,13 +53,10 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
     served: () => describeUse(options),
     clock,
   });
-  const http: HttpOptions = {
-    fetch: options.fetch ?? globalFetch,
-    timeout,
-    maxBytes: options.maxBytes ?? 1_048_576,
-    onResponse: monitor.responded,
-  };
-  const parts: Parts = { http, clock, monitor };
+  const onResponse = monitor.responded;
+  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes, onResponse };
+  const documents: HttpOptions = { ...http, maxBytes: Math.max(maxBytes, MAX_DOCUMENT_BYTES) };
+  const parts: Parts = { http: documents, clock, monitor };
   const metadata = createMetadata(options, parts);
   const keys = signedResponse ? createKeys(options, metadata, parts) : undefined;
   const endpoint = async (): Promise<string> => {
@@ -77,7 +78,7 @@ export function connectToServer(options: Options, clock: Clock): IntrospectionCo
   });
   const signed = signedRules(options, keys);
   return {
-    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, signed, ...parts }),
+    introspectionClient: new IntrospectionClient({ endpoint, rediscover, clientAuthenticator, signed, ...parts, http }),
     monitor,
     metadata,
     keys,

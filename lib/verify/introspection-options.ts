@@ -82,7 +82,7 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
   profile?: 'fapi2' | undefined;
   /** Timeout of one request, body included. Seconds, 0.1 to 60. @default 5 */
   timeout?: number | undefined;
-  /** Maximum size of one response. Bytes, 1,024 to 16,777,216. @default 1048576 */
+  /** Maximum size of one introspection response, after decompression. Bytes, 1,024 to 16,777,216. @default 65536 */
   maxBytes?: number | undefined;
   /**
    * How long a valid result is still used after `cache.maxAge`, while the server is unavailable; never after
@@ -116,7 +116,7 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   ),
   profile: oneOf(['fapi2'], 'Leave it out to accept bearer tokens too.'),
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
-  maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
+  maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 65536.'),
   maxStale: seconds(0, 86_400, 'Leave it out for 0.'),
   keys: group<Pick<KeyOptions, 'prefetch'>>({
     prefetch: flag('Set it to false to fetch nothing before the first token.'),
@@ -146,7 +146,7 @@ export interface IntrospectionSettings extends ClaimMapping, Omit<IntrospectionC
   readonly clientIdClaims: readonly string[] | undefined;
   readonly maxStale: number;
   readonly store: Store | undefined;
-  readonly cache: { readonly maxEntries: number; readonly maxAge: number; readonly negativeMaxAge: number } | false;
+  readonly cache: ReturnType<typeof readCache> | false;
   readonly clock: () => number;
 }
 

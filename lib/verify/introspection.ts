@@ -116,6 +116,7 @@ export function createIntrospectionVerifier(
   const tokenCache = createTokenCache<ReceivedResult>(verifyToken, {
     issuer: settings.issuer,
     maxEntries: cache.maxEntries,
+    maxBytes: cache.maxBytes,
     maxAge: cache.maxAge + maxStale,
     negativeMaxAge: store === undefined ? cache.negativeMaxAge : Math.min(FRONT_MAX_AGE, cache.negativeMaxAge),
     isFresh: (result) => isWithin(result, cache.maxAge, frontMaxAge),

@@ -1,7 +1,6 @@
 import {
   clockRule,
   count,
-  describe,
   invalidOption,
   oneOf,
   readOptions,
@@ -65,7 +64,7 @@ export function createAccessToken(claims: Record<string, unknown>, options: Acce
   const given = readOptions<AccessTokenOptions>(where, options, accessTokenRules);
   const { format = 'opaque', header } = given;
   const copy = objectRule.parse(claims, where);
-  if (copy === undefined) throw invalidOption(`${where}: claims`, objectRule, claims);
+  if (copy === undefined) throw invalidOption(`${where}: claims`, { ...objectRule, secret: true }, claims);
   const issuer = given.issuer ?? claim(copy, 'iss');
   if (typeof issuer !== 'string' || issuer === '') {
     const fix = 'Pass the option issuer, because the claims have no iss.';
@@ -105,10 +104,11 @@ export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierO
     throw invalidOption(`${where}: verifier`, { expected: 'an object with the function verify(token)', fix }, verifier);
   }
   const given = readOptions<CachedVerifierOptions>(where, options, cachedVerifierRules);
-  const { maxAge = 60, negativeMaxAge = 0, maxEntries = 10_000 } = given;
+  const { maxAge = 60, negativeMaxAge = 0, maxEntries = 10_000, maxBytes } = given;
   const clock = given.clock ?? verifier.clock ?? systemClock;
   const cache = createTokenCache(async (token, context) => toResult(await verifier.verify(token, context)), {
     maxEntries,
+    maxBytes,
     maxAge,
     negativeMaxAge,
     issuer: verifier.issuer,
@@ -142,6 +142,7 @@ function toResult(accessToken: unknown): { accessToken: AccessToken } {
   const isAccessToken =
     typeof accessToken === 'object' && accessToken !== null && 'claims' in accessToken && 'scopes' in accessToken;
   if (isAccessToken) return { accessToken: Object.freeze(accessToken) as unknown as AccessToken };
-  const rule = { expected: 'an AccessToken', fix: 'Build it with createAccessToken(claims).' };
-  throw invalidOption(`cachedVerifier: result of the verifier (${describe(accessToken)})`, rule, accessToken);
+  // It may be the token itself.
+  const rule = { expected: 'an AccessToken', fix: 'Build it with createAccessToken(claims).', secret: true } as const;
+  throw invalidOption('cachedVerifier: result of the verifier', rule, accessToken);
 }

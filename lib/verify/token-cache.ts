@@ -8,6 +8,7 @@ import { BoundedCache } from '../util/bounded-cache.js';
 import { failedCheckOf } from '../token/checks.js';
 import { render } from '../util/escape.js';
 import type { AccessToken } from '../token/access-token.js';
+import { memorySizeOf } from '../util/memory-size.js';
 import { SingleFlight } from '../util/single-flight.js';
 import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
@@ -15,14 +16,22 @@ import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 export interface CacheOptions {
   /** Maximum number of cached tokens. 1 to 1,000,000. @default 10000 */
   maxEntries?: number | undefined;
+  /**
+   * Maximum size of all cached results together, as they are estimated to be in memory. Bytes, 1,024 to 1,073,741,824.
+   * @default 67108864
+   */
+  maxBytes?: number | undefined;
   /** How long a result is cached at most. Seconds, 1 to 86,400. @default as long as the token is valid */
   maxAge?: number | undefined;
 }
 
 export const cacheRules: Rules<CacheOptions> = {
   maxEntries: count('entries', 1, 1_000_000, 'Leave it out for 10000.'),
+  maxBytes: count('bytes', 1_024, 1_073_741_824, 'Leave it out for 67108864.'),
   maxAge: seconds(1, 86_400, 'Leave it out for the default.'),
 };
+
+const DEFAULT_MAX_BYTES = 67_108_864;
 
 const cacheGroup = group(cacheRules);
 
@@ -71,11 +80,12 @@ export function createTokenCache<V extends VerificationResult>(
   verifyToken: (token: string, context?: VerifierContext) => Promise<V>,
   options: TokenCacheOptions<V>,
 ): TokenCache {
-  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, isFresh } = options;
+  const { maxEntries = 10_000, maxBytes = DEFAULT_MAX_BYTES, isFresh } = options;
+  const { maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0 } = options;
   const clock = ageClockOf(options.clock);
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
-  const accepted = new BoundedCache<V>({ maxEntries, clock });
-  const rejected = negativeMaxAge > 0 ? new BoundedCache<Rejection>({ maxEntries, clock }) : undefined;
+  const accepted = new BoundedCache<V>({ maxEntries, maxBytes, clock });
+  const rejected = negativeMaxAge > 0 ? new BoundedCache<Rejection>({ maxEntries, maxBytes, clock }) : undefined;
   const running = new SingleFlight<AccessToken>();
 
   // Created once, so that a channel without a subscriber costs one comparison.
@@ -95,7 +105,8 @@ export function createTokenCache<V extends VerificationResult>(
   ): Promise<AccessToken> => {
     try {
       const result = await verifyToken(token, context);
-      if (isCurrent()) accepted.set(key, result, clock() + maxAge);
+      // The claims, and what was made from them: scopes and audiences can need more memory than the token.
+      if (isCurrent()) accepted.set(key, result, clock() + maxAge, memorySizeOf(result.accessToken));
       return result.accessToken;
     } catch (error) {
       if (error instanceof InvalidTokenError && isCurrent()) {

@@ -317,7 +317,7 @@ describe('introspection', () => {
   it.each([
     ['missing', /404/],
     ['html', /JSON/],
-  ] as const)('fails if the endpoint answers with %s', async (fault, text) => {
+  ] as const)('fails if the endpoint responds with %s', async (fault, text) => {
     const issuer = await startIssuer();
     issuer.fail('introspection', fault);
     const diagnosis = await diagnose(issuer.url, credentials, 's');

@@ -133,7 +133,7 @@ describe('the example app', () => {
     const running = await run(readSettings(ports, ['--once']), (line) => lines.push(line));
     opened.push(running);
     expect(running.exitStatus).toBe(0);
-    expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(26);
+    expect(lines.filter((line) => line.startsWith('ok '))).toHaveLength(30);
   });
 
   it('exits with 1 if a step has an unexpected result', async () => {

@@ -8,6 +8,7 @@ import express, { type Express } from 'express';
 import supertest from 'supertest';
 import ts from 'typescript';
 import * as library from '../../lib/index.js';
+import * as mcp from '../../lib/mcp/index.js';
 import { SENTENCES } from '../../lib/reasons.js';
 import { startIssuer } from '../support/helpers.js';
 import { check, ROOT } from '../support/type-check.js';
@@ -202,6 +203,9 @@ const make = {
     call(library.protectedResourceMetadata, { resource: issuer, authorizationServers: [issuer], ...given }),
   memoryStore: (given: Options) => call(library.memoryStore, given),
   redisStore: (given: Options) => call(library.redisStore, { get: command, set: command, del: command }, given),
+  mcpAuthInfo: (given: Options) => call(mcp.mcpAuthInfo, given),
+  mcpTokenVerifier: (given: Options) =>
+    call(mcp.mcpTokenVerifier, { verify: () => Promise.reject(new Error()) }, given),
 };
 
 /** The tables of options, and how an option of each table is passed to the code. */
@@ -216,6 +220,8 @@ const OPTIONS: readonly (readonly [heading: string, createWith: (options: Option
   ['### `mtls`', (mtls) => make.bearer({ mtls: { mode: 'allowed', ...mtls } })],
   ['## `trustedIssuers`', make.trustedIssuers],
   ['## `protectedResourceMetadata`', make.protectedResourceMetadata],
+  ['## `mcpAuthInfo`', make.mcpAuthInfo],
+  ['## `mcpTokenVerifier`', make.mcpTokenVerifier],
   ['## `memoryStore`', make.memoryStore],
   ['## `redisStore`', make.redisStore],
 ];

@@ -181,7 +181,7 @@ describe('a token that is bound to a key', () => {
   it.each<[string, unknown]>([
     ['nothing', {}],
     ['unknown members', { kid: 'x', 'x5t#S512': thumbprint }],
-  ])('is accepted with %s in its cnf, because that is no binding', async (_what, cnf) => {
+  ])('is accepted with %s in its cnf, which is not a binding', async (_what, cnf) => {
     const issuer = await startIssuer();
     expect((await get(serveFor(issuer), await issuer.issue({ cnf }))).status).toBe(200);
   });

@@ -193,7 +193,7 @@ describe('a token that tokenFrom returns', () => {
     ['%E2%98%83', 'malformed_credentials'],
     ['a%0D%0AX-Evil:1', 'malformed_credentials'],
     ['a,b', 'several_credentials'],
-  ] as const)('keeps the grammar of tokens: %j does not', async (value, reason) => {
+  ] as const)('must match the grammar of tokens: %j does not match', async (value, reason) => {
     const api = await start(fromQuery);
     await expectBadRequest(api, await api.send([], `/?token=${value}`), reason);
   });

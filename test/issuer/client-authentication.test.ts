@@ -148,12 +148,12 @@ describe('a bearer token for the introspection endpoint', () => {
   it('is requested from the function for each introspection', async () => {
     const issuer = await startIssuer();
     let calls = 0;
-    const bearerToken = () => Promise.resolve(`our-token-${++calls}`);
+    const bearerToken = () => Promise.resolve(`api-token-${++calls}`);
     const verifier = verifierFor(issuer, { clientAuthentication: { bearerToken } });
     await verifier.verify(issuer.issueOpaque());
     await verifier.verify(issuer.issueOpaque());
     const sent = issuer.introspection.seen.map(({ headers }) => headers.authorization);
-    expect(sent).toEqual(['Bearer our-token-1', 'Bearer our-token-2']);
+    expect(sent).toEqual(['Bearer api-token-1', 'Bearer api-token-2']);
   });
 
   it.each([
@@ -209,9 +209,9 @@ describe('a secret that rotates', () => {
 
   it.each([400, 401, 403])(
     'is requested again when the server responds %d, and the caller gets a result',
-    async (refusal) => {
+    async (status) => {
       const { issuer, time, state, rotate, verifier } = await rotating();
-      issuer.introspection.refusal = refusal;
+      issuer.introspection.refusal = status;
       await verifier.verify(issuer.issueOpaque());
       rotate();
       time.now += 5;
@@ -250,14 +250,14 @@ describe('a secret that rotates', () => {
 
   it('that is still wrong causes 503 after one retry, without a cached result', async () => {
     const { issuer, time, state, verifier } = await rotating();
-    issuer.introspection.client = { id: 'api', secret: 'never told' };
+    issuer.introspection.client = { id: 'api', secret: 'unknown to the API' };
     const token = issuer.issueOpaque();
     await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503, reason: 'introspection_unavailable' });
     time.now += 5;
     const before = issuer.requests.introspection;
     await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503 });
     expect(issuer.requests.introspection - before).toBe(2);
-    state.secret = 'never told';
+    state.secret = 'unknown to the API';
     time.now += 5;
     await expect(verifier.verify(token)).resolves.toBeDefined();
   });
@@ -276,10 +276,12 @@ describe('a secret that rotates', () => {
   ])('from a function that %s causes 503 until the function returns a secret', async (_, failing) => {
     const issuer = await startIssuer();
     let clientSecret = failing as () => string;
-    const verifier = verifierFor(issuer, { clientSecret: () => clientSecret() });
+    const time = movableClock(issuer.now);
+    const verifier = verifierFor(issuer, { clock: time.clock, clientSecret: () => clientSecret() });
     await expect(verifier.verify(issuer.issueOpaque())).rejects.toMatchObject({ status: 503 });
     expect(issuer.requests.introspection).toBe(0);
     clientSecret = () => SECRET;
+    time.now += 1;
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 });
@@ -334,3 +336,33 @@ function forms(secret: string): string[] {
   const basic = Buffer.from(`api:${encoded}`).toString('base64');
   return [secret, encoded, secret.replaceAll(' ', '-'), basic];
 }
+
+describe('a clientSecret function that fails', () => {
+  it('is called once per pause, and not once per token', async () => {
+    const issuer = await startIssuer();
+    const time = movableClock(issuer.now);
+    let calls = 0;
+    let current = (): Promise<string> => Promise.reject(new Error('the secret store is down'));
+    const clientSecret = (): Promise<string> => {
+      calls++;
+      return current();
+    };
+    const verifier = verifierFor(issuer, { clock: time.clock, clientSecret });
+    const failures = (): Promise<unknown[]> =>
+      Promise.all(
+        Array.from({ length: 20 }, () => verifyAsync(verifier, issuer.issueOpaque()).catch((each: unknown) => each)),
+      );
+    for (const pause of [1, 2, 4]) {
+      calls = 0;
+      for (const error of [...(await failures()), ...(await failures())]) {
+        expect(error).toMatchObject({ status: 503, reason: 'introspection_unavailable', retryAfter: pause });
+        expect(error).toMatchObject({ cause: { message: 'the secret store is down' } });
+      }
+      expect(calls).toBe(1);
+      time.now += pause;
+    }
+    current = () => Promise.resolve(SECRET);
+    await expect(verifyAsync(verifier, issuer.issueOpaque())).resolves.toMatchObject({ format: 'opaque' });
+    expect(issuer.requests.introspection).toBe(1);
+  });
+});

@@ -245,25 +245,25 @@ describe('a token that always breaks the connection', () => {
   });
 });
 
-describe('a flood of made-up tokens', () => {
+describe('a flood of forged tokens', () => {
   it('causes at most 100 concurrent requests', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     await verifier.ready();
-    let underWay = 0;
-    let most = 0;
+    let concurrent = 0;
+    let maximum = 0;
     issuer.fail('introspection', (res) => {
-      most = Math.max(most, ++underWay);
+      maximum = Math.max(maximum, ++concurrent);
       setImmediate(() => {
-        underWay--;
+        concurrent--;
         res.setHeader('Content-Type', 'application/json').end('{"active":false}');
       });
     });
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 2_000 }, (_, i) => verifyAsync(verifier, `made-up-${i}`)),
+      Array.from({ length: 2_000 }, (_, i) => verifyAsync(verifier, `forged-${i}`)),
     );
     const statuses = outcomes.map((each) => each.status === 'rejected' && (each.reason as { status: number }).status);
-    expect(most).toBeLessThanOrEqual(100);
+    expect(maximum).toBeLessThanOrEqual(100);
     expect(statuses.filter((status) => status === 401)).toHaveLength(1_100);
     expect(statuses.filter((status) => status === 503)).toHaveLength(900);
     await expect(verifier.verify('one-more')).rejects.toMatchObject({ status: 401 });
@@ -287,7 +287,7 @@ describe('maxStale', () => {
     time.now += 159;
     expect(cachedResult(verifier, token)).toBeUndefined();
     await expect(verify()).resolves.toBe(result);
-    // The server is not called now. The result stays valid all the same.
+    // The server is not called now. The result is still used.
     await expect(verify()).resolves.toBe(result);
     time.now += 1;
     await expect(verify()).rejects.toMatchObject({ status: 503 });

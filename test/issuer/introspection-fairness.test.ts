@@ -17,8 +17,8 @@ import { eventually } from '../support/time.js';
 const LIMIT = 100;
 
 /**
- * A slow introspection server and a verifier for it. Tokens that start with "valid" are active. The server answers the
- * oldest request, and then none before the verifier has sent the next one.
+ * A slow introspection server and a verifier for it. Tokens that start with "valid" are active. The server responds to the
+ * oldest request, and to no other until the verifier has sent the next one.
  */
 async function startSlowServer() {
   const waiting: { readonly res: ServerResponse; readonly active: boolean }[] = [];
@@ -37,7 +37,7 @@ async function startSlowServer() {
     timeout: 60,
     store: memoryStore(),
   });
-  /** Answers requests until these have their results, and returns how many requests it received until then. */
+  /** Responds to requests until these have their results, and returns how many requests it received until then. */
   const answerUntil = async (results: readonly Promise<unknown>[]): Promise<number> => {
     const settled = { count: 0 };
     const settle = (): void => {
@@ -65,8 +65,8 @@ function statusOf(verifier: TokenVerifier, token: string, remoteAddress: string)
   );
 }
 
-describe('a flood of made-up tokens from one address', () => {
-  it('fails no valid token of other addresses, and delays none by more than one turn for each', async () => {
+describe('a flood of forged tokens from one address', () => {
+  it('causes no failure for valid tokens of other addresses, and delays each of them by at most one turn', async () => {
     const { verifier, isBusy, answerUntil } = await startSlowServer();
     const flood = Array.from({ length: 1_200 }, (_, i) => statusOf(verifier, `made-up-${i}`, '192.0.2.66'));
     await isBusy();
@@ -74,7 +74,7 @@ describe('a flood of made-up tokens from one address', () => {
     expect(await answerUntil(others)).toBeLessThanOrEqual(2 * LIMIT + 2 * 15);
     expect(await Promise.all(others)).toEqual(others.map(() => 200));
     await verifier.close();
-    // 100 found no place, and 15 lost theirs to the others.
+    // 100 found no place, and 15 lost their places to other addresses.
     expect((await Promise.all(flood)).slice(1_085)).toEqual(Array.from({ length: 115 }, () => 503));
   });
 

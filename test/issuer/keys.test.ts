@@ -211,10 +211,10 @@ describe('unsafe keys', () => {
     ['of another type', (jwk: object) => ({ ...jwk, kty: 'RSA' })],
     ['that are not objects', () => 'key'],
     ['that are null', () => null],
-  ])('are not used, while valid keys of the same set are: %s', async (_, spoil) => {
+  ])('are not used, while valid keys of the same set are: %s', async (_, change) => {
     const issuer = await startIssuer();
     const good = await makeSigningKey();
-    issuer.published = [spoil(issuer.key.publicJwk), good.publicJwk];
+    issuer.published = [change(issuer.key.publicJwk), good.publicJwk];
     const verifier = verifierFor(issuer);
     await expect(verifier.verify(await issuer.issue())).rejects.toMatchObject({ reason: 'unknown_key' });
     await expect(verifier.verify(await issuer.issue({}, { key: good }))).resolves.toBeDefined();
@@ -228,12 +228,12 @@ describe('unsafe keys', () => {
     ['a modulus of more than 8,192 bits', (jwk: { n?: string }) => ({ ...jwk, n: (jwk.n ?? '').repeat(5) })],
     ['an exponent of more than 32 bits', (jwk: object) => ({ ...jwk, e: 'AQAAAAE' })],
     ['a modulus of zeros', (jwk: object) => ({ ...jwk, n: Buffer.alloc(256).toString('base64url') })],
-  ])('are not used: RSA with %s', async (_, spoil) => {
+  ])('are not used: RSA with %s', async (_, change) => {
     const issuer = await startIssuer({ algorithm: 'RS256' });
     const token = await issuer.issue();
     await expect(verifierFor(issuer).verify(token)).resolves.toBeDefined();
     const good = await makeSigningKey();
-    issuer.published = [spoil(issuer.key.publicJwk), good.publicJwk];
+    issuer.published = [change(issuer.key.publicJwk), good.publicJwk];
     await expect(verifierFor(issuer).verify(token)).rejects.toMatchObject({ reason: 'unknown_key' });
   });
 

@@ -40,7 +40,7 @@ describe('an issuer that fails from the beginning', () => {
     expect((await get(app, await issuer.issue())).status).toBe(200);
   });
 
-  it('is called less and less often, however many callers there are', async () => {
+  it('is called less and less often, regardless of the number of callers', async () => {
     const issuer = await startIssuer();
     issuer.fail('jwks', 'error');
     const verifier = verifierFor(issuer);

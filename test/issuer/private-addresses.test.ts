@@ -95,7 +95,7 @@ beforeAll(async () => {
   key = await makeSigningKey();
 });
 
-/** An authorization server that is everywhere, and what was requested from it. */
+/** An authorization server at every address, and the requests that it received. */
 function makeNetwork(issuer: string, addresses: Record<string, string>) {
   const requested: string[] = [];
   const fetch: Fetch = (url) => {

@@ -159,7 +159,7 @@ describe('invalidate with a shared store', () => {
     await expect(createVerifier().invalidate('token')).rejects.toThrow('gone');
   });
 
-  it('removes the result of this process all the same', async () => {
+  it('removes the result of this process even if the store is unavailable', async () => {
     const backend = memoryStore();
     let isGone = false;
     const guard = <T>(call: () => Promise<T>): Promise<T> => (isGone ? Promise.reject(new Error('gone')) : call());
@@ -188,15 +188,15 @@ describe('a value in the store', () => {
     const backend = memoryStore();
     const { issuer, time, createVerifier } = await setUpProcesses({ ...backend, get: () => Promise.resolve(value) });
     time.now = now;
-    const token = issuer.issueOpaque({ client_id: 'asked' });
+    const token = issuer.issueOpaque({ client_id: 'introspected' });
     const outcome = await verifyAsync(createVerifier(), token)
       .then(({ clientId }) => clientId)
       .catch((error: unknown) => (error as { reason?: string }).reason);
-    return { outcome, asked: issuer.requests.introspection };
+    return { outcome, requests: issuer.requests.introspection };
   }
 
   it('is used as it was saved', async () => {
-    expect(await verifyWith(saved)).toEqual({ outcome: 'forged', asked: 0 });
+    expect(await verifyWith(saved)).toEqual({ outcome: 'forged', requests: 0 });
   });
 
   it.each<[string, unknown]>([
@@ -223,7 +223,7 @@ describe('a value in the store', () => {
     ['introspectedAt too long ago', { ...saved, introspectedAt: now - 60 }],
     ['an exp in the past', { ...saved, response: { ...response, exp: now - 1 } }],
   ])('is ignored, and the token is introspected, if it is %s', async (_, value) => {
-    expect(await verifyWith(value)).toEqual({ outcome: 'asked', asked: 1 });
+    expect(await verifyWith(value)).toEqual({ outcome: 'introspected', requests: 1 });
   });
 
   it.each<[string, object, string]>([
@@ -236,7 +236,7 @@ describe('a value in the store', () => {
     ['active false', { active: false }, 'inactive'],
   ])('is checked like a response of the server: %s', async (_, changes, outcome) => {
     const value = { ...saved, response: { ...response, ...changes } };
-    expect(await verifyWith(value)).toEqual({ outcome, asked: 0 });
+    expect(await verifyWith(value)).toEqual({ outcome, requests: 0 });
   });
 
   it.each<[string, () => unknown]>([
@@ -256,7 +256,7 @@ describe('a value in the store', () => {
   });
 });
 
-describe('a store that never answers', () => {
+describe('a store that never responds', () => {
   simulateTime();
 
   it('delays a request by one second, and is then not called for a while', async () => {

@@ -222,7 +222,7 @@ describe('the other channels', () => {
 
   it('count fetches of documents, with the kind of failure', async () => {
     start();
-    const failure = new HttpError('timeout', `${ISSUER}/jwks did not answer`);
+    const failure = new HttpError('timeout', `${ISSUER}/jwks did not respond`);
     publish('keys.refreshed', { issuer: ISSUER, document: 'keys' });
     publish('keys.refresh_failed', { issuer: ISSUER, document: 'keys', error: failure });
     const unavailable = new UpstreamError('keys_unavailable', 1, { cause: failure });
@@ -263,7 +263,7 @@ describe('the other channels', () => {
       issuer: ISSUER,
       duration: 5,
       outcome: 'failed',
-      error: new HttpError('unreachable', 'no answer'),
+      error: new HttpError('unreachable', 'no response'),
     });
     const metric = (await collect()).find(
       ({ descriptor }) => descriptor.name === 'express_resource_server.introspection.duration',

@@ -196,12 +196,12 @@ describe('a certificate-bound token of a real server', () => {
   it.each(guards)('is accepted only on a connection with that certificate: %s', async (_what, resource, guard) => {
     const port = await listenTls(serve(guard()), makeCertificate('api'));
     const token = await server.issueTo(own, resource);
-    const answers = [
+    const results = [
       await getTls(port, { token, certificate: own }),
       await getTls(port, { token, certificate: other }),
       await getTls(port, { token }),
     ];
-    expect(answers.map(({ status }) => status)).toEqual([200, 401, 401]);
+    expect(results.map(({ status }) => status)).toEqual([200, 401, 401]);
   });
 
   it('has the confirmation of RFC 8705', async () => {

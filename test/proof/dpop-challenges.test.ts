@@ -115,8 +115,8 @@ describe('a gate behind dpop', () => {
         { scheme: 'DPoP', parameters: { ...details, algs: ALGS } },
       ],
     ]);
-    const held = await present(app, await scene.issuer.issue(), undefined, 'Bearer');
-    expect([held.status, challengesOf(held)]).toEqual([
+    const accepted = await present(app, await scene.issuer.issue(), undefined, 'Bearer');
+    expect([accepted.status, challengesOf(accepted)]).toEqual([
       403,
       [
         { scheme: 'Bearer', parameters: details },

@@ -117,9 +117,9 @@ describe.each(VERSIONS)('the origin of a request with Express $version', ({ expr
     ['percent-encoding', (host) => host.replace('.', '%2E')],
     ['a byte that is not ASCII', (host) => `\u00e9.${host}`],
     ['only a port', () => ':80'],
-  ])('is unknown if the Host field has %s', async (_, spoil) => {
+  ])('is unknown if the Host field has %s', async (_, change) => {
     const api = await start(express);
-    const host = spoil(api.host);
+    const host = change(api.host);
     for (const htu of [`${api.origin}/`, `http://${host}/`, `http://${host}`]) {
       expectOtherUri(await api.send(htu, ['Host', host]));
     }

@@ -40,9 +40,9 @@ describe('§4.3 1: there must be exactly one DPoP header field', () => {
 });
 
 /** Changes the text of a valid proof. */
-const segments = (spoil: (header: string, payload: string, signature: string) => string) => (proof: string) => {
+const segments = (change: (header: string, payload: string, signature: string) => string) => (proof: string) => {
   const [header = '', payload = '', signature = ''] = proof.split('.');
-  return spoil(header, payload, signature);
+  return change(header, payload, signature);
 };
 
 describe('§4.3 2: the value must be one well-formed JWT', () => {
@@ -76,8 +76,8 @@ describe('§4.3 2: the value must be one well-formed JWT', () => {
       'JSON serialization',
       segments((...[p, payload, signature]) => JSON.stringify({ protected: p, payload, signature })),
     ],
-  ])('rejects %s', async (_, spoil) => {
-    await expectProofAlwaysRejected(scene, 'proof_malformed', async () => spoil(await scene.prove()));
+  ])('rejects %s', async (_, change) => {
+    await expectProofAlwaysRejected(scene, 'proof_malformed', async () => change(await scene.prove()));
   });
 
   it('rejects more than 8,192 bytes', async () => {

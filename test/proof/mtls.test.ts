@@ -249,10 +249,10 @@ describe('TLS connections', () => {
     // The agent closes each connection and caches the session.
     const agent = new Agent({ keepAlive: false, maxCachedSessions: 10 });
     const token = await boundTo(own.thumbprint);
-    const answers: TlsAnswer[] = [];
-    for (let i = 0; i < 3; i++) answers.push(await getTls(port, { token, certificate: own, agent, maxVersion }));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
-    expect(answers.at(-1)?.isResumed).toBe(true);
+    const responses: TlsAnswer[] = [];
+    for (let i = 0; i < 3; i++) responses.push(await getTls(port, { token, certificate: own, agent, maxVersion }));
+    expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(responses.at(-1)?.isResumed).toBe(true);
   });
 
   it('do not need a certificate for unbound tokens', async () => {

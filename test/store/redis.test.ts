@@ -37,7 +37,7 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
     const token = issuer.issueOpaque();
     await createVerifier().verify(token);
     await verifyAsync(createVerifier(), 'garbage').catch(() => undefined);
-    await createVerifier().invalidate('forgotten-token');
+    await createVerifier().invalidate('invalidated-token');
     const keys = await redis.client.keys('*');
     expect(keys.length).toBeGreaterThanOrEqual(2);
     for (const key of keys) {
@@ -45,7 +45,7 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
       expect(await redis.client.pTTL(key)).toBeGreaterThan(0);
       expect(await redis.client.pTTL(key)).toBeLessThanOrEqual(60_000);
       const value = (await redis.client.get(key)) ?? '';
-      for (const secret of [token, 'garbage', 'forgotten-token', 'battery']) {
+      for (const secret of [token, 'garbage', 'invalidated-token', 'battery']) {
         expect([key.includes(secret), value.includes(secret)]).toEqual([false, false]);
       }
     }

@@ -63,12 +63,12 @@ describe('a replay cache', () => {
 
   it('has space again for each deleted record, repeatedly', () => {
     const { cache, time } = makeCache(2);
-    cache.add('kept', 1_500);
+    cache.add('long-lived', 1_500);
     for (let i = 0; i < 10_000; i++) {
       expect(cache.add(`key ${i % 3}`, 1_010 + (i % 500))).toBe(true);
       cache.delete(`key ${i % 3}`);
     }
-    expect([cache.add('a', 1_010), cache.has('kept')]).toEqual([true, true]);
+    expect([cache.add('a', 1_010), cache.has('long-lived')]).toEqual([true, true]);
     expect(() => cache.add('one too many', 1_010)).toThrow(FULL);
     time.now = 1_600;
     expect([cache.add('b', 1_700), cache.add('c', 1_700)]).toEqual([true, true]);
@@ -111,7 +111,7 @@ describe('a replay cache', () => {
     expect(Array.from({ length: 8 }, (_, i) => cache.add(`next ${i}`, 1_003))).toEqual(Array(8).fill(true));
   });
 
-  it('finds the free space, however far apart the expiry times are', () => {
+  it('finds the free space, even if the expiry times are far apart', () => {
     const { cache, time } = makeCache(3);
     cache.add('a', 1_001);
     cache.add('b', 50_000);

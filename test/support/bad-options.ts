@@ -67,5 +67,6 @@ export const BAD_KEYS: Record<string, readonly unknown[]> = {
 
 export const BAD_CACHE: Record<string, readonly unknown[]> = {
   maxEntries: [...NO_NUMBER, 0, 1.5, 1_000_001],
+  maxBytes: [...NO_NUMBER, 1_023, 1_024.5, 1_073_741_825],
   maxAge: [...NO_NUMBER, 0, 0.5, 86_401],
 };

@@ -233,7 +233,7 @@ export interface Challenge {
 /** The challenges of a response, parsed strictly. */
 export function challengesOf(response: { headers: unknown }): Challenge[] {
   const value = (response.headers as Record<string, unknown>)['www-authenticate'];
-  if (typeof value !== 'string') throw new Error('the answer has no challenge');
+  if (typeof value !== 'string') throw new Error('the response has no challenge');
   return parseChallenges(value);
 }
 
@@ -248,26 +248,26 @@ const SCHEME = new RegExp(`(${TOKEN})(?: +(?=${TOKEN}=)|(?=, |$))`, 'y');
 export function parseChallenges(text: string): Challenge[] {
   const challenges: Challenge[] = [];
   let at = 0;
-  const take = (pattern: RegExp): RegExpExecArray | undefined => {
+  const read = (pattern: RegExp): RegExpExecArray | undefined => {
     pattern.lastIndex = at;
     const match = pattern.exec(text) ?? undefined;
     if (match !== undefined) at = pattern.lastIndex;
     return match;
   };
   do {
-    const scheme = take(SCHEME)?.[1];
+    const scheme = read(SCHEME)?.[1];
     if (scheme === undefined) throw new Error(`no challenge at ${at} of ${JSON.stringify(text)}`);
     const parameters: Record<string, string> = {};
-    for (let found = take(PARAMETER); found !== undefined;) {
+    for (let found = read(PARAMETER); found !== undefined;) {
       const [, name = '', token, quoted] = found;
       if (Object.hasOwn(parameters, name.toLowerCase())) throw new Error(`${name} twice in ${JSON.stringify(text)}`);
       parameters[name.toLowerCase()] = token ?? (quoted ?? '').replace(/\\(.)/g, '$1');
       const before = at;
-      found = take(/, /y) === undefined ? undefined : take(PARAMETER);
+      found = read(/, /y) === undefined ? undefined : read(PARAMETER);
       if (found === undefined) at = before;
     }
     challenges.push({ scheme, parameters });
-  } while (take(/, /y) !== undefined);
+  } while (read(/, /y) !== undefined);
   if (at !== text.length) throw new Error(`no challenge at ${at} of ${JSON.stringify(text)}`);
   return challenges;
 }

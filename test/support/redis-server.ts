@@ -3,15 +3,33 @@ import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient } from 'redis';
 
+const WITHOUT_FILES = ['--save', '', '--appendonly', 'no'];
+
 /** A Redis server for one test file, on a free port and without files. */
 export class RedisServer {
+  readonly #flags: readonly string[];
   #process: ChildProcess | undefined;
   #port = 0;
 
-  static async start(): Promise<RedisServer> {
-    const server = new RedisServer();
+  private constructor(flags: readonly string[]) {
+    this.#flags = flags;
+  }
+
+  static async start(...flags: string[]): Promise<RedisServer> {
+    const server = new RedisServer([...WITHOUT_FILES, ...flags]);
     await server.start();
     return server;
+  }
+
+  /** Starts a sentinel. It rewrites its configuration file. */
+  static async startSentinel(configurationFile: string): Promise<RedisServer> {
+    const server = new RedisServer([configurationFile, '--sentinel']);
+    await server.start();
+    return server;
+  }
+
+  get port(): number {
+    return this.#port;
   }
 
   get url(): string {
@@ -47,14 +65,14 @@ export class RedisServer {
   }
 
   #startAt(port: number): Promise<boolean> {
-    const flags = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    const flags = [...this.#flags, '--port', String(port), '--bind', '127.0.0.1'];
     const started = spawn('redis-server', flags, { stdio: ['ignore', 'pipe', 'ignore'] });
     this.#process = started;
     return new Promise((resolve) => {
-      let said = '';
+      let output = '';
       started.stdout.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-        if (said.includes('eady to accept connections')) resolve(true);
+        output += chunk.toString();
+        if (/eady to accept connections|Sentinel ID is/.test(output)) resolve(true);
       });
       started.once('error', () => {
         resolve(false);
@@ -90,21 +108,23 @@ export type Client = ReturnType<typeof makeClient>;
 
 const isInstalled = spawnSync('redis-server', ['--version']).status === 0;
 
-/**
- * Tests that need a Redis server. Without redis-server on PATH they are skipped, with a message; in CI that is a failure.
- * The server starts before the first test and is emptied after each.
- */
-export function describeWithRedis(name: string, tests: (redis: { server: RedisServer; client: Client }) => void): void {
-  if (!isInstalled) {
-    describe(name, () => {
-      it('Redis tests are skipped: no redis-server on PATH', () => {
-        process.stderr.write(`${name}: Redis tests are skipped: no redis-server on PATH\n`);
-        expect(process.env.CI ?? '').toBe('');
-      });
-    });
-    return;
-  }
+/** Tests that need redis-server on PATH. Without it they are skipped, with a message; in CI that is a failure. */
+export function describeIfRedisIsInstalled(name: string, tests: () => void): void {
   describe(name, () => {
+    if (isInstalled) {
+      tests();
+      return;
+    }
+    it('Redis tests are skipped: no redis-server on PATH', () => {
+      process.stderr.write(`${name}: Redis tests are skipped: no redis-server on PATH\n`);
+      expect(process.env.CI ?? '').toBe('');
+    });
+  });
+}
+
+/** Tests that need one Redis server. It starts before the first test and is emptied after each. */
+export function describeWithRedis(name: string, tests: (redis: { server: RedisServer; client: Client }) => void): void {
+  describeIfRedisIsInstalled(name, () => {
     // Filled before the first test. No test reads them earlier.
     const redis = {} as { server: RedisServer; client: Client };
     beforeAll(async () => {
@@ -121,4 +141,38 @@ export function describeWithRedis(name: string, tests: (redis: { server: RedisSe
     });
     tests(redis);
   });
+}
+
+interface Emitter {
+  on(event: 'error', listener: () => void): unknown;
+}
+
+/** Clients that end with the file; errors are those of their commands. */
+export class OpenClients {
+  readonly #closes: (() => void)[] = [];
+
+  constructor() {
+    afterAll(() => {
+      for (const close of this.#closes) close();
+    });
+  }
+
+  /** Connects a client of `redis`. */
+  async connect<C extends Emitter & { connect: () => Promise<unknown>; destroy: () => void }>(client: C): Promise<C> {
+    client.on('error', () => undefined);
+    await client.connect();
+    this.#closes.push(() => {
+      client.destroy();
+    });
+    return client;
+  }
+
+  /** A client of `ioredis` or `iovalkey`. */
+  add<C extends Emitter & { disconnect: () => void }>(client: C): C {
+    client.on('error', () => undefined);
+    this.#closes.push(() => {
+      client.disconnect();
+    });
+    return client;
+  }
 }

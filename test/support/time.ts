@@ -12,15 +12,15 @@ export function simulateTime(): void {
   });
 }
 
-let underWay = 0;
+let pendingRequests = 0;
 
 /** The global `fetch`, observed, so that simulated time does not pass while a request runs that a timer has started. */
 export const watchedFetch: Fetch = async (url, init) => {
-  underWay++;
+  pendingRequests++;
   try {
     return await fetch(url, init);
   } finally {
-    underWay--;
+    pendingRequests--;
   }
 };
 
@@ -31,13 +31,13 @@ const STEP = 4;
 export async function advance({ seconds }: { seconds: number }): Promise<void> {
   for (let left = seconds; left > 0; left -= STEP) {
     await jest.advanceTimersByTimeAsync(Math.min(left, STEP) * 1000);
-    for (let turns = 0; turns < 20_000 && underWay > 0; turns++) await setImmediate();
+    for (let turns = 0; turns < 20_000 && pendingRequests > 0; turns++) await setImmediate();
     // The body arrives after the headers.
     for (let turns = 0; turns < 3; turns++) await setImmediate();
   }
 }
 
-/** Somebody sets the clock of the machine: the time of day jumps, but no time passes. */
+/** Changes the time of day, as when the clock of the machine is set. No time passes. */
 export function jumpClock({ seconds }: { seconds: number }): void {
   jest.setSystemTime(Date.now() + seconds * 1000);
 }

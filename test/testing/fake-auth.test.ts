@@ -19,9 +19,11 @@ import supertest, { type Response } from 'supertest';
 function api(options: FakeAuthOptions, ...gates: Middleware[]): Express {
   const app = express();
   app.use(fakeAuth(options));
-  app.get('/', ...gates, (req: Request & { auth?: unknown }, res) => {
-    const auth = getAuth(req);
-    res.json({ ...auth, isSame: auth === getOptionalAuth(req) && auth === req.auth });
+  app.get('/', ...gates, (req: Request, res) => {
+    const auth: unknown = getAuth(req);
+    // The types of other packages declare `auth` differently.
+    const property: unknown = Reflect.get(req, 'auth');
+    res.json({ ...getAuth(req), isSame: auth === getOptionalAuth(req) && auth === property });
   });
   return app;
 }

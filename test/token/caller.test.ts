@@ -232,7 +232,7 @@ describe('an actor', () => {
     ['a person through the client', { sub: 'p1', client_id: 'batch' }],
     ['the same name at another issuer', { sub: 'batch', iss: 'https://other.example.test' }],
     ['the client in another letter case', { sub: 'Batch' }],
-    ['nobody', {}],
+    ['no member', {}],
     ['a subject of another type', { sub: ['batch'] }],
     ['a client of another type beside its subject', { sub: 'batch', client_id: 7 }],
     ['a string', 'batch'],

@@ -42,6 +42,16 @@ function withParameters(parameters: Record<string, unknown>): Forge {
   return (issuer) => withHeader(JSON.stringify({ alg: 'ES256', kid: issuer.key.kid, ...parameters }))(issuer);
 }
 
+function encryptedToken(header: Record<string, unknown>): string {
+  return [JSON.stringify(header), 'key', 'iv', 'ciphertext', 'tag'].map((part) => base64url(part)).join('.');
+}
+
+/** The same token in the JSON serialization of JWS, in base64url because a header has no braces. */
+function jsonOf(token: string): string {
+  const [header, payload, signature] = token.split('.');
+  return base64url(JSON.stringify({ protected: header, payload, signature }));
+}
+
 function claimsOf(token: string): string {
   return Buffer.from(token.split('.')[1] ?? '', 'base64url').toString();
 }
@@ -51,6 +61,15 @@ describe('a malformed token', () => {
     ['one segment', () => Promise.resolve('opaque'), 'not_a_jwt'],
     ['two segments', async (issuer) => (await issuer.issue()).split('.').slice(0, 2).join('.'), 'not_a_jwt'],
     ['four segments', async (issuer) => `${await issuer.issue()}.x`, 'not_a_jwt'],
+    [
+      'five segments, as a JWE',
+      () => Promise.resolve(encryptedToken({ alg: 'RSA-OAEP', enc: 'A256GCM' })),
+      'not_a_jwt',
+    ],
+    ['a JWE by password', () => Promise.resolve(encryptedToken({ alg: 'PBES2-HS256+A128KW', p2c: 1e9 })), 'not_a_jwt'],
+    ['a compressed JWE', () => Promise.resolve(encryptedToken({ alg: 'dir', zip: 'DEF' })), 'not_a_jwt'],
+    ['the alg and enc of a JWE', withParameters({ alg: 'RSA-OAEP', enc: 'A256GCM' }), 'algorithm_refused'],
+    ['JSON serialization', async (issuer) => jsonOf(await issuer.issue()), 'not_a_jwt'],
     ['a dot at the end', async (issuer) => `${await issuer.issue()}.`, 'not_a_jwt'],
     ['a dot at the start', async (issuer) => `.${await issuer.issue()}`, 'not_a_jwt'],
     ['only dots', () => Promise.resolve('..'), 'malformed'],

@@ -181,11 +181,11 @@ describe('a metadata document', () => {
     const { publicKey } = await keyPair('ES256');
     const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k1' }] };
     const origin = await listen((req, res) => {
-      const answers = new Map([
+      const responses = new Map([
         [shape.at, ['application/json', JSON.stringify(shape.document).replaceAll('$B', origin)]],
         [shape.jwksPath ?? '/jwks', [shape.jwksType ?? 'application/json', JSON.stringify(jwks)]],
       ] as const);
-      const [type, body] = answers.get(req.url ?? '') ?? [];
+      const [type, body] = responses.get(req.url ?? '') ?? [];
       if (type === undefined) res.writeHead(404).end();
       else res.writeHead(200, { 'Content-Type': type, Connection: 'close' }).end(body);
     });

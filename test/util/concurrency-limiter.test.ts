@@ -45,7 +45,7 @@ describe('ConcurrencyLimiter', () => {
     await expect(flood[3]).resolves.toBe(FULL);
     const third = run('c1');
     await expect(flood[2]).resolves.toBe(FULL);
-    // Now each group has one, so nobody has to leave.
+    // Now each group has one, so no run is removed.
     await expect(run('d1')).resolves.toBe(FULL);
     await expect(run('b2')).resolves.toBe(FULL);
     for (let i = 0; i < 4; i++) await endNext();

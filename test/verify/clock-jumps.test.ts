@@ -90,7 +90,7 @@ describe('a clock of the machine that is set back', () => {
     await expect(verifyAsync(verifier, await unknown())).rejects.toMatchObject({ reason: 'unknown_key' });
   });
 
-  it('does not keep what a resolver returned', async () => {
+  it('does not keep the result of a resolver', async () => {
     let calls = 0;
     const issuer = await startIssuer();
     const verifier = trustedIssuers(
@@ -109,7 +109,7 @@ describe('a clock of the machine that is set back', () => {
     await verifier.close();
   });
 
-  it('does not keep the result of an own verifier', async () => {
+  it('does not keep the result of a custom verifier', async () => {
     const verifier = cachedVerifier({
       verify: () => Promise.resolve(createAccessToken({ sub: 'a' }, { issuer: 'https://auth.example.com' })),
     });
