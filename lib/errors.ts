@@ -6,6 +6,8 @@
  * reach a header, a body or a log through it. The details are on `cause`.
  */
 
+import { inspect, type InspectOptions } from 'node:util';
+import { inspectError } from './error-inspection.js';
 import {
   type ConfigurationReason,
   type InsufficientAuthenticationReason,
@@ -248,3 +250,12 @@ for (const [kind, { prototype }] of Object.entries<{ prototype: object }>({
 })) {
   Object.defineProperty(prototype, KIND, { value: kind });
 }
+
+// Not a member either: it would be part of the public types.
+Object.defineProperty(ResourceServerError.prototype, inspect.custom, {
+  value: function (this: ResourceServerError, _depth: number, options: InspectOptions): string {
+    // The name is in the first line, and headers are for the response.
+    const members = Object.entries(this).filter(([name]) => name !== 'name' && name !== 'headers');
+    return inspectError(this, Object.fromEntries(members), options);
+  },
+});

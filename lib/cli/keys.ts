@@ -1,8 +1,7 @@
-import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { fetchJson, type HttpOptions } from '../issuer/http.js';
-import { Jwks } from '../issuer/jwks.js';
+import { Jwks, MAX_RSA } from '../issuer/jwks.js';
 import { freshFor } from '../issuer/refreshing-resource.js';
-import { ASYMMETRIC } from '../token/algorithms.js';
+import { defectOf, otherPurposeOf, rsaBitsOf } from '../token/jwk-problems.js';
 import { describeCauses } from '../util/causes.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { failed, notNeeded, passed, unreached, warning } from './check.js';
@@ -54,45 +53,16 @@ function checkKey(key: unknown, index: number): ReportedCheck {
   if (!isPlainObject(key)) return warning(`key without kid ${index + 1}`, typeof key, 'It is not a JSON object.');
   const name = typeof key.kid === 'string' ? `key ${key.kid}` : `key without kid ${index + 1}`;
   const found = describeKey(key);
-  const other = otherPurpose(key);
+  const other = otherPurposeOf(key);
   if (other !== undefined) return notNeeded(name, found, `Not used: ${other}.`);
-  const problem = problemOf(key);
+  const problem = defectOf(key, MAX_RSA);
   return problem === undefined ? passed(name, found) : warning(name, found, `Not used: ${problem}.`);
-}
-
-/** Why a key is for something else than signatures; many servers publish encryption keys in the same set. */
-function otherPurpose({ use, key_ops: operations, alg }: Members): string | undefined {
-  if (use !== undefined && use !== 'sig') return `its use is ${JSON.stringify(use)}, not "sig"`;
-  if (Array.isArray(operations) && !operations.includes('verify')) return 'its key_ops do not contain "verify"';
-  const isKnown = alg === undefined || ASYMMETRIC.some((each) => each === alg);
-  return isKnown ? undefined : `its alg ${JSON.stringify(alg)} is not a signature algorithm that is supported`;
-}
-
-function problemOf(key: Members): string | undefined {
-  if (key.kty === 'oct') return 'it is symmetric, and everybody can read it';
-  if ('d' in key) return 'it contains a private key, which everybody can read. Replace it now';
-  const bits = rsaBits(key);
-  if (bits !== undefined && bits < 2_048) return `it has ${bits} bits, and at least 2048 are required`;
-  if (key.kty !== 'RSA' && !['P-256', 'P-384', 'P-521', 'Ed25519'].includes(String(key.crv))) {
-    return `its type ${JSON.stringify(key.kty)} or curve ${JSON.stringify(key.crv)} is not supported`;
-  }
-  if ((Jwks.of({ keys: [key] })?.keys.length ?? 0) === 0) return 'its members are not those of a safe public key';
-  return isImportable(key) ? undefined : 'its members do not form a public key';
-}
-
-function isImportable(key: Members): boolean {
-  try {
-    createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Type, size, algorithm and use, without the key itself. */
 function describeKey(key: Members): string {
   const { kty, crv, alg, use } = key;
-  const bits = rsaBits(key);
+  const bits = rsaBitsOf(key);
   const size = bits === undefined ? text(crv) : `${bits} bits`;
   const type = [text(kty) || 'no kty', size].filter((part) => part !== '').join(' ');
   const rest = [alg === undefined ? 'no alg' : `alg ${text(alg)}`, use === undefined ? 'no use' : `use ${text(use)}`];
@@ -101,10 +71,4 @@ function describeKey(key: Members): string {
 
 function text(value: unknown): string {
   return typeof value === 'string' ? value.slice(0, 60) : '';
-}
-
-function rsaBits({ kty, n }: Members): number | undefined {
-  if (kty !== 'RSA' || typeof n !== 'string') return undefined;
-  const hex = Buffer.from(n, 'base64url').toString('hex').replace(/^0+/, '');
-  return hex === '' ? 0 : BigInt(`0x${hex}`).toString(2).length;
 }

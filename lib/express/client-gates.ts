@@ -1,5 +1,16 @@
 import { InsufficientScopeError, makeFailedCheck } from '../errors.js';
-import { assertNotRequest, invalidOption, readOptions, type Rule, type Rules, text, texts } from '../options.js';
+import {
+  assertNotRequest,
+  clientIdText,
+  hasSpaceAround,
+  invalidOption,
+  readOptions,
+  type Rule,
+  type Rules,
+  SPACE_FIX,
+  text,
+  texts,
+} from '../options.js';
 import { gate, parseArgument } from './gate.js';
 import type { Middleware } from './middleware.js';
 
@@ -12,11 +23,12 @@ export interface IssuerClient {
 
 const clientRules: Rules<IssuerClient> = {
   issuer: text('the issuer of the client', 'Pass the issuer exactly as in its tokens.'),
-  clientId: text('a client id', 'Pass the id of the client at this issuer.'),
+  clientId: clientIdText('a client id', 'Pass the id of the client at this issuer.'),
 };
 const clientsRule: Rule<AllowedClient[]> = {
   expected: 'at least one client: a client id, or { issuer, clientId }',
   fix: 'Pass clients as separate arguments.',
+  hint: (value) => (hasSpaceAround(value) ? SPACE_FIX : undefined),
   parse: (value) => (Array.isArray(value) && value.length > 0 ? value.map(parseClient) : undefined),
 };
 const issuersRule = texts('at least one issuer', 'Pass issuers as separate arguments.');
@@ -64,7 +76,7 @@ export function requireIssuer(...issuers: string[]): Middleware {
 }
 
 function parseClient(value: unknown): AllowedClient {
-  if (typeof value === 'string' && value !== '') return { clientId: value };
+  if (typeof value === 'string' && value !== '' && !hasSpaceAround(value)) return { clientId: value };
   if (typeof value !== 'object' || value === null) throw invalidOption('requireClient', clientsRule, value);
   const { issuer, clientId } = readOptions<Partial<IssuerClient>>('requireClient', value, clientRules);
   if (issuer === undefined) throw invalidOption('requireClient: issuer', clientRules.issuer, undefined);

@@ -30,6 +30,17 @@ export interface HttpOptions {
   readonly timeout: number;
   /** Maximum size of the body of a response, after decompression. */
   readonly maxBytes: number;
+  /** Receives each complete response with status 200. */
+  readonly onResponse?: ((response: ReceivedResponse) => void) | undefined;
+}
+
+/** When and from where a response was received. */
+export interface ReceivedResponse {
+  readonly origin: string;
+  /** The time of the server: `Date` plus `Age` (RFC 9110 §6.6.1, RFC 9111 §5.1). Seconds since the epoch. */
+  readonly date: number | undefined;
+  /** How long the exchange took. Seconds. */
+  readonly duration: number;
 }
 
 export interface HttpResponse {
@@ -79,10 +90,12 @@ export async function fetchJson(...request: Parameters<typeof fetchResponse>): P
   const response = await fetchResponse(...request);
   const json = parseJsonObject(response.body, DOCUMENT_LIMITS);
   if (json !== undefined) return { ...response, json };
-  throw new HttpError(
-    'invalid',
-    `${withoutQuery(request[0])} did not return a JSON object, or returned too many members`,
-  );
+  const name = withoutQuery(request[0]);
+  const text =
+    response.type === 'text/html'
+      ? `${name} returned an HTML page, and not a JSON object`
+      : `${name} did not return a JSON object, or returned too many members`;
+  throw new HttpError('invalid', text, { mistake: 'not_json' });
 }
 
 /** Fetches a document of any type. Every failure is an `HttpError`. */
@@ -99,10 +112,13 @@ export async function fetchResponse(
       deadline.abort(error);
     };
     const stopTimer = startTimer(http.timeout, () => {
-      stop(new HttpError('timeout', `${withoutQuery(url)} did not respond within ${http.timeout} s`));
+      const text = `${withoutQuery(url)} did not respond within ${http.timeout} s`;
+      stop(new HttpError('timeout', text, { origin: originOf(url) }));
     });
     const close = (): void => {
-      stop(new HttpError('unreachable', `the request to ${withoutQuery(url)} was aborted: the verifier was closed`));
+      const reason: unknown = closing?.reason;
+      const text = `the request to ${withoutQuery(url)} was aborted: the verifier was closed`;
+      stop(reason instanceof HttpError ? reason : new HttpError('unreachable', text));
     };
     closing?.addEventListener('abort', close, { once: true });
     deadline.signal.addEventListener('abort', () => {
@@ -120,14 +136,22 @@ export async function fetchResponse(
 }
 
 async function exchange(url: string, http: HttpOptions, init: FetchInit): Promise<HttpResponse> {
+  const start = performance.now();
   const response = await send(url, http, { redirect: 'manual', ...init });
   const status = checkResponse(url, response);
   if (status !== 200) throw await failureOf(url, status, response);
-  return {
-    body: await read(url, response, http.maxBytes),
-    type: (readHeader(response, 'content-type') ?? '').replace(/;.*$/s, '').trim().toLowerCase(),
-    maxAge: readMaxAge(readHeader(response, 'cache-control')),
-  };
+  const body = await read(url, response, http.maxBytes);
+  const duration = (performance.now() - start) / 1000;
+  http.onResponse?.({ origin: originOf(url), date: readDate(response), duration });
+  return { body, type: mediaTypeOf(response), maxAge: readMaxAge(readHeader(response, 'cache-control')) };
+}
+
+function mediaTypeOf(response: FetchResponse): string {
+  return (readHeader(response, 'content-type') ?? '').replace(/;.*$/s, '').trim().toLowerCase();
+}
+
+function originOf(url: string): string {
+  return parseUrl(url)?.origin ?? '';
 }
 
 async function failureOf(url: string, status: number, response: FetchResponse): Promise<HttpError> {
@@ -145,7 +169,8 @@ async function failureOf(url: string, status: number, response: FetchResponse): 
     return new HttpError('redirect', `${name} redirects to ${target}, which is not followed`, { status });
   }
   const retryAfter = status === 429 || status === 503 ? readRetryAfter(response) : undefined;
-  return new HttpError('status', `${name} responded ${status}`, { status, retryAfter });
+  const html = mediaTypeOf(response) === 'text/html' ? ' with an HTML page' : '';
+  return new HttpError('status', `${name} responded ${status}${html}`, { status, retryAfter });
 }
 
 function isSameOrigin(url: string, location = ''): boolean {
@@ -188,20 +213,24 @@ function memberOf(value: unknown, name: string): unknown {
  */
 function unreachable(url: string, error: unknown): HttpError {
   if (error instanceof HttpError) return error;
-  const reasons = [error, memberOf(error, 'cause')].map(describeFailure);
-  const reason = reasons.findLast((each) => each !== undefined);
-  return new HttpError(
-    'unreachable',
-    `${withoutQuery(url)} is not reachable${reason === undefined ? '' : `: ${reason}`}`,
-  );
+  const errors = [error, memberOf(error, 'cause')];
+  const reason = errors.map(describeFailure).findLast((each) => each !== undefined);
+  const text = `${withoutQuery(url)} is not reachable${reason === undefined ? '' : `: ${reason}`}`;
+  const systemCode = errors.map(systemCodeOf).findLast((each) => each !== undefined);
+  return new HttpError('unreachable', text, { systemCode, origin: originOf(url) });
+}
+
+function systemCodeOf(error: unknown): string | undefined {
+  const code = memberOf(error, 'code');
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code) ? code : undefined;
 }
 
 function describeFailure(error: unknown): string | undefined {
-  const code = memberOf(error, 'code');
+  const code = systemCodeOf(error);
   const message = memberOf(error, 'message');
   // A system error names the call and the address, such as "connect ECONNREFUSED 127.0.0.1:443".
   if (typeof memberOf(error, 'syscall') === 'string' && typeof message === 'string') return message.slice(0, 200);
-  if (typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code)) return code;
+  if (code !== undefined) return code;
   const name = memberOf(error, 'name');
   return typeof name === 'string' && /^[A-Za-z]{1,40}$/.test(name) ? name : undefined;
 }
@@ -209,6 +238,13 @@ function describeFailure(error: unknown): string | undefined {
 function readMaxAge(cacheControl: string | undefined): number | undefined {
   const digits = /(?:^|,)[ \t]*max-age="?(\d{1,10})/i.exec(cacheControl ?? '')?.[1];
   return digits === undefined ? undefined : Number(digits);
+}
+
+/** The time of the server when it sent the response; one from a cache has an `Age`. Seconds since the epoch. */
+function readDate(response: FetchResponse): number | undefined {
+  const date = Date.parse(readHeader(response, 'date') ?? '');
+  const age = readHeader(response, 'age')?.trim() ?? '';
+  return Number.isNaN(date) ? undefined : date / 1000 + (/^\d{1,9}$/.test(age) ? Number(age) : 0);
 }
 
 /** `Retry-After` (RFC 9110 §10.2.3): seconds, or a date, which counts from the `Date` of the response. Seconds. */

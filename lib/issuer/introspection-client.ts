@@ -1,20 +1,14 @@
 import { setMaxListeners } from 'node:events';
-import { InvalidTokenError, UpstreamError } from '../errors.js';
+import { UpstreamError } from '../errors.js';
 import { addressGroup } from '../util/address-group.js';
 import { Backoff, MAX_REQUESTED_PAUSE } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
 import { fetchResponse, type HttpOptions, type HttpResponse } from './http.js';
 import { HttpError } from './http-error.js';
 import type { UpstreamMonitor } from './upstream-monitor.js';
-import type { KeySource } from './key-set.js';
-import { type Audience, isAccepted } from '../token/audience.js';
-import { claim, type Claims, readAudience } from '../token/claims.js';
-import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
-import { checkTimes } from '../token/claim-checks.js';
 import type { TenantBudget } from './request-budget.js';
-import { verifySignature } from './verify-signature.js';
-import { parseJsonObject } from '../util/json.js';
-import { isPlainObject } from '../util/is-plain-object.js';
+import type { Claims } from '../token/claims.js';
+import { readIntrospectionResponse, SIGNED_TYPE, type SignedResponseRules } from './introspection-response.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { TokenBucket } from '../util/token-bucket.js';
@@ -34,13 +28,14 @@ export interface IntrospectionResult {
   readonly age: number;
 }
 
-/** Requirements for a signed response (RFC 9701 §5). */
-export interface SignedResponseRules {
-  readonly keys: KeySource;
-  readonly issuer: string;
-  /** Our client id and our audiences: `aud` must contain one of them. */
-  readonly recipients: readonly Audience[];
-  readonly algorithms: ReadonlySet<string>;
+/** The state of the introspection endpoint. */
+export interface IntrospectionHealth {
+  /** `unavailable`: the last request failed because of the server, the network or our credentials. */
+  readonly state: 'available' | 'unavailable';
+  /** Failures since the last success. */
+  readonly failures: number;
+  /** Why the last request failed; `undefined` after a success. */
+  readonly lastError?: unknown;
 }
 
 export interface IntrospectionClientOptions {
@@ -57,12 +52,6 @@ export interface IntrospectionClientOptions {
   readonly budget?: TenantBudget | undefined;
 }
 
-const SIGNED_TYPE = 'application/token-introspection+jwt';
-/** Maximum age of a signed response, and the clock tolerance. Seconds. */
-const SIGNED_TIMES = { clockTolerance: 10, maxTokenAge: 300 };
-
-/** Limits of a plain response. */
-const RESPONSE_LIMITS = { maxDepth: 32, maxMembers: 4_096 };
 /** Maximum number of concurrent and of waiting requests: it limits what a flood of forged tokens costs the server. */
 const MAX_CONCURRENT = 100;
 const MAX_WAITING = 1_000;
@@ -88,6 +77,8 @@ export class IntrospectionClient implements IntrospectionSource {
   readonly #closing = new AbortController();
   readonly #probes = new SingleFlight<void>();
   readonly #rediscoveries: TokenBucket;
+  #failures = 0;
+  #lastError: unknown;
 
   constructor(options: IntrospectionClientOptions) {
     this.#options = options;
@@ -126,17 +117,20 @@ export class IntrospectionClient implements IntrospectionSource {
     const duration = (): number => (performance.now() - sentAt) / 1000;
     try {
       const response = await this.#respondTo(token);
+      this.#failures = 0;
       monitor.introspected({ outcome: response.active ? 'active' : 'inactive', error: undefined }, duration());
       return { response, introspectedAt, age: age() };
     } catch (error) {
       monitor.introspected({ outcome: 'failed', error }, duration());
+      // An unreachable server may be the fault of this token; a probe finds out.
+      if (!isUnreachable(error) && !isBusy(error)) this.#report(error);
       throw error;
     }
   }
 
   async #respondTo(token: string): Promise<IntrospectionResult['response']> {
     try {
-      return await this.#read(await this.#post(token));
+      return await readIntrospectionResponse(await this.#post(token), this.#options);
     } catch (error) {
       // Some servers respond so for a token that is not theirs.
       const isForeign = error instanceof HttpError && error.code === 'unsupported_token_type';
@@ -161,6 +155,7 @@ export class IntrospectionClient implements IntrospectionSource {
       if (isBusy(error)) this.#backoff.failed(error.retryAfter);
       else if (isUnreachable(error)) this.#backoff.failed();
       else this.#backoff.succeeded();
+      if (isBusy(error) || isUnreachable(error)) this.#report(error);
     });
   }
 
@@ -169,12 +164,27 @@ export class IntrospectionClient implements IntrospectionSource {
     return this.#options.clientAuthenticator.identity();
   }
 
+  #report(error: unknown): void {
+    if (this.#closing.signal.aborted) return;
+    this.#failures++;
+    this.#lastError = error;
+    if (error instanceof HttpError) this.#options.monitor.introspectionFailed(error);
+  }
+
+  health(): IntrospectionHealth {
+    const failures = this.#failures;
+    return failures === 0
+      ? { state: 'available', failures }
+      : { state: 'unavailable', failures, lastError: this.#lastError };
+  }
+
   /** Loads the metadata, and the keys of signed responses. */
   async ready(): Promise<void> {
     try {
       await this.#options.endpoint();
       await this.#options.signed?.keys.ready();
     } catch (error) {
+      this.#report(error);
       throw error instanceof UpstreamError ? error : this.#unavailable(error);
     }
   }
@@ -199,14 +209,24 @@ export class IntrospectionClient implements IntrospectionSource {
 
   async #postTo(endpoint: string, token: string): Promise<HttpResponse> {
     const { clientAuthenticator } = this.#options;
-    const credentials = await clientAuthenticator.authenticate(endpoint);
+    const credentials = await this.#authenticate(endpoint);
     try {
       return await this.#postOnce(token, endpoint, credentials);
     } catch (error) {
       const isRejected = error instanceof HttpError && [400, 401, 403].includes(error.status ?? 0);
       if (!isRejected || !clientAuthenticator.invalidateSecret(credentials)) throw error;
     }
-    return this.#postOnce(token, endpoint, await clientAuthenticator.authenticate(endpoint));
+    return this.#postOnce(token, endpoint, await this.#authenticate(endpoint));
+  }
+
+  async #authenticate(endpoint: string): Promise<AuthenticationParts> {
+    const { clientAuthenticator, monitor } = this.#options;
+    try {
+      return await clientAuthenticator.authenticate(endpoint);
+    } catch (error) {
+      monitor.credentialsUnavailable(error);
+      throw error;
+    }
   }
 
   #postOnce(token: string, endpoint: string, { headers, form }: AuthenticationParts): Promise<HttpResponse> {
@@ -220,43 +240,6 @@ export class IntrospectionClient implements IntrospectionSource {
       },
       body: new URLSearchParams({ token, token_type_hint: 'access_token', ...form }).toString(),
     });
-  }
-
-  async #read({ body, type }: HttpResponse): Promise<IntrospectionResult['response']> {
-    const { signed } = this.#options;
-    if (signed !== undefined && type !== SIGNED_TYPE)
-      throw new HttpError('invalid', 'the response is not of the type for signed responses');
-    const response =
-      signed === undefined ? parseJsonObject(body, RESPONSE_LIMITS) : await this.#readSigned(body, signed);
-    const active = response === undefined ? undefined : claim(response, 'active');
-    // RFC 7662 §2.2: `active` is a boolean.
-    if (response === undefined || typeof active !== 'boolean') {
-      throw new HttpError('invalid', 'the response is not an introspection response');
-    }
-    return { ...response, active };
-  }
-
-  async #readSigned(body: string, signed: SignedResponseRules): Promise<Claims | undefined> {
-    const jwt = parseSigned(body, this.#options.http.maxBytes);
-    const { header, claims } = jwt;
-    const isOurs =
-      header.typ?.toLowerCase().replace(/^application\//, '') === 'token-introspection+jwt' &&
-      signed.algorithms.has(header.alg) &&
-      header.crit === undefined &&
-      claim(claims, 'iss') === signed.issuer &&
-      typeof claim(claims, 'iat') === 'number' &&
-      readAudience(claims).some((each) => isAccepted(each, signed.recipients));
-    if (!isOurs)
-      throw new HttpError('invalid', 'the signed response is not from this issuer, not for us, or malformed');
-    try {
-      checkTimes(claims, SIGNED_TIMES, this.#options.clock());
-      await verifySignature(jwt, signed.keys);
-    } catch (cause) {
-      if (!(cause instanceof InvalidTokenError)) throw cause;
-      throw new HttpError('invalid', 'the signed response does not verify', { cause });
-    }
-    const info = claim(claims, 'token_introspection');
-    return isPlainObject(info) ? info : undefined;
   }
 
   #unavailable(cause: unknown): UpstreamError {
@@ -277,12 +260,4 @@ function isBusy(error: unknown): error is HttpError {
 function isMissing(error: unknown): boolean {
   if (!(error instanceof HttpError)) return false;
   return isUnreachable(error) || error.failure === 'redirect' || [404, 405, 410].includes(error.status ?? 0);
-}
-
-function parseSigned(body: string, maxBytes: number): ParsedJwt {
-  try {
-    return parseJwt(body, maxBytes);
-  } catch {
-    throw new HttpError('invalid', 'the signed response is not a JWT');
-  }
 }

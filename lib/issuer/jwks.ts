@@ -8,6 +8,7 @@ import {
   type RsaLimits,
   signatureAlgorithmOf,
 } from '../token/jwk.js';
+import { describeUnusableKeys } from '../token/jwk-problems.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { withoutQuery } from '../util/url.js';
 import { HttpError } from './http-error.js';
@@ -16,7 +17,8 @@ import { HttpError } from './http-error.js';
 const MAX_KEYS = 1_000;
 /** Maximum number of keys that one token is tried with. Real key sets have fewer keys of one type. */
 const MAX_CANDIDATES = 50;
-const MAX_RSA: RsaLimits = { modulus: 8_192, exponent: 32 };
+/** Limits of the RSA keys of an issuer. Bits. */
+export const MAX_RSA: RsaLimits = { modulus: 8_192, exponent: 32 };
 /** The members that selecting and importing a key needs. Others, such as `x5c`, would only use memory. */
 const TEXT_MEMBERS = ['kty', 'use', 'alg', 'crv', 'x', 'y', 'n', 'e'] as const;
 const MAX_MEMBER_LENGTH = 4_096;
@@ -98,8 +100,7 @@ export class Jwks {
     if (set === undefined)
       throw new HttpError('invalid', `${withoutQuery(url)} is not a JWKS, or has more than ${MAX_KEYS} keys`);
     if (set.fingerprint === latest?.fingerprint) return latest;
-    if (!(await set.hasUsableKey()))
-      throw new HttpError('invalid', `${withoutQuery(url)} has no key that can verify a signature`);
+    if (!(await set.hasUsableKey())) throw noUsableKey(url, document);
     return set;
   }
 
@@ -133,6 +134,12 @@ export class Jwks {
     this.#found.set(name, importing);
     return importing;
   }
+}
+
+function noUsableKey(url: string, document: unknown): HttpError {
+  const keys: unknown[] = isPlainObject(document) && Array.isArray(document.keys) ? document.keys : [];
+  const text = `${withoutQuery(url)} has no key that can verify a signature: ${describeUnusableKeys(keys, MAX_RSA)}`;
+  return new HttpError('invalid', text, { mistake: 'no_usable_key' });
 }
 
 async function importAll(alg: string, keys: readonly JwksKey[]): Promise<readonly KeyObject[]> {

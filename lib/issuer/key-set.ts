@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { RequestBudget } from './request-budget.js';
+import type { HttpError } from './http-error.js';
 import type { ResourceHealth } from './refreshing-resource.js';
 
 /** The keys of one moment. */
@@ -37,11 +38,17 @@ export interface KeySource {
   current(): KeySet | undefined;
   ready(): Promise<void>;
   health(): KeysHealth;
+  /** Says in one sentence what requests receive while the keys cannot be fetched. */
+  describeUse?(): string;
+  /** Ends the fetches in progress; `undefined` if nothing is ever fetched. */
+  abortLoads?(reason: HttpError): void;
   close(): void;
 }
 
 /** Age and freshness of an issuer's documents. Keys from the options are always `fresh`. */
 export interface KeysHealth {
+  /** Whether there are keys that tokens can be verified with, fresh or stale. */
+  readonly isReady: boolean;
   readonly keys: ResourceHealth;
   /** Only if the address of the keys comes from discovery. */
   readonly metadata?: ResourceHealth | undefined;
@@ -68,6 +75,8 @@ export interface KeyOptions {
   maxStale?: number | undefined;
   /** Deadline of one request to the issuer, body included, and of one call of the `keySnapshot`. Seconds, 0.1 to 60. @default 5 */
   timeout?: number | undefined;
+  /** Whether metadata and keys are fetched in the background when the verifier is created. @default true */
+  prefetch?: boolean | undefined;
   /** Maximum size of one response of the issuer. Bytes, 1,024 to 16,777,216. @default 1048576 */
   maxBytes?: number | undefined;
 }
@@ -98,7 +107,7 @@ export class StaticKeySet implements KeySource {
   }
 
   health(): KeysHealth {
-    return { keys: { age: 0, state: 'fresh', failures: 0 } };
+    return { isReady: true, keys: { age: 0, state: 'fresh', failures: 0 } };
   }
 
   close(): void {

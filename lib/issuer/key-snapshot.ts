@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { withTimeout } from '../util/timeout.js';
 import type { Store } from '../store/store.js';
+import { StoreMonitor } from '../store/store-monitor.js';
+import type { WarningStates } from '../util/warnings.js';
 import { Jwks } from './jwks.js';
 import type { Clock } from '../util/clock.js';
 import { isPlainObject } from '../util/is-plain-object.js';
@@ -27,6 +29,7 @@ export interface KeySnapshotOptions extends TargetRules {
   /** Deadline of one call of the store. Seconds. */
   readonly timeout: number;
   readonly clock: Clock;
+  readonly states: WarningStates;
 }
 
 /**
@@ -36,10 +39,13 @@ export interface KeySnapshotOptions extends TargetRules {
 export class KeySnapshot {
   lastError: unknown;
   readonly #options: KeySnapshotOptions;
+  readonly #monitor: StoreMonitor;
   readonly #name: string;
 
   constructor(options: KeySnapshotOptions) {
     this.#options = options;
+    const consequence = 'Requests do not depend on it, but a process that starts during an outage has no keys.';
+    this.#monitor = new StoreMonitor(options.states, 'keySnapshot', consequence);
     const { issuer, metadataUrl, jwksUri } = options;
     // At a configured address, the keys do not depend on the issuer.
     const origin = JSON.stringify(jwksUri === undefined ? [issuer, metadataUrl ?? null] : [jwksUri]);
@@ -48,11 +54,8 @@ export class KeySnapshot {
 
   async read(): Promise<Snapshot | undefined> {
     try {
-      const saved = await this.#call((store) => store.get(this.#name));
-      this.lastError = undefined;
-      return this.#check(saved);
-    } catch (error) {
-      this.lastError = error;
+      return this.#check(await this.#call((store) => store.get(this.#name)));
+    } catch {
       return undefined;
     }
   }
@@ -61,17 +64,22 @@ export class KeySnapshot {
     const { issuer, maxStale } = this.#options;
     if (maxStale === 0) return;
     const saved = { version: 1, issuer, jwksUri, jwks: { keys: jwks.keys }, fetchedAt, metadataFetchedAt, maxAge };
-    try {
-      await this.#call((store) => store.set(this.#name, saved, maxStale));
-      this.lastError = undefined;
-    } catch (error) {
-      this.lastError = error;
-    }
+    // `lastError` has the failure.
+    await this.#call((store) => store.set(this.#name, saved, maxStale)).catch(() => undefined);
   }
 
-  #call<T>(use: (store: Store) => Promise<T>): Promise<T> {
+  async #call<T>(use: (store: Store) => Promise<T>): Promise<T> {
     const { store, timeout } = this.#options;
-    return withTimeout(use(store), timeout, 'the store of the key snapshot');
+    try {
+      const value = await withTimeout(use(store), timeout, 'the store of the key snapshot');
+      this.lastError = undefined;
+      this.#monitor.succeeded();
+      return value;
+    } catch (error) {
+      this.lastError = error;
+      this.#monitor.failed(error);
+      throw error;
+    }
   }
 
   #check(saved: unknown): Snapshot | undefined {

@@ -1,6 +1,7 @@
 import type { Clock } from '../util/clock.js';
 import type { TargetRules } from '../util/url.js';
 import type { HttpOptions } from './http.js';
+import type { HttpError } from './http-error.js';
 import { fetchMetadata, type IssuerMetadata, type MetadataLocation } from './metadata.js';
 import { type LoadResult, RefreshingResource, type ResourceHealth } from './refreshing-resource.js';
 import type { UpstreamMonitor } from './upstream-monitor.js';
@@ -61,6 +62,10 @@ export class MetadataSource {
 
   health(): ResourceHealth {
     return this.#resource.health();
+  }
+
+  abortLoads(reason: HttpError): void {
+    this.#resource.abortLoad(reason);
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import { render } from '../util/escape.js';
 import { fetchJson, type HttpOptions } from './http.js';
 import { HttpError } from './http-error.js';
+import { differenceBetween } from '../token/fixes.js';
 import { parseUrl, problemOfTarget, type TargetRules, withoutQuery } from '../util/url.js';
 
 /** The members of an authorization server's metadata (RFC 8414 §2) that a resource server needs. */
@@ -91,8 +92,12 @@ function shouldTryNext(error: HttpError): boolean {
 function checkMetadata(json: Record<string, unknown>, url: string, rules: TargetRules): IssuerMetadata {
   const { issuer } = rules;
   if (json.issuer !== issuer) {
-    const found = typeof json.issuer === 'string' ? `the issuer ${render(json.issuer)}` : 'no issuer';
-    throw new HttpError('invalid', `${withoutQuery(url)} is metadata of ${found}, not of ${issuer}`);
+    const { issuer: other } = json;
+    const found = typeof other === 'string' ? `the issuer ${render(other)}` : 'no issuer';
+    const difference = typeof other === 'string' ? differenceBetween(issuer, other) : undefined;
+    const hint = difference === undefined ? '' : `: they differ only by ${difference}`;
+    const text = `${withoutQuery(url)} is metadata of ${found}, not of ${render(issuer)}${hint}`;
+    throw new HttpError('invalid', text, { mistake: 'issuer_mismatch' });
   }
   const addresses: Partial<Record<AddressName, string>> = {};
   const privateAddresses: AddressName[] = [];
@@ -113,5 +118,6 @@ export function addressIn(metadata: IssuerMetadata, name: AddressName): string {
   if (address !== undefined) return address;
   const what = `the metadata of ${metadata.issuer} has no ${name} that may be called`;
   const isPrivate = metadata.privateAddresses?.includes(name) === true;
-  throw new HttpError('invalid', isPrivate ? `${what}: a private address needs allowPrivateAddresses: true` : what);
+  const text = isPrivate ? `${what}: a private address needs allowPrivateAddresses: true` : what;
+  throw new HttpError('invalid', text, { mistake: `${name}_missing` });
 }

@@ -44,6 +44,10 @@ export interface ResourceHealth {
   readonly state: 'fresh' | 'stale' | 'unavailable';
   /** Failed attempts since the last success. */
   readonly failures: number;
+  /** Why the last attempt failed; `undefined` after a success. */
+  readonly lastError?: unknown;
+  /** Until when it can be used without a refresh. Seconds since the epoch; `undefined` without a usable document. */
+  readonly usableUntil?: number | undefined;
 }
 
 interface Entry<T> {
@@ -76,7 +80,9 @@ export class RefreshingResource<T> {
   readonly #options: RefreshingResourceOptions<T>;
   readonly #clock: Clock;
   readonly #backoff: Backoff;
-  readonly #closing = new AbortController();
+  #isClosed = false;
+  /** Ends the load in progress. */
+  #aborting = new AbortController();
   // No clones, because values are frozen. No timer, because expiry follows the clock of the options.
   readonly #cache = new NodeCache({ useClones: false, checkperiod: 0 });
   #loading: Promise<T> | undefined;
@@ -140,14 +146,23 @@ export class RefreshingResource<T> {
     const now = this.#clock();
     const entry = this.#usable(now);
     const { failures } = this.#backoff;
-    if (entry === undefined) return { age: undefined, state: 'unavailable', failures };
-    return { age: now - entry.fetchedAt, state: now < entry.freshUntil ? 'fresh' : 'stale', failures };
+    const failure = failures === 0 ? {} : { lastError: this.#lastError };
+    if (entry === undefined) return { age: undefined, state: 'unavailable', failures, ...failure };
+    const usableUntil = this.#options.clock() + (entry.usableUntil - now);
+    const state = now < entry.freshUntil ? 'fresh' : 'stale';
+    return { age: now - entry.fetchedAt, state, failures, usableUntil, ...failure };
   }
 
   /** Ends the refreshes, and aborts a fetch in progress. */
   close(): void {
+    this.#isClosed = true;
     this.#stopTimer();
-    this.#closing.abort();
+    this.#aborting.abort();
+  }
+
+  /** Ends the fetch in progress, which fails with this error. */
+  abortLoad(reason: HttpError): void {
+    this.#aborting.abort(reason);
   }
 
   #usable(now: number): Entry<T> | undefined {
@@ -173,7 +188,8 @@ export class RefreshingResource<T> {
   async #load(): Promise<T> {
     const { document, monitor } = this.#options;
     try {
-      const loaded = await this.#options.load(this.#closing.signal);
+      if (!this.#isClosed) this.#aborting = new AbortController();
+      const loaded = await this.#options.load(this.#aborting.signal);
       this.#store(loaded);
       this.#backoff.succeeded();
       this.#lastError = undefined;
@@ -181,9 +197,9 @@ export class RefreshingResource<T> {
       return loaded.value;
     } catch (error) {
       this.#failed(error);
-      if (!this.#closing.signal.aborted) monitor.fetchFailed(document, error);
       // The saved document may have been unreachable when it was first read.
       if (this.#usable(this.#clock()) === undefined) await this.#restore();
+      if (!this.#isClosed) monitor.fetchFailed(document, error);
       throw this.#error();
     }
   }
@@ -211,7 +227,7 @@ export class RefreshingResource<T> {
 
   #schedule(seconds: number): void {
     this.#stopTimer();
-    if (!this.#options.refreshAhead || this.#closing.signal.aborted) return;
+    if (!this.#options.refreshAhead || this.#isClosed) return;
     const pause = Math.max(seconds, this.#backoff.wait);
     this.#stopTimer = RefreshingResource.#startTimer(new WeakRef<RefreshingResource<unknown>>(this), pause);
   }
@@ -233,8 +249,11 @@ export class RefreshingResource<T> {
 
   #error(): UpstreamError {
     const cause = this.#lastError;
-    const reason = cause instanceof UpstreamError ? cause.reason : this.#options.reason;
-    return new UpstreamError(reason, this.#backoff.wait, { cause });
+    // The document that this one depends on failed: one error is enough.
+    if (cause instanceof UpstreamError) {
+      return new UpstreamError(cause.reason, this.#backoff.wait, { cause: cause.cause });
+    }
+    return new UpstreamError(this.#options.reason, this.#backoff.wait, { cause });
   }
 }
 

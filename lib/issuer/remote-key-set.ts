@@ -1,12 +1,13 @@
 import { UpstreamError } from '../errors.js';
 import type { Store } from '../store/store.js';
-import { ageClockOf, type Clock } from '../util/clock.js';
+import { ageClockOf, type Clock, toIsoTime } from '../util/clock.js';
 import { runInBackground } from '../util/background.js';
 import { isPromise } from '../util/is-promise.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
 import type { TargetRules } from '../util/url.js';
 import { fetchJson, type HttpOptions } from './http.js';
+import type { HttpError } from './http-error.js';
 import { Jwks } from './jwks.js';
 import type { KeySearch, KeySet, KeysHealth, KeySource } from './key-set.js';
 import { KeySnapshot } from './key-snapshot.js';
@@ -80,9 +81,11 @@ export class RemoteKeySet implements KeySource {
 
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
-    const { jwksUri, http, cooldown, clock, snapshot: store } = options;
+    const { jwksUri, http, cooldown, clock, snapshot: store, monitor } = options;
     this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock: ageClockOf(clock) });
-    if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout });
+    if (store !== undefined) {
+      this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout, states: monitor.states });
+    }
     if (jwksUri === undefined) {
       const restore = (): Promise<LoadResult<IssuerMetadata> | undefined> => this.#restoreMetadata();
       this.#metadata =
@@ -129,11 +132,27 @@ export class RemoteKeySet implements KeySource {
 
   health(): KeysHealth {
     const snapshotError = this.#snapshot?.lastError;
+    const keys = this.#keys.health();
     return {
-      keys: this.#keys.health(),
+      isReady: keys.state !== 'unavailable',
+      keys,
       ...(this.#metadata === undefined ? {} : { metadata: this.#metadata.health() }),
       ...(snapshotError === undefined ? {} : { snapshotError }),
     };
+  }
+
+  /** Says in one sentence what requests receive while the keys cannot be fetched. */
+  describeUse(): string {
+    const { usableUntil } = this.#keys.health();
+    return usableUntil === undefined
+      ? 'There are no cached keys, so requests with a token receive 503.'
+      : `The cached keys stay in use until ${toIsoTime(usableUntil)}.`;
+  }
+
+  /** Ends the fetches in progress. */
+  abortLoads(reason: HttpError): void {
+    this.#metadata?.abortLoads(reason);
+    this.#keys.abortLoad(reason);
   }
 
   close(): void {

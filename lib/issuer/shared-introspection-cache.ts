@@ -5,6 +5,8 @@ import { ageClockOf, type Clock } from '../util/clock.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { withTimeout } from '../util/timeout.js';
 import type { Store } from '../store/store.js';
+import { StoreMonitor } from '../store/store-monitor.js';
+import type { WarningStates } from '../util/warnings.js';
 import { claim, type Claims } from '../token/claims.js';
 import type { IntrospectionResult, IntrospectionSource } from './introspection-client.js';
 
@@ -21,6 +23,7 @@ export interface SharedIntrospectionCacheOptions {
   /** Deadline of one request to the server. Seconds. */
   readonly introspectionTimeout: number;
   readonly clock: Clock;
+  readonly states: WarningStates;
 }
 
 /** What the store contains; the age depends on when it is read. */
@@ -41,11 +44,14 @@ export class SharedIntrospectionCache implements IntrospectionSource {
   readonly #source: IntrospectionSource;
   readonly #options: SharedIntrospectionCacheOptions;
   readonly #backoff: Backoff;
+  readonly #monitor: StoreMonitor;
 
   constructor(source: IntrospectionSource, options: SharedIntrospectionCacheOptions) {
     this.#source = source;
     this.#options = options;
     this.#backoff = new Backoff(ageClockOf(options.clock));
+    const consequence = 'Each process introspects all its tokens itself meanwhile.';
+    this.#monitor = new StoreMonitor(options.states, 'store', consequence);
   }
 
   async introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult> {
@@ -146,10 +152,12 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     try {
       const value = await withTimeout(use(this.#options.store), STORE_TIMEOUT, 'the store');
       this.#backoff.succeeded();
+      this.#monitor.succeeded();
       return value;
-    } catch {
+    } catch (error) {
       // Requests do not depend on the store.
       this.#backoff.failed();
+      this.#monitor.failed(error);
       return undefined;
     }
   }

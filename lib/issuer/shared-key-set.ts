@@ -84,6 +84,14 @@ class SharedKeySet implements KeySource {
     return this.#shared.keySet.health();
   }
 
+  describeUse(): string {
+    return this.#shared.keySet.describeUse();
+  }
+
+  abortLoads(): void {
+    // There is one request, whose own deadline is not longer, and other verifiers may wait for it.
+  }
+
   /** Closes the key set if no other verifier uses it. */
   close(): void {
     const { name, keySet, users } = this.#shared;

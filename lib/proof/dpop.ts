@@ -5,9 +5,11 @@ import { publish } from '../diagnostics.js';
 import { makeFailedCheck, InvalidDpopProofError, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidDpopProofReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
+import { WarningStates } from '../util/warnings.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { Store } from '../store/store.js';
+import { StoreMonitor } from '../store/store-monitor.js';
 import { type Claims, rawClaim } from '../token/claims.js';
 import { readField } from '../token/header-fields.js';
 import { isSafePublicJwk, type RsaLimits, createKeySelector } from '../token/jwk.js';
@@ -69,11 +71,14 @@ export class DpopProofs {
   // A client uses the same header for all its proofs, so its key is checked and imported once. Only the keys of valid
   // proofs are cached.
   readonly #keys: BoundedCache<ProofKey>;
+  readonly #storeMonitor: StoreMonitor;
 
   constructor(settings: DpopSettings) {
     this.#settings = settings;
     this.#ageClock = ageClockOf(settings.clock);
     this.#keys = new BoundedCache<ProofKey>({ maxEntries: KEY_CACHE.maxEntries, clock: this.#ageClock });
+    const consequence = 'Requests with a DPoP proof receive 503.';
+    this.#storeMonitor = new StoreMonitor(new WarningStates(settings.clock), 'dpop.store', consequence);
   }
 
   /**
@@ -137,22 +142,24 @@ export class DpopProofs {
     const name = `dpop:${hash('sha256', JSON.stringify([thumbprint, jti]), 'base64url')}`;
     if (wasRecordedHere(req, store, name)) return;
     const lifetime = iat + maxAge - clock() + clockTolerance + 1;
-    const isFirst = await addTo(store, name, lifetime);
+    const isFirst = await this.#addTo(store, name, lifetime);
     if (!isFirst) {
       publish('dpop.replay', () => ({ request: req }));
       rejectProof('proof_replayed', 'jti', 'a value that was not used before', jti);
     }
     noteRecorded(req, store, name);
   }
-}
 
-async function addTo(store: Store, name: string, lifetime: number): Promise<boolean> {
-  try {
-    const answer: unknown = await withTimeout(store.add(name, lifetime), STORE_TIMEOUT, 'the store');
-    if (typeof answer === 'boolean') return answer;
-    throw new TypeError('add() of the store did not return true or false');
-  } catch (cause) {
-    throw new UpstreamError('store_unavailable', 1, { cause });
+  async #addTo(store: Store, name: string, lifetime: number): Promise<boolean> {
+    try {
+      const answer: unknown = await withTimeout(store.add(name, lifetime), STORE_TIMEOUT, 'the store');
+      if (typeof answer !== 'boolean') throw new TypeError('add() of the store did not return true or false');
+      this.#storeMonitor.succeeded();
+      return answer;
+    } catch (cause) {
+      this.#storeMonitor.failed(cause);
+      throw new UpstreamError('store_unavailable', 1, { cause });
+    }
   }
 }
 

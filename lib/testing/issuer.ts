@@ -198,6 +198,7 @@ export class TestIssuer {
   }
 
   #respond(req: IncomingMessage, res: ServerResponse): void {
+    res.setHeader('Date', new Date(this.now * 1000).toUTCString());
     const document = this.#documentAt(req.url ?? '');
     if (document === undefined) {
       if (this.other === undefined) res.writeHead(404).end('not found');

@@ -64,7 +64,8 @@ function isSafeRsa({ n, e }: Record<string, unknown>, { modulus, exponent }: Rsa
   return exponentBits > 1 && exponentBits <= exponent && isOdd;
 }
 
-function bitLength(value: unknown): number {
+/** The length of a base64url integer. Bits; 0 if it is not one. */
+export function bitLength(value: unknown): number {
   if (typeof value !== 'string') return 0;
   const bytes = Buffer.from(value, 'base64url');
   const first = bytes.findIndex((byte) => byte !== 0);

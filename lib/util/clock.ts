@@ -17,3 +17,9 @@ const monotonicClock: Clock = () => performance.now() / 1000;
 export function ageClockOf(clock: Clock): Clock {
   return SYSTEM_CLOCK in clock ? monotonicClock : clock;
 }
+
+/** A time in seconds since the epoch, as text for people. */
+export function toIsoTime(seconds: number): string {
+  const time = new Date(seconds * 1000);
+  return Number.isNaN(time.getTime()) ? String(seconds) : time.toISOString();
+}

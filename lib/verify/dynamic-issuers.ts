@@ -13,6 +13,7 @@ import { createIntrospectionVerifier } from './introspection.js';
 import type { IntrospectionVerifierOptions } from './introspection-options.js';
 import { createJwtVerifier } from './jwt.js';
 import type { JwtVerifierOptions } from './jwt-options.js';
+import { runResolver } from './instances.js';
 import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
 import { snapshotOf } from './options-snapshot.js';
 import { type Tenant, TenantPool } from './tenant-pool.js';
@@ -161,7 +162,7 @@ export class DynamicIssuers implements IssuerRegistry {
 
   async #lookUp(iss: string): Promise<Found> {
     // Databases return null for a row that does not exist.
-    const resolved = (await this.#resolve(iss)) ?? undefined;
+    const resolved = (await runResolver(() => this.#resolve(iss))) ?? undefined;
     const before = this.#pool.get(iss);
     // The resolver may have changed the object that it returned before.
     const snapshot = snapshotOf(resolved);
@@ -173,7 +174,7 @@ export class DynamicIssuers implements IssuerRegistry {
       return undefined;
     }
     const create = (): Tenant =>
-      createTenant(iss, resolved, { snapshot, resolvedAt, budget: new TenantBudget(this.#budgets) });
+      runResolver(() => createTenant(iss, resolved, { snapshot, resolvedAt, budget: new TenantBudget(this.#budgets) }));
     if (before === undefined) return () => this.#pool.get(iss) ?? this.#admit(create());
     return this.#pool.replace(before, create);
   }

@@ -1,6 +1,7 @@
 import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import type { HttpOptions } from '../issuer/http.js';
-import { IntrospectionClient, type SignedResponseRules } from '../issuer/introspection-client.js';
+import { IntrospectionClient } from '../issuer/introspection-client.js';
+import type { SignedResponseRules } from '../issuer/introspection-response.js';
 import { addressIn } from '../issuer/metadata.js';
 import { MetadataSource } from '../issuer/metadata-source.js';
 import type { TenantBudget } from '../issuer/request-budget.js';
@@ -10,12 +11,15 @@ import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf } from '../token/profile.js';
 import type { Clock } from '../util/clock.js';
+import { withoutQuery } from '../util/url.js';
 import type { IntrospectionVerifierOptions } from './introspection-options.js';
-import { globalFetch } from './shared-options.js';
+import { readCache } from './introspection-cache-options.js';
+import { DEFAULT_CLOCK_TOLERANCE, globalFetch } from './shared-options.js';
 
 /** Everything that talks to the authorization server. */
 export interface IntrospectionConnection {
   readonly introspectionClient: IntrospectionClient;
+  readonly monitor: UpstreamMonitor;
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;
   /** The keys of signed responses. */
@@ -43,9 +47,16 @@ const COOLDOWN = 30;
 export function connectToServer(options: Options, clock: Clock, budget?: TenantBudget): IntrospectionConnection {
   const { issuer, clientId, introspectionEndpoint, timeout = 5, signedResponse = false } = options;
   const { maxBytes = DEFAULT_MAX_BYTES } = options;
-  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes };
+  const monitor = new UpstreamMonitor({
+    issuer,
+    server: issuer ?? withoutQuery(introspectionEndpoint ?? ''),
+    clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
+    served: () => describeUse(options),
+    clock,
+  });
+  const onResponse = monitor.responded;
+  const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes, onResponse };
   const documents: HttpOptions = { ...http, maxBytes: Math.max(maxBytes, MAX_DOCUMENT_BYTES) };
-  const monitor = new UpstreamMonitor(issuer);
   const parts: Parts = { http: documents, clock, monitor };
   const metadata = createMetadata(options, parts);
   const keys = signedResponse ? createKeys(options, metadata, parts) : undefined;
@@ -77,10 +88,18 @@ export function connectToServer(options: Options, clock: Clock, budget?: TenantB
       ...parts,
       http,
     }),
+    monitor,
     metadata,
     keys,
     algorithms: [...(signed?.algorithms ?? [])],
   };
+}
+
+/** What requests receive while the authorization server has a problem. */
+function describeUse({ cache, maxStale = 0 }: Options): string {
+  if (cache === false) return 'Requests with a token receive 503.';
+  const { maxAge } = readCache(cache ?? {});
+  return `Cached results stay in use for ${maxAge + maxStale} seconds; requests with other tokens receive 503.`;
 }
 
 /** Whether something is discovered: the endpoint, or the keys of signed responses. */

@@ -6,19 +6,30 @@ import {
   clientSecretRule,
 } from '../issuer/client-authentication-options.js';
 import { ConfigurationError } from '../errors.js';
-import type { MetadataSource } from '../issuer/metadata-source.js';
 import type { TenantBudget } from '../issuer/request-budget.js';
-import type { KeySource } from '../issuer/key-set.js';
+import type { KeyOptions } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
-import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, text } from '../options.js';
+import { warn } from '../util/warnings.js';
+import {
+  clientIdText,
+  count,
+  describe,
+  flag,
+  group,
+  invalidOption,
+  oneOf,
+  readOptions,
+  type Rules,
+  seconds,
+  text,
+} from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';
 import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
-import type { IntrospectionClient } from '../issuer/introspection-client.js';
 import { type IntrospectionCacheOptions, introspectionCacheRule, readCache } from './introspection-cache-options.js';
-import { connectToServer, needsMetadata } from './introspection-connection.js';
+import { connectToServer, type IntrospectionConnection, needsMetadata } from './introspection-connection.js';
 import {
   audienceRule,
   checkIssuerUrl,
@@ -79,6 +90,8 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
    * `exp`. Seconds, 0 (never) to 86,400. @default 0
    */
   maxStale?: number | undefined;
+  /** `{ prefetch: false }`: metadata and keys are not fetched before the first token. @default { prefetch: true } */
+  keys?: Pick<KeyOptions, 'prefetch'> | undefined;
   /** A store that shares results between processes. @default none: each process has its own cache */
   store?: Store | undefined;
   /** How results are cached; `false` introspects the token of every request. */
@@ -93,7 +106,7 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
     'Leave it out to discover it through the metadata of the issuer.',
     (value) => URL.canParse(value),
   ),
-  clientId: text('the id of this API at the authorization server', 'Register the API there as a client.'),
+  clientId: clientIdText('the id of this API at the authorization server', 'Register the API there as a client.'),
   clientSecret: clientSecretRule,
   clientAuthentication: clientAuthenticationRule,
   audience: audienceRule,
@@ -106,26 +119,26 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 65536.'),
   maxStale: seconds(0, 86_400, 'Leave it out for 0.'),
+  keys: group<Pick<KeyOptions, 'prefetch'>>({
+    prefetch: flag('Set it to false to fetch nothing before the first token.'),
+  }),
   store: storeRule,
   cache: introspectionCacheRule,
 };
 
 /** The options, checked and complete. */
-export interface IntrospectionSettings extends ClaimMapping {
+export interface IntrospectionSettings extends ClaimMapping, Omit<IntrospectionConnection, 'algorithms'> {
   readonly issuer: string | undefined;
   /** Replaces the issuer if neither the options nor the response contain it. */
   readonly server: string;
   readonly allowsAnyTokenCharacters: boolean;
   readonly profile: Profile | undefined;
   readonly audience: readonly Audience[] | false;
-  readonly introspectionClient: IntrospectionClient;
-  /** Undefined if nothing is discovered. */
-  readonly metadata: MetadataSource | undefined;
-  /** The keys of signed responses. */
-  readonly keys: KeySource | undefined;
   /** What the responses depend on, in addition to the token. */
   readonly scope: readonly unknown[];
   readonly timeout: number;
+  /** Deadline of a prefetch; `undefined` if there is none. Seconds. */
+  readonly prefetchTimeout: number | undefined;
   /** Seconds. */
   readonly clockTolerance: number;
   readonly maxTokenBytes: number;
@@ -150,16 +163,15 @@ export function readIntrospectionOptions(
   checkCredentials(where, options);
   checkMemory(where, options);
   checkProfile(where, options);
-  const { introspectionClient, metadata, keys, algorithms } = connectToServer(options, clock, budget);
+  warnAboutAudience(where, options);
+  const { algorithms, ...connection } = connectToServer(options, clock, budget);
   return {
     issuer,
     server: introspectionEndpoint ?? '',
     allowsAnyTokenCharacters: options.allowAnyTokenCharacters ?? false,
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
-    introspectionClient,
-    metadata,
-    keys,
+    ...connection,
     scope: [
       { issuer, introspectionEndpoint, metadataUrl: options.metadataUrl, clientId, profile: options.profile },
       // A signed response was verified with these keys.
@@ -167,6 +179,7 @@ export function readIntrospectionOptions(
       audience === false ? false : [audience].flat().map(String).sort(),
     ],
     timeout,
+    prefetchTimeout: options.keys?.prefetch === false ? undefined : timeout,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenBytes: options.maxTokenBytes ?? DEFAULT_MAX_TOKEN_BYTES,
     maxStale: options.maxStale ?? 0,
@@ -177,6 +190,17 @@ export function readIntrospectionOptions(
     allowIdTokens: options.allowIdTokens ?? false,
     ...readClaimMapping(options),
   };
+}
+
+/** ID tokens have the client id as their audience, access tokens the identifier of the API. */
+function warnAboutAudience(where: string, { audience, clientId }: Partial<IntrospectionVerifierOptions>): void {
+  if (clientId === undefined || ![audience].flat().includes(clientId)) return;
+  const text = `${where}: audience and clientId are both ${describe(clientId)}. audience is the identifier of this API in`;
+  const fix = 'Pass that identifier. If the authorization server writes the client id into aud, ignore this warning.';
+  warn(
+    'ERS_AUDIENCE_IS_CLIENT_ID',
+    `${text} the claim aud of access tokens; ID tokens have the client id there. ${fix}`,
+  );
 }
 
 // `audience: false` is allowed here: the authorization server knows which API introspects.

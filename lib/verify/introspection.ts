@@ -27,9 +27,11 @@ import {
   type IntrospectionVerifierOptions,
   readIntrospectionOptions,
 } from './introspection-options.js';
+import { noteServed, recordInstance } from './instances.js';
+import { type PrefetchedDocuments, startPrefetch } from './prefetch.js';
 import { createTokenCache } from './token-cache.js';
 import { endSignals } from './token-signals.js';
-import type { TokenVerifier, VerifierContext } from './token-verifier.js';
+import type { TokenVerifier, VerifierContext, VerifierHealth } from './token-verifier.js';
 
 /** What `introspectionVerifier` returns. */
 export interface IntrospectionVerifier extends Required<TokenVerifier> {
@@ -65,9 +67,13 @@ export function createIntrospectionVerifier(
   const settings = readIntrospectionOptions(options, where, budget);
   const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
   const ageClock = ageClockOf(clock);
+  const endRecord = recordInstance(where, settings.issuer ?? settings.server);
+  const prefetch = startPrefetch(prefetchedDocuments(settings), settings.prefetchTimeout);
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
   const verifyToken = async (token: string, context?: VerifierContext): Promise<ReceivedResult> => {
+    noteServed();
+    prefetch.join();
     checkToken(token, settings);
     const info = await source.introspect(token, context?.remoteAddress);
     const receivedAt = ageClock();
@@ -80,17 +86,22 @@ export function createIntrospectionVerifier(
     acceptsOpaqueTokens: true,
     allowsAnyTokenCharacters: settings.allowsAnyTokenCharacters,
     verify: async (token, context) => (await verifyToken(token, context)).accessToken,
-    explain: (token) => explainToken(token, settings),
+    explain: (token) => {
+      prefetch.join();
+      return explainToken(token, settings);
+    },
     invalidate: async (token) => {
       endSignals(token);
       await shared?.invalidate(token);
     },
-    ready: () => introspectionClient.ready(),
-    health: () => ({
-      ...(metadata === undefined ? {} : { metadata: metadata.health() }),
-      ...(keys === undefined ? {} : { keys: keys.health().keys }),
-    }),
+    ready: () => {
+      prefetch.join();
+      return introspectionClient.ready();
+    },
+    health: () => healthOf(settings),
     close: () => {
+      endRecord();
+      prefetch.cancel();
       introspectionClient.close();
       metadata?.close();
       keys?.close();
@@ -136,8 +147,29 @@ interface ReceivedResult {
   readonly receivedAt: number;
 }
 
+/** What discovery and signed responses need. */
+function prefetchedDocuments({ introspectionClient, metadata, keys }: IntrospectionSettings): PrefetchedDocuments {
+  if (metadata === undefined && keys === undefined) return introspectionClient;
+  return {
+    ready: () => introspectionClient.ready(),
+    abortLoads: (reason) => {
+      metadata?.abortLoads(reason);
+      keys?.abortLoads?.(reason);
+    },
+  };
+}
+
+function healthOf({ introspectionClient, metadata, keys }: IntrospectionSettings): VerifierHealth {
+  const documents = {
+    ...(metadata === undefined ? {} : { metadata: metadata.health() }),
+    ...(keys === undefined ? {} : { keys: keys.health().keys }),
+  };
+  const isReady = Object.values(documents).every(({ state }) => state !== 'unavailable');
+  return { isReady, introspection: introspectionClient.health(), ...documents };
+}
+
 function makeShared(settings: IntrospectionSettings): SharedIntrospectionCache | undefined {
-  const { introspectionClient, store, cache, scope, timeout, clock } = settings;
+  const { introspectionClient, store, cache, scope, timeout, clock, monitor } = settings;
   if (store === undefined || cache === false) return undefined;
   const { maxAge, negativeMaxAge } = cache;
   return new SharedIntrospectionCache(introspectionClient, {
@@ -148,6 +180,7 @@ function makeShared(settings: IntrospectionSettings): SharedIntrospectionCache |
     negativeMaxAge,
     introspectionTimeout: timeout,
     clock,
+    states: monitor.states,
   });
 }
 

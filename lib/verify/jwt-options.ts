@@ -10,6 +10,7 @@ import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
+  flag,
   group,
   invalidOption,
   oneOf,
@@ -94,12 +95,16 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
 const SECRET_BYTES: Readonly<Record<SymmetricAlgorithm, number>> = { HS256: 32, HS384: 48, HS512: 64 };
 const SYMMETRIC = Object.keys(SECRET_BYTES) as SymmetricAlgorithm[];
 
+/** Deadline of one request to the issuer. Seconds. */
+const DEFAULT_TIMEOUT = 5;
+
 const keyRules: Rules<KeyOptions> = {
   refreshInterval: seconds(1, 86_400, 'Leave it out to follow the Cache-Control of the issuer.'),
   cooldown: seconds(1, 3_600, 'Leave it out for 30.'),
   maxStale: seconds(0, 604_800, 'Leave it out for 86400, a day; 0 turns it off.'),
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 1048576.'),
+  prefetch: flag('Set it to false to fetch nothing before the first token.'),
 };
 
 const jwksRule: Rule<JwkSet> = {
@@ -148,6 +153,8 @@ export interface JwtSettings {
   readonly keys: KeySource;
   /** Limits the requests that tokens with an unknown key cause. */
   readonly budget?: RequestBudget | undefined;
+  /** Deadline of a prefetch; `undefined` if there is none. Seconds. */
+  readonly prefetchTimeout: number | undefined;
   readonly maxTokenBytes: number;
   readonly clock: () => number;
   readonly cache: CacheOptions | false;
@@ -174,7 +181,9 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
     ...readClaimMapping(options),
   };
   const { maxTokenBytes = DEFAULT_MAX_TOKEN_BYTES, cache = {} } = options;
-  return { rules, keys: makeKeys(complete, clock), maxTokenBytes, clock, cache };
+  const { prefetch = true, timeout = DEFAULT_TIMEOUT } = options.keys ?? {};
+  const prefetchTimeout = prefetch ? timeout : undefined;
+  return { rules, keys: makeKeys(complete, clock), prefetchTimeout, maxTokenBytes, clock, cache };
 }
 
 function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
@@ -238,12 +247,20 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
       (alg, kid) => set.find(alg, kid),
       set.keys.map(({ kid }) => kid),
     );
+  const monitor: UpstreamMonitor = new UpstreamMonitor({
+    issuer: options.issuer,
+    server: options.issuer,
+    clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
+    served: () => source.describeUse?.() ?? '',
+    clock,
+  });
   const http: HttpOptions = {
     fetch: options.fetch ?? globalFetch,
-    timeout: keys.timeout ?? 5,
+    timeout: keys.timeout ?? DEFAULT_TIMEOUT,
     maxBytes: keys.maxBytes ?? 1_048_576,
+    onResponse: monitor.responded,
   };
-  return keySetFor({
+  const source: KeySource = keySetFor({
     issuer: options.issuer,
     jwksUri: options.jwksUri,
     metadataUrl: options.metadataUrl,
@@ -255,6 +272,7 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     maxStale: keys.maxStale ?? 86_400,
     snapshot: options.keySnapshot,
     clock,
-    monitor: new UpstreamMonitor(options.issuer),
+    monitor,
   });
+  return source;
 }

@@ -20,7 +20,9 @@ import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
 import { describeCauses } from '../util/causes.js';
 import { isPromise } from '../util/is-promise.js';
+import { noteServed, recordInstance } from './instances.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
+import { startPrefetch } from './prefetch.js';
 import { createTokenCache } from './token-cache.js';
 import { endSignals } from './token-signals.js';
 import type { TokenVerifier } from './token-verifier.js';
@@ -49,23 +51,37 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
 export function createJwtVerifier(options: JwtVerifierOptions, where: string, budget?: RequestBudget): JwtVerifier {
   const settings = { ...readJwtVerifierOptions(options, where), budget };
   const { rules, keys, clock, cache } = settings;
+  const endRecord = recordInstance(where, rules.issuer);
+  const prefetch = startPrefetch(keys, settings.prefetchTimeout);
+  const verifyNow = (token: string): JwtVerificationResult | PromiseLike<JwtVerificationResult> => {
+    prefetch.join();
+    return verifyToken(token, settings);
+  };
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
     profile: rules.profile,
     clock,
     acceptsOpaqueTokens: false,
     allowsAnyTokenCharacters: false,
-    verify: async (token) => (await verifyToken(token, settings)).accessToken,
-    explain: (token) => explainToken(token, settings),
+    verify: async (token) => (await verifyNow(token)).accessToken,
+    explain: (token) => {
+      prefetch.join();
+      return explainToken(token, settings);
+    },
     invalidate: endSignals,
-    ready: () => keys.ready(),
+    ready: () => {
+      prefetch.join();
+      return keys.ready();
+    },
     health: () => keys.health(),
     close: () => {
+      endRecord();
+      prefetch.cancel();
       keys.close();
     },
   };
   if (cache === false) return verifier;
-  const cached = createTokenCache<JwtVerificationResult>((token) => verifyToken(token, settings), {
+  const cached = createTokenCache<JwtVerificationResult>(verifyNow, {
     ...cache,
     clock,
     issuer: rules.issuer,
@@ -78,7 +94,7 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string, bu
   };
   const close = (): void => {
     clear();
-    keys.close();
+    void verifier.close();
   };
   return { ...verifier, verify, invalidate, close };
 }
@@ -93,6 +109,7 @@ interface JwtVerificationResult {
 
 /** A promise only if keys are fetched, or another thread verifies the signature. */
 function verifyToken(token: string, settings: JwtSettings): JwtVerificationResult | PromiseLike<JwtVerificationResult> {
+  noteServed();
   const { rules, maxTokenBytes, clock } = settings;
   const jwt = parseToken(token, maxTokenBytes);
   const { header, claims } = jwt;

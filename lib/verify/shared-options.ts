@@ -5,10 +5,12 @@ import {
   clockRule,
   count,
   flag,
+  hasSpaceAround,
   invalidOption,
   type Rule,
   type Rules,
   seconds,
+  SPACE_FIX,
   text,
   texts,
 } from '../options.js';
@@ -122,8 +124,7 @@ export const issuerRule: Rule<string> = {
 /** The fix for an issuer that no token can have. */
 function issuerHint(issuer: unknown): string | undefined {
   if (typeof issuer !== 'string') return undefined;
-  if (issuer !== issuer.trim())
-    return 'Remove the white space around it: files with secrets often end in a line break.';
+  if (hasSpaceAround(issuer)) return SPACE_FIX;
   if (/^["'].*["']$/.test(issuer)) return 'Remove the quotes around it.';
   const wellKnown = issuer.indexOf('/.well-known/');
   if (wellKnown !== -1) return 'Pass the issuer, without /.well-known/….';
@@ -137,7 +138,7 @@ const audienceTexts = texts('', '', (each) => !hasSpaceAround(each));
 export const audienceRule: Rule<Audience | readonly Audience[] | false> = {
   expected: 'a non-empty string, an http: or https: URL object without user and fragment, an array of them, or false',
   fix: 'Pass the identifier of this API at its issuer, or audience: false to accept tokens for any API.',
-  hint: (value) => ([value].flat().some(hasSpaceAround) ? 'Remove the white space around it.' : undefined),
+  hint: (value) => ([value].flat().some(hasSpaceAround) ? SPACE_FIX : undefined),
   parse: (value) => {
     if (value === false) return false;
     const items: unknown[] = Array.isArray(value) ? value : [value];
@@ -153,10 +154,6 @@ export const audienceRule: Rule<Audience | readonly Audience[] | false> = {
 function isAudienceUrl({ protocol, username, password, href }: URL): boolean {
   const isHttp = protocol === 'https:' || protocol === 'http:';
   return isHttp && username === '' && password === '' && !href.includes('#');
-}
-
-export function hasSpaceAround(value: unknown): boolean {
-  return typeof value === 'string' && value !== value.trim();
 }
 
 export const SECURE_FIX = 'Use https:, or set allowInsecureHttp: true if the network in between is trusted.';

@@ -1,10 +1,12 @@
 import { hash } from 'node:crypto';
 import { type CacheMessage, publish } from '../diagnostics.js';
-import { InvalidTokenError, UpstreamError } from '../errors.js';
+import { type FailedCheck, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
+import { failedCheckOf } from '../token/checks.js';
+import { render } from '../util/escape.js';
 import type { AccessToken } from '../token/access-token.js';
 import { isPromise } from '../util/is-promise.js';
 import { memorySizeOf } from '../util/memory-size.js';
@@ -45,6 +47,12 @@ export interface VerificationResult {
   readonly accessToken: AccessToken;
 }
 
+/** A cached rejection: the check that failed is its cause. */
+interface Rejection {
+  readonly reason: InvalidTokenReason;
+  readonly cause: FailedCheck | undefined;
+}
+
 export interface TokenCacheOptions<V extends VerificationResult> extends CacheOptions {
   readonly clock: Clock;
   /**
@@ -79,8 +87,7 @@ export function createTokenCache<V extends VerificationResult>(
   const clock = ageClockOf(options.clock);
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
   const accepted = new BoundedCache<V>({ maxEntries, maxBytes, clock });
-  const rejected =
-    negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, maxBytes, clock }) : undefined;
+  const rejected = negativeMaxAge > 0 ? new BoundedCache<Rejection>({ maxEntries, maxBytes, clock }) : undefined;
   const running = new SingleFlight<AccessToken>();
 
   // Created once, so that a channel without a subscriber costs one comparison.
@@ -101,7 +108,7 @@ export function createTokenCache<V extends VerificationResult>(
   const recover = (key: string, error: unknown, isCurrent: boolean): AccessToken => {
     if (error instanceof InvalidTokenError && isCurrent) {
       accepted.delete(key);
-      rejected?.set(key, error.reason, clock() + negativeMaxAge);
+      rejected?.set(key, rejectionOf(error), clock() + negativeMaxAge);
     }
     const known = error instanceof UpstreamError ? accepted.get(key) : undefined;
     if (known === undefined || !isUsableWhileStale(known)) throw error;
@@ -135,10 +142,12 @@ export function createTokenCache<V extends VerificationResult>(
     verify: (token, context) => {
       const key = digest(token);
       const known = freshResult(key);
-      const reason = known === undefined ? rejected?.get(key) : undefined;
-      publish(known === undefined && reason === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);
+      const rejection = known === undefined ? rejected?.get(key) : undefined;
+      publish(known === undefined && rejection === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);
       if (known !== undefined) return known;
-      if (reason !== undefined) return Promise.reject(new InvalidTokenError(reason));
+      if (rejection !== undefined) {
+        return Promise.reject(new InvalidTokenError(rejection.reason, { cause: rejection.cause }));
+      }
       return running.get(key)?.catch(joined) ?? verifyNow(key, token, context);
     },
     invalidate: (token) => {
@@ -152,6 +161,17 @@ export function createTokenCache<V extends VerificationResult>(
       rejected?.clear();
     },
   };
+}
+
+/** Longer values of a failed check are cut before they are cached. Characters. */
+const MAX_FOUND = 500;
+
+// The caller chooses what a check finds, so its size must not decide how much memory the cache uses.
+function rejectionOf(error: InvalidTokenError): Rejection {
+  const failed = failedCheckOf(error);
+  if (failed === undefined) return { reason: error.reason, cause: undefined };
+  const text = render(failed.found, MAX_FOUND);
+  return { reason: error.reason, cause: text.length > MAX_FOUND ? { ...failed, found: text } : failed };
 }
 
 // The middleware writes the headers of its response to the error, so no two requests share one.

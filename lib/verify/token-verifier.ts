@@ -1,10 +1,18 @@
+import type { IntrospectionHealth } from '../issuer/introspection-client.js';
 import type { KeysHealth } from '../issuer/key-set.js';
 import type { AccessToken } from '../token/access-token.js';
 import type { Explanation } from '../token/checks.js';
 import type { Profile } from '../token/profile.js';
 
-/** The state of the documents that a verifier needs. */
+/** What a verifier knows of the servers that it needs, for a readiness probe. It causes no request. */
 export interface VerifierHealth extends Partial<KeysHealth> {
+  /**
+   * Whether everything that tokens are verified with was fetched and may still be used. With several issuers, whether that
+   * is so for one of them.
+   */
+  readonly isReady?: boolean;
+  /** The introspection endpoint, as the last requests found it. */
+  readonly introspection?: IntrospectionHealth | undefined;
   /** By issuer, if there are several. */
   readonly issuers?: Readonly<Record<string, VerifierHealth>> | undefined;
 }

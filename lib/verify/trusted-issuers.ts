@@ -126,7 +126,11 @@ export function trustedIssuers(
     ready: async () => {
       await Promise.all(registry.all().map(async (verifier) => verifier.ready?.()));
     },
-    health: () => ({ issuers: healthOf(registry.all()) }),
+    health: () => {
+      const issuers = healthOf(registry.all());
+      const states = Object.values(issuers);
+      return { isReady: states.length === 0 || states.some(({ isReady }) => isReady !== false), issuers };
+    },
     invalidate: async (token) => {
       endSignals(token);
       await Promise.all(registry.all().map(async (verifier) => verifier.invalidate?.(token)));

@@ -7,7 +7,12 @@ import { advance, eventually, simulateTime, watchedFetch } from '../support/time
 simulateTime();
 
 function verifierFor(issuer: TestIssuer, keys: KeyOptions = {}): ReturnType<typeof jwtVerifier> {
-  return jwtVerifier({ issuer: issuer.url, audience: issuer.audience, keys, fetch: watchedFetch });
+  return jwtVerifier({
+    issuer: issuer.url,
+    audience: issuer.audience,
+    keys: { prefetch: false, ...keys },
+    fetch: watchedFetch,
+  });
 }
 
 const DAYS = 30 * 86_400;
@@ -251,14 +256,17 @@ describe('a verifier', () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { refreshInterval: 1_000 });
     expect(verifier.health()).toEqual({
+      isReady: false,
       keys: { age: undefined, state: 'unavailable', failures: 0 },
       metadata: { age: undefined, state: 'unavailable', failures: 0 },
     });
     await verifier.ready();
     await advance({ seconds: 10 });
+    const usableUntil = Date.now() / 1000 - 10 + 1_000 + 86_400;
     expect(verifier.health()).toEqual({
-      keys: { age: 10, state: 'fresh', failures: 0 },
-      metadata: { age: 10, state: 'fresh', failures: 0 },
+      isReady: true,
+      keys: { age: 10, state: 'fresh', failures: 0, usableUntil: expect.closeTo(usableUntil) },
+      metadata: { age: 10, state: 'fresh', failures: 0, usableUntil: expect.closeTo(usableUntil) },
     });
   });
 

@@ -15,7 +15,8 @@ function verifierFor(
   issuer: TestIssuer,
   options: { keys?: KeyOptions; keySnapshot?: Store } = {},
 ): ReturnType<typeof jwtVerifier> {
-  return jwtVerifier({ issuer: issuer.url, audience: issuer.audience, fetch: watchedFetch, ...options });
+  const keys = { prefetch: false, ...options.keys };
+  return jwtVerifier({ issuer: issuer.url, audience: issuer.audience, fetch: watchedFetch, ...options, keys });
 }
 
 function longLived(issuer: TestIssuer): Promise<string> {

@@ -54,9 +54,10 @@ export function serve(...middlewares: Middleware[]): Express {
   return app;
 }
 
-/** The smallest API for an issuer. */
+/** The smallest API for an issuer. Many tests count requests to the issuer, so there is no prefetch. */
 export function serveFor(issuer: TestIssuer, options: Partial<JwtBearerOptions> = {}): Express {
-  return serve(jwtBearer({ issuer: issuer.url, audience: issuer.audience, ...options }));
+  const keys = { prefetch: false, ...options.keys };
+  return serve(jwtBearer({ issuer: issuer.url, audience: issuer.audience, ...options, keys }));
 }
 
 export function get(app: Express, token?: string): supertest.Test {

@@ -12,7 +12,7 @@ import { watchedFetch } from './time.js';
 
 export const SECRET = 'correct horse battery staple';
 
-/** Options that an introspection verifier of this issuer needs. */
+/** Options that an introspection verifier of this issuer needs. Tests count requests, so there is no prefetch. */
 export function optionsFor(
   issuer: TestIssuer,
   options: Partial<IntrospectionVerifierOptions> = {},
@@ -24,6 +24,7 @@ export function optionsFor(
     clientId: 'api',
     audience: issuer.audience,
     fetch: watchedFetch,
+    keys: { prefetch: false },
     ...(needsNone ? {} : { clientSecret: SECRET }),
     ...options,
   };

@@ -86,8 +86,8 @@ describe('several issuers', () => {
       return fetch(url, init);
     };
     const verifiers = [
-      jwtVerifier(jwtOptions(issuer, { fetch: watching })),
-      verifierFor(await startIssuer(), { fetch: watching }),
+      jwtVerifier(jwtOptions(issuer, { fetch: watching, keys: { prefetch: false } })),
+      verifierFor(await startIssuer(), { fetch: watching, keys: { prefetch: false } }),
     ];
     await expectInvalidToken(serve(bearer(trustedIssuers(verifiers))), await issuer.issue({ iss }), 'issuer_mismatch');
     expect(calls).toEqual([]);
@@ -103,7 +103,8 @@ describe('several issuers', () => {
 
   it('send opaque tokens to the introspection verifiers, one after the other', async () => {
     const [jwt, one, two] = [await startIssuer(), await startIssuer(), await startIssuer()];
-    const verifier = trustedIssuers([jwtVerifier(jwtOptions(jwt)), verifierFor(one), verifierFor(two)]);
+    const ofJwts = jwtVerifier(jwtOptions(jwt, { keys: { prefetch: false } }));
+    const verifier = trustedIssuers([ofJwts, verifierFor(one), verifierFor(two)]);
     const app = serve(bearer(verifier));
     expect((await get(app, one.issueOpaque({ client_id: 'of-one' }))).body).toMatchObject({ clientId: 'of-one' });
     expect(two.requests.introspection).toBe(0);

@@ -1,0 +1,56 @@
+import { inspect, type InspectOptions } from 'node:util';
+
+const MAX_CAUSES = 4;
+
+/** Everything but printable characters and spaces, so that nobody can forge lines of a log. */
+const UNPRINTABLE = /[^\x20-\x7e\xa0-\u2027\u202a-\uffff]/g;
+
+/**
+ * What `console.log(error)` shows: the message, then the causes, which name the root of the problem, then the other
+ * members, then the stack. Node itself shows the causes last, below two stacks.
+ */
+export function inspectError(
+  error: Error,
+  members: Readonly<Record<string, unknown>>,
+  options: InspectOptions,
+): string {
+  const { stack = '' } = error;
+  const frames = /\n {4}at .*$/s.exec(stack)?.[0] ?? '';
+  const causes = causesOf(error).map((cause) => `\n  cause: ${describe(cause, options)}`);
+  const shown = Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+  const rest = printable(inspect(shown, oneLine(options)));
+  return `${printable(`${error.name}: ${error.message}`)}${causes.join('')}\n  ${rest}${frames}`;
+}
+
+/** The causes, the outermost first. An error can be its own cause. */
+function causesOf({ cause }: Error): unknown[] {
+  const found: unknown[] = [];
+  for (let next = cause; next !== undefined && !found.includes(next) && found.length < MAX_CAUSES;) {
+    found.push(next);
+    if (next instanceof AggregateError) found.push(...(next.errors as unknown[]).slice(0, MAX_CAUSES));
+    next = next instanceof Error ? next.cause : undefined;
+  }
+  return found;
+}
+
+function describe(cause: unknown, options: InspectOptions): string {
+  if (!(cause instanceof Error)) return printable(inspect(cause, oneLine(options)));
+  const code = codeOf(cause);
+  return printable(
+    `${cause.name}: ${cause.message}${code === undefined || cause.message.includes(code) ? '' : ` (${code})`}`,
+  );
+}
+
+// Colors are control characters, which would be escaped.
+function oneLine(options: InspectOptions): InspectOptions {
+  return { ...options, colors: false, compact: true, breakLength: Number.POSITIVE_INFINITY };
+}
+
+function codeOf(error: Error): string | undefined {
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  return 'systemCode' in error && typeof error.systemCode === 'string' ? error.systemCode : undefined;
+}
+
+function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

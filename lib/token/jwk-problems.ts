@@ -1,0 +1,80 @@
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { isPlainObject } from '../util/is-plain-object.js';
+import { ASYMMETRIC } from './algorithms.js';
+import { bitLength, hasPrivateMember, isSafePublicJwk, type RsaLimits } from './jwk.js';
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** Registered values (RFC 7517, 7518, 8037), which are safe to show. All others are described. */
+const REGISTERED: Readonly<Record<string, readonly string[]>> = {
+  use: ['sig', 'enc'],
+  kty: ['RSA', 'EC', 'OKP', 'oct'],
+  crv: ['P-256', 'P-384', 'P-521', 'secp256k1', 'Ed25519', 'Ed448', 'X25519', 'X448'],
+  alg: [
+    ...['HS256', 'HS384', 'HS512', 'ES256K', 'RSA1_5', 'RSA-OAEP', 'RSA-OAEP-256', 'RSA-OAEP-384', 'RSA-OAEP-512'],
+    ...['ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A192KW', 'ECDH-ES+A256KW', 'A128KW', 'A256KW', 'dir', 'none'],
+  ],
+};
+
+const SIGNATURE_CURVES = ['P-256', 'P-384', 'P-521', 'Ed25519'];
+
+/** Why a key of a JWKS is for something else than signatures; many servers publish encryption keys in the same set. */
+export function otherPurposeOf({ use, key_ops: operations, alg }: Members): string | undefined {
+  if (use !== undefined && use !== 'sig') return `its use is ${show('use', use)}, not "sig"`;
+  if (Array.isArray(operations) && !operations.includes('verify')) return 'its key_ops do not contain "verify"';
+  const isKnown = alg === undefined || ASYMMETRIC.some((each) => each === alg);
+  return isKnown ? undefined : `its alg ${show('alg', alg)} is not a signature algorithm that is supported`;
+}
+
+/** Why a key of a JWKS that is for signatures cannot be used. */
+export function defectOf(key: Members, limits: RsaLimits): string | undefined {
+  if (key.kty === 'oct') return 'it is symmetric, and everybody can read it';
+  if (hasPrivateMember(key)) return 'it contains a private key, which everybody can read. Replace it now';
+  const bits = rsaBitsOf(key);
+  if (bits !== undefined && bits < 2_048) return `it has ${bits} bits, and at least 2048 are required`;
+  if (key.kty !== 'RSA' && !SIGNATURE_CURVES.includes(String(key.crv))) {
+    return `its type ${show('kty', key.kty)} or curve ${show('crv', key.crv)} is not supported`;
+  }
+  if (!isSafePublicJwk(key, limits)) return 'its members are not those of a safe public key';
+  return isImportable(key) ? undefined : 'its members do not form a public key';
+}
+
+/** The size of an RSA key; `undefined` for other keys. */
+export function rsaBitsOf({ kty, n }: Members): number | undefined {
+  return kty === 'RSA' && typeof n === 'string' ? bitLength(n) : undefined;
+}
+
+const MAX_DESCRIBED = 10;
+
+/** Why no key of a JWKS can verify a signature, for each key. It quotes nothing of the keys but registered values. */
+export function describeUnusableKeys(keys: readonly unknown[], limits: RsaLimits): string {
+  if (keys.length === 0) return 'the set is empty';
+  const described = keys.slice(0, MAX_DESCRIBED).map((key, i) => {
+    const reason = isPlainObject(key)
+      ? (otherPurposeOf(withoutNull(key)) ?? defectOf(withoutNull(key), limits) ?? 'its alg does not fit its type')
+      : 'it is not a JSON object';
+    return `key ${i + 1}: ${reason}`;
+  });
+  const rest = keys.length - described.length;
+  return [...described, ...(rest === 0 ? [] : [`and ${rest} more`])].join('; ');
+}
+
+// `null` members count as absent.
+function withoutNull(key: Members): Members {
+  return Object.fromEntries(Object.entries(key).filter(([, value]) => value !== null));
+}
+
+function show(member: string, value: unknown): string {
+  const isRegistered = typeof value === 'string' && REGISTERED[member]?.includes(value) === true;
+  if (isRegistered) return JSON.stringify(value);
+  return value === undefined ? 'undefined' : 'unknown';
+}
+
+function isImportable(key: Members): boolean {
+  try {
+    createPublicKey({ key: key as JsonWebKey, format: 'jwk' });
+    return true;
+  } catch {
+    return false;
+  }
+}
