@@ -13,6 +13,7 @@ export default {
   },
   moduleNameMapper: {
     '^express-resource-server$': '<rootDir>/lib/index.ts',
+    '^express-resource-server/mcp$': '<rootDir>/lib/mcp/index.ts',
     '^express-resource-server/testing$': '<rootDir>/lib/testing/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

@@ -10,6 +10,7 @@ import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import commonjs from '@rollup/plugin-commonjs';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
+import { minify } from '@swc/core';
 import { dts } from 'rollup-plugin-dts';
 import ts from 'typescript';
 
@@ -56,6 +57,30 @@ const typescript = {
     id.endsWith('.ts') ? { code: ts.transpileModule(text, { compilerOptions }).outputText, map: null } : undefined,
 };
 
+/**
+ * Removes comments and white space, and shortens the names of variables within functions. Functions and classes keep their
+ * names, and every statement has a line of its own, so that stack traces and breakpoints are still of use.
+ */
+const compact = {
+  name: 'compact',
+  async renderChunk(text, { fileName }) {
+    const isModule = fileName.endsWith('.js');
+    const mangle = { toplevel: false, keep_classnames: true, keep_fnames: true };
+    const { code } = await minify(text, { compress: false, mangle, module: isModule });
+    const source = ts.createSourceFile(fileName, code, ts.ScriptTarget.ES2022, true, ts.ScriptKind.JS);
+    const starts = [];
+    const visit = (node) => {
+      const { parent } = node;
+      const isLine = ts.isSourceFile(parent) || ts.isBlock(parent) || ts.isClassLike(parent);
+      if (isLine && (ts.isStatement(node) || ts.isClassElement(node))) starts.push(node.getStart(source));
+      ts.forEachChild(node, visit);
+    };
+    ts.forEachChild(source, visit);
+    const lines = starts.map((start, i) => code.slice(start, starts[i + 1]));
+    return { code: `${code.slice(0, starts[0])}${lines.join('\n')}\n`, map: null };
+  },
+};
+
 /** Writes the licence and the version of every package whose code the files contain. */
 function licences(fileName) {
   return {
@@ -88,6 +113,16 @@ const onlyKnownImports = {
   },
 };
 
+/** ES modules have the declarations of CommonJS: one type for each class, and half the size. */
+const moduleDeclarations = {
+  name: 'module-declarations',
+  generateBundle() {
+    for (const [name] of importable) {
+      this.emitFile({ type: 'asset', fileName: `${name}.d.ts`, source: `export * from './${name}.cjs';\n` });
+    }
+  },
+};
+
 const common = {
   external: isExternal,
   onwarn: (warning) => {
@@ -105,6 +140,7 @@ const plugins = [
   typescript,
   nodeResolve({ preferBuiltins: true }),
   commonjs(),
+  compact,
   licences('THIRD-PARTY-LICENSES.txt'),
   onlyKnownImports,
 ];
@@ -116,7 +152,7 @@ export default [
     ...common,
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('lib/'),
     input: Object.fromEntries(importable),
-    plugins: [dts({ tsconfig: 'tsconfig.build.json' }), onlyKnownImports],
-    output: [output('es', '.d.ts'), output('es', '.d.cts')],
+    plugins: [dts({ tsconfig: 'tsconfig.build.json' }), onlyKnownImports, moduleDeclarations],
+    output: output('es', '.d.cts'),
   },
 ];

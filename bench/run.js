@@ -12,7 +12,7 @@ const SCENARIOS = [
   ...['dpop', 'start', 'memory'],
 ];
 
-/** Rounds are many and short, so that what is compared was measured within the same moment. */
+/** Rounds are many and short, so that compared results were measured at nearly the same time. */
 const FULL = {
   rounds: 15,
   requests: 1000,
@@ -65,13 +65,13 @@ installPackage();
 console.log(`${machine.cpu}, ${machine.cores} cores, Node.js ${machine.node}, ${machine.system}`);
 console.log(versions().join(', '));
 console.log(
-  `${args.quick ? 'A quick run: too short for more than a first look. ' : ''}Medians of interleaved rounds;` +
+  `${args.quick ? 'A quick run: too short for exact figures. ' : ''}Medians of interleaved rounds;` +
     ' each round is compared with bare Express and the floor of the same round.' +
     ' In brackets: the lowest and the highest round. Absolute figures are noisy; ratios count.',
 );
 
 if (busy > 0.3 * machine.cores) {
-  console.log(`The machine was busy before this began (load ${busy.toFixed(1)}): expect wide brackets.`);
+  console.log(`The machine was busy before this run (load ${busy.toFixed(1)}): expect wide brackets.`);
 }
 
 const results = {};
@@ -86,7 +86,7 @@ for (const name of chooseScenarios(args.only)) {
 }
 
 const targets = compareWithTargets(results, CONTENDERS);
-console.log(`\ntargets: this package against what it promises itself\n\n${table(targets.columns, targets.rows)}`);
+console.log(`\ntargets: the limits that this package sets itself\n\n${table(targets.columns, targets.rows)}`);
 
 if (args.json) {
   mkdirSync(dirname(resolve(args.json)), { recursive: true });
@@ -101,7 +101,7 @@ function chooseScenarios(only = SCENARIOS) {
   return names;
 }
 
-// Nothing can be said without bare Express, the floor and this package.
+// Without bare Express, the floor and this package there is nothing to compare.
 function chooseContenders(only) {
   if (only === undefined) return CONTENDERS;
   const names = only.flatMap((each) => each.split(','));

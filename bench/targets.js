@@ -1,16 +1,16 @@
-/** What this package promises itself, held against what was measured. */
+/** The limits that this package sets itself, compared with the measured results. */
 import { show } from './harness/stats.js';
 
 const OURS = 'express-resource-server';
 
 /**
- * @param {Record<string, any>} results  What the scenarios gave, by name; the ones that did not run are absent.
+ * @param {Record<string, any>} results  The results of the scenarios by name; the ones that did not run are absent.
  * @param {import('./contenders/index.js').Contender[]} contenders
  */
 export function compareWithTargets(results, contenders) {
   const rows = [];
-  const atMost = (what, value, limit) => rows.push([what, show(value), `≤ ${limit}`, verdict(value, value <= limit)]);
-  const atLeast = (what, value, limit) => rows.push([what, show(value), `≥ ${limit}`, verdict(value, value >= limit)]);
+  const atMost = (what, value, limit) => rows.push([what, show(value), `≤ ${limit}`, result(value, value <= limit)]);
+  const atLeast = (what, value, limit) => rows.push([what, show(value), `≥ ${limit}`, result(value, value >= limit)]);
   const of = (name) => results[name]?.figures;
 
   const seen = of('seen')?.[OURS];
@@ -22,8 +22,8 @@ export function compareWithTargets(results, contenders) {
   if (inProcess) atMost('seen-in-process: µs per call', inProcess.perCall.median, 2.5);
   const opaque = of('opaque');
   if (opaque) {
-    atMost('opaque: remembered × remembered JWT', opaque.calls.ratio, 1.15);
-    atMost('opaque: as long as the JWT × remembered JWT', opaque.calls.ratioOfLong, 1.15);
+    atMost('opaque: cached × cached JWT', opaque.calls.ratio, 1.15);
+    atMost('opaque: as long as the JWT × cached JWT', opaque.calls.ratioOfLong, 1.15);
   }
   for (const [alg, figures] of Object.entries(of('new') ?? {})) {
     const best = bestPeer(figures, contenders);
@@ -31,7 +31,7 @@ export function compareWithTargets(results, contenders) {
     if (best) {
       const { name, added } = best;
       const own = figures[OURS].addedCpu.median;
-      rows.push([`new, ${alg}: µs CPU added`, show(own), `< ${show(added)} (${name})`, verdict(own, own < added)]);
+      rows.push([`new, ${alg}: µs CPU added`, show(own), `< ${show(added)} (${name})`, result(own, own < added)]);
     }
   }
   const invalid = of('invalid-signatures')?.[OURS];
@@ -57,13 +57,13 @@ export function compareWithTargets(results, contenders) {
   }
   const memory = of('memory');
   if (memory) {
-    atMost('memory: bytes per remembered token', memory.perToken, 1536);
+    atMost('memory: bytes per cached token', memory.perToken, 1536);
     atMost('memory: last sample × first full one', memory.growth, 1.05);
   }
-  return { columns: ['target', 'measured', 'wanted', ''], rows };
+  return { columns: ['target', 'measured', 'limit', ''], rows };
 }
 
-const verdict = (value, isMet) => {
+const result = (value, isMet) => {
   if (!Number.isFinite(value)) return 'unclear';
   return isMet ? 'met' : 'missed';
 };

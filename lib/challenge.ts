@@ -28,7 +28,7 @@ export interface ChallengeContext {
 
 /**
  * The one place that writes a quoted-string (RFC 9110 §5.6.4). Whatever it is given, the result is printable ASCII with
- * quotes and backslashes escaped: no line break, no octet that Node refuses in a header.
+ * quotes and backslashes escaped: no line break, no octet that Node rejects in a header.
  */
 export function quote(value: string): string {
   return `"${value.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`;
@@ -43,7 +43,7 @@ export function challenge(scheme: string, parameters: Readonly<Record<string, st
 }
 
 /**
- * The header fields with which an error is answered: `WWW-Authenticate` for the caller's failures (RFC 6750 §3, RFC 9449
+ * The header fields of the response to an error: `WWW-Authenticate` for the caller's failures (RFC 6750 §3, RFC 9449
  * §7.1), `Retry-After` for the upstream's, none for the programmer's.
  */
 export function headersOf(
@@ -60,7 +60,7 @@ export function headersOf(
   return nonce === undefined ? headers : { ...headers, 'DPoP-Nonce': nonce };
 }
 
-// RFC 9449 §7.2: what went wrong is told with the scheme that was used, and with each where that is not clear.
+// RFC 9449 §7.2: the error is in the challenge of the scheme that the request used, or of each scheme if that is not clear.
 function challenges(
   error: ResourceServerError,
   { realm, schemes, algs, resourceMetadata, challengeScopes, requestedScopes = asTheyAre }: ChallengeContext,

@@ -35,7 +35,7 @@ export interface RefreshFailedMessage extends RefreshedMessage {
   readonly error: unknown;
 }
 
-/** Keys that are no longer fresh verified a token: `express-resource-server.keys.stale_used`. */
+/** Keys that are no longer fresh judged a token, new or cached: `express-resource-server.keys.stale_used`. */
 export interface StaleKeysMessage {
   readonly issuer: string;
 }

@@ -25,6 +25,7 @@ export type {
 } from './reasons.js';
 export { type AuthorizationDetails, requireAuthorizationDetails } from './express/authorization-details.js';
 export { getAuth, getOptionalAuth } from './express/auth.js';
+export { authSignal } from './express/auth-signal.js';
 export {
   bearer,
   introspectionBearer,
@@ -92,6 +93,7 @@ export type { IntrospectionCacheOptions } from './verify/introspection-cache-opt
 export type { IntrospectionVerifierOptions } from './verify/introspection-options.js';
 export { jwtVerifier, type JwtVerifier } from './verify/jwt.js';
 export type { JwtVerifierOptions, SymmetricAlgorithm } from './verify/jwt-options.js';
+export type { SharedVerifierOptions } from './verify/shared-options.js';
 export type { CacheOptions } from './verify/token-cache.js';
 export type { IssuerResolver, ResolvedIssuer } from './verify/dynamic-issuers.js';
 export {

@@ -2,7 +2,7 @@ import { IncomingMessage } from 'node:http';
 import { ConfigurationError } from './errors.js';
 
 /**
- * What an option must be. `parse` returns the value to use (arrays and objects are copied, so that nobody changes them
+ * What an option must be. `parse` returns the value to use (arrays and objects are copied, so that nothing can change them
  * later), or `undefined` if the value is invalid.
  */
 export interface Rule<T> {
@@ -249,20 +249,29 @@ export function callable<F extends (...args: never[]) => unknown>(expected: stri
   return { expected, fix, parse: (value) => (typeof value === 'function' ? (value as F) : undefined) };
 }
 
+/** Each clock with its checks is created once, so that options with the same clock can be recognized. */
+const checkedClocks = new WeakMap<object, () => number>();
+
 /** A clock that returns no number would make every comparison with it false, and no token would ever expire. */
 export const clockRule: Rule<() => number> = {
   expected: 'a function that returns seconds since the epoch, synchronously',
   fix: 'Leave it out for the system clock.',
   parse: (value) => {
     if (typeof value !== 'function') return undefined;
-    const clock = (): number => {
-      const now: unknown = (value as () => unknown)();
-      if (typeof now === 'number' && Number.isFinite(now)) return now;
-      throw invalidOption('clock', clockRule, now);
-    };
-    return Number.isFinite((value as () => unknown)()) ? clock : undefined;
+    if (!Number.isFinite((value as () => unknown)())) return undefined;
+    const clock = checkedClocks.get(value) ?? checkedClock(value as () => unknown);
+    checkedClocks.set(value, clock);
+    return clock;
   },
 };
+
+function checkedClock(clock: () => unknown): () => number {
+  return () => {
+    const now = clock();
+    if (typeof now === 'number' && Number.isFinite(now)) return now;
+    throw invalidOption('clock', clockRule, now);
+  };
+}
 
 /** Options within an option. */
 export function group<O extends object>(rules: Rules<O>): Rule<O> {

@@ -11,7 +11,7 @@ const text = fc.oneof(
   fc.constantFrom('x'.repeat(10_240), '"'.repeat(10_240), '\u2603'.repeat(10_240), ''),
 );
 
-/** What is left of a text when all that is not printable ASCII is a question mark. */
+/** The text in which each character that is not printable ASCII is a question mark. */
 function printable(value: string): string {
   return Array.from({ length: value.length }, (_, i) => value.charCodeAt(i))
     .map((unit) => (unit >= 0x20 && unit <= 0x7e ? String.fromCharCode(unit) : '?'))
@@ -19,7 +19,7 @@ function printable(value: string): string {
 }
 
 describe('any text in a challenge', () => {
-  it('comes out of a quoted-string as it went in, printable', () => {
+  it('is unchanged after parsing, if it is printable', () => {
     fc.assert(
       fc.property(text, (value) => {
         const quoted = quote(value);
@@ -30,7 +30,7 @@ describe('any text in a challenge', () => {
     );
   });
 
-  it('adds nothing to a challenge but itself', () => {
+  it('adds nothing else to a challenge', () => {
     fc.assert(
       fc.property(
         fc.option(text, { nil: undefined }),
@@ -59,7 +59,7 @@ describe('any text in a challenge', () => {
     'a b',
     '',
     'Bearer a="é"',
-  ])('that is no challenge is seen by these tests: %j', (broken) => {
+  ])('that is malformed is recognized by these tests: %j', (broken) => {
     expect(() => parseChallenges(broken)).toThrow();
   });
 });

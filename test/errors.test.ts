@@ -27,8 +27,8 @@ import {
 
 type Mode = 'respond' | 'problem' | 'next';
 
-/** One way to be refused: what is sent, and what the answer says. */
-interface Refusal {
+/** One kind of rejection: what is sent, and what the response contains. */
+interface Rejection {
   readonly what: string;
   readonly send: (issuer: TestIssuer) => Promise<string | undefined>;
   readonly error: ResourceServerError;
@@ -45,7 +45,7 @@ const invalidRequest = new InvalidRequestError('malformed_credentials');
 const invalidToken = new InvalidTokenError('expired');
 const insufficientScope = new InsufficientScopeError('scope_missing', ['a']);
 
-const REFUSALS: readonly Refusal[] = [
+const REJECTIONS: readonly Rejection[] = [
   {
     what: 'no token',
     send: () => Promise.resolve(undefined),
@@ -61,14 +61,14 @@ const REFUSALS: readonly Refusal[] = [
     parameters: described(invalidRequest),
   },
   {
-    what: 'a bad token',
+    what: 'an invalid token',
     send: (issuer) => issuer.issue({ exp: 1 }),
     error: invalidToken,
     title: 'Unauthorized',
     parameters: described(invalidToken),
   },
   {
-    what: 'too little scope',
+    what: 'missing scopes',
     send: (issuer) => issuer.issue(),
     error: insufficientScope,
     title: 'Forbidden',
@@ -80,12 +80,12 @@ function guard(issuer: TestIssuer, errors: Mode): Parameters<typeof serve> {
   return [jwtBearer({ issuer: issuer.url, audience: issuer.audience, realm: 'r', errors }), requireScopes('a')];
 }
 
-async function expectAdmitted(app: Express, issuer: TestIssuer): Promise<void> {
+async function expectAccepted(app: Express, issuer: TestIssuer): Promise<void> {
   expect((await get(app, await issuer.issue({ scope: 'a' }))).status).toBe(200);
 }
 
-describe('a refusal', () => {
-  it.each(REFUSALS)('is answered with JSON: $what', async ({ send, error, parameters }) => {
+describe('a rejection', () => {
+  it.each(REJECTIONS)('has a JSON body: $what', async ({ send, error, parameters }) => {
     const issuer = await startIssuer();
     const app = serve(...guard(issuer, 'respond'));
     const response = await get(app, await send(issuer));
@@ -95,11 +95,11 @@ describe('a refusal', () => {
     expect(challengesOf(response)).toEqual([{ scheme: 'Bearer', parameters: { realm: 'r', ...parameters } }]);
     expect(response.headers['cache-control']).toBe('no-store');
     expect(handled(app)).toBe(0);
-    await expectAdmitted(app, issuer);
+    await expectAccepted(app, issuer);
   });
 
-  it.each(REFUSALS)(
-    'is answered as a problem where that was said: $what',
+  it.each(REJECTIONS)(
+    "is a problem document with errors: 'problem': $what",
     async ({ send, error, title, parameters }) => {
       const issuer = await startIssuer();
       const app = serve(...guard(issuer, 'problem'));
@@ -110,11 +110,11 @@ describe('a refusal', () => {
       expect(response.body).toEqual(code === undefined ? members : { ...members, error: code });
       expect(challengesOf(response)).toEqual([{ scheme: 'Bearer', parameters: { realm: 'r', ...parameters } }]);
       expect(handled(app)).toBe(0);
-      await expectAdmitted(app, issuer);
+      await expectAccepted(app, issuer);
     },
   );
 
-  it.each(REFUSALS)('reaches the error handler with its challenge: $what', async ({ send, error, parameters }) => {
+  it.each(REJECTIONS)('reaches the error handler with its challenge: $what', async ({ send, error, parameters }) => {
     const issuer = await startIssuer();
     const { app, errors } = serveWithErrorHandler(...guard(issuer, 'next'));
     const response = await get(app, await send(issuer));
@@ -129,11 +129,11 @@ describe('a refusal', () => {
       'WWW-Authenticate': challenge,
     });
     expect(challengesOf(response)).toEqual([{ scheme: 'Bearer', parameters: { realm: 'r', ...parameters } }]);
-    await expectAdmitted(app, issuer);
+    await expectAccepted(app, issuer);
   });
 
-  it.each(REFUSALS)(
-    'keeps its challenge in Express’s own error handler: $what',
+  it.each(REJECTIONS)(
+    'includes its challenge in the default error handler of Express: $what',
     async ({ send, error, parameters }) => {
       const issuer = await startIssuer();
       const app = serve(...guard(issuer, 'next'));
@@ -141,11 +141,11 @@ describe('a refusal', () => {
       expect([response.status, handled(app)]).toEqual([error.status, 0]);
       expect(challengesOf(response)).toEqual([{ scheme: 'Bearer', parameters: { realm: 'r', ...parameters } }]);
       expect(response.headers['cache-control']).toBe('no-store');
-      await expectAdmitted(app, issuer);
+      await expectAccepted(app, issuer);
     },
   );
 
-  it('keeps its challenge where a handler writes an answer of its own', async () => {
+  it('includes its challenge if an error handler writes its own response', async () => {
     const issuer = await startIssuer();
     const app = express();
     app.use(...guard(issuer, 'next'));
@@ -159,7 +159,7 @@ describe('a refusal', () => {
     expect(challengesOf(response)[0]?.parameters.error).toBe('invalid_token');
   });
 
-  it('goes to the error handler where an answer has begun', async () => {
+  it('goes to the error handler if the response has already started', async () => {
     const issuer = await startIssuer();
     const errors: unknown[] = [];
     const app = express();
@@ -201,7 +201,7 @@ describe('a refusal', () => {
   });
 });
 
-describe('what a refusal tells', () => {
+describe('the response to a rejected request', () => {
   const SECRET = 'sEcReTmArKeR';
 
   it.each<[string, (issuer: TestIssuer) => Promise<string>]>([
@@ -210,15 +210,15 @@ describe('what a refusal tells', () => {
     ['an audience', (issuer) => issuer.issue({ aud: SECRET })],
     ['a type', (issuer) => issuer.issue({}, { header: { typ: SECRET } })],
     ['a key id', (issuer) => issuer.issue({}, { header: { kid: SECRET } })],
-    ['the token itself', () => Promise.resolve(SECRET)],
+    ['the complete token', () => Promise.resolve(SECRET)],
     ['the header', () => Promise.resolve(`${SECRET} "${SECRET}"`)],
     ['a scope', (issuer) => issuer.issue({ scope: SECRET })],
-  ])('is no byte of what was sent: %s', async (_what, send) => {
+  ])('contains nothing of the request: %s', async (_what, send) => {
     const issuer = await startIssuer();
     const port = await listen(serve(...guard(issuer, 'respond')));
-    const answer = await getRaw(port, ['Authorization', `Bearer ${await send(issuer)}`]);
-    expect([400, 401, 403]).toContain(answer.status);
-    expect(JSON.stringify(answer)).not.toContain(SECRET);
+    const response = await getRaw(port, ['Authorization', `Bearer ${await send(issuer)}`]);
+    expect([400, 401, 403]).toContain(response.status);
+    expect(JSON.stringify(response)).not.toContain(SECRET);
     const { app, errors } = serveWithErrorHandler(...guard(issuer, 'next'));
     await get(app, await send(issuer));
     expect(errors).toHaveLength(1);
@@ -226,7 +226,7 @@ describe('what a refusal tells', () => {
     expect(JSON.stringify([message, stack, headers])).not.toContain(SECRET);
   });
 
-  it('is on the cause, for those who look: what was checked, expected and found', async () => {
+  it('has a cause on its error: what was checked, expected and received', async () => {
     const issuer = await startIssuer();
     const verifier = jwtVerifier({ issuer: issuer.url, audience: 'mine' });
     await expect(verifier.verify(await issuer.issue({ aud: 'other' }))).rejects.toMatchObject({

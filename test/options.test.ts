@@ -28,12 +28,12 @@ function mistake(make: () => unknown): ConfigurationError {
   throw new Error('no mistake was found');
 }
 
-/** Makes a middleware with options that no type would allow. */
+/** Creates a middleware with options that the types do not allow. */
 function withOptions(options: Record<string, unknown>): () => unknown {
   return () => jwtBearer({ ...GOOD, ...options });
 }
 
-/** A mistake says which option, what was expected, what was found and how to mend it. */
+/** The message must contain the option, what was expected, what was passed and the fix. */
 function expectMistake(make: () => unknown, option: string): ConfigurationError {
   const error = mistake(make);
   expect(error.option).toBe(option);
@@ -48,31 +48,31 @@ const cases = (table: Record<string, readonly unknown[]>): { name: string; value
   Object.entries(table).flatMap(([name, values]) => values.map((value) => ({ name, value })));
 
 describe('an option', () => {
-  it.each(cases(BAD))('$name may not be $value', ({ name, value }) => {
+  it.each(cases(BAD))('$name must not be $value', ({ name, value }) => {
     const error = expectMistake(withOptions({ [name]: value }), `jwtBearer: ${name}`);
     expect(mistake(() => jwtVerifier({ ...GOOD, [name]: value })).message).toBe(
       error.message.replace('jwtBearer', 'jwtVerifier'),
     );
   });
 
-  it.each(cases(BAD_BEARER))('$name may not be $value', ({ name, value }) => {
+  it.each(cases(BAD_BEARER))('$name must not be $value', ({ name, value }) => {
     expectMistake(withOptions({ [name]: value }), `jwtBearer: ${name}`);
   });
 
-  it.each(cases(BAD_KEYS))('keys.$name may not be $value', ({ name, value }) => {
+  it.each(cases(BAD_KEYS))('keys.$name must not be $value', ({ name, value }) => {
     expectMistake(withOptions({ keys: { [name]: value } }), `jwtBearer: keys: ${name}`);
   });
 
-  it.each(cases(BAD_CACHE))('cache.$name may not be $value', ({ name, value }) => {
+  it.each(cases(BAD_CACHE))('cache.$name must not be $value', ({ name, value }) => {
     expectMistake(withOptions({ cache: { [name]: value } }), `jwtBearer: cache: ${name}`);
   });
 
-  it.each([null, undefined, 1, 'https://auth.example.com', [], [GOOD], true])('cannot be in %p', (given) => {
+  it.each([null, undefined, 1, 'https://auth.example.com', [], [GOOD], true])('must not be in %p', (given) => {
     expectMistake(() => jwtBearer(given as never), 'jwtBearer');
     expectMistake(() => jwtVerifier(given as never), 'jwtVerifier');
   });
 
-  it('may be at either end of its range', async () => {
+  it('may have the minimum and the maximum of its range', async () => {
     const { publicJwk } = await makeSigningKey();
     const least = { refreshInterval: 1, cooldown: 1, maxStale: 0, timeout: 0.1, maxBytes: 1_024 };
     const most = { refreshInterval: 86_400, cooldown: 3_600, maxStale: 604_800, timeout: 60, maxBytes: 16_777_216 };
@@ -95,7 +95,7 @@ describe('an option', () => {
     for (const options of makings) expect(typeof jwtBearer(options)).toBe('function');
   });
 
-  it('that is undefined is left out, but for issuer and audience, which are required', () => {
+  it('that is undefined counts as absent, except for issuer and audience, which are required', () => {
     const names = [...Object.keys(BAD), ...Object.keys(BAD_BEARER)];
     const undefinedAll = Object.fromEntries(names.map((name) => [name, undefined]));
     expect(typeof withOptions({ ...undefinedAll, ...GOOD })()).toBe('function');
@@ -104,7 +104,7 @@ describe('an option', () => {
     expectMistake(() => jwtBearer({ issuer: GOOD.issuer } as never), 'jwtBearer: audience');
   });
 
-  it('may not be changed after the fact by its array', () => {
+  it('does not change when the application changes its array later', () => {
     const audience = ['mine'];
     const verifier = jwtVerifier({ ...GOOD, audience });
     audience[0] = 'other';
@@ -112,7 +112,7 @@ describe('an option', () => {
   });
 });
 
-describe('an option that does not exist', () => {
+describe('an unknown option', () => {
   it.each([
     ['audiences', 'audience'],
     ['Issuer', 'issuer'],
@@ -127,7 +127,7 @@ describe('an option that does not exist', () => {
     ['toString', undefined],
     ['\r\n\u2603', undefined],
     ['x'.repeat(5_000), undefined],
-  ])('is a mistake: %j', (name, meant) => {
+  ])('causes a ConfigurationError: %j', (name, meant) => {
     const error = mistake(withOptions({ [name]: 1 }));
     expect(error.option).toBe(`jwtBearer: ${JSON.stringify(name.slice(0, 60))}`);
     if (meant !== undefined) expect(error.fix).toBe(`Did you mean ${meant}?`);
@@ -135,20 +135,20 @@ describe('an option that does not exist', () => {
     expect(error.message.length).toBeLessThan(700);
   });
 
-  it('is a mistake in a group too', () => {
+  it('causes a ConfigurationError in a group too', () => {
     const error = mistake(withOptions({ keys: { maxstale: 1 } }));
     expect([error.option, error.fix]).toEqual(['jwtBearer: keys: "maxstale"', 'Did you mean maxStale?']);
     expect(mistake(withOptions({ cache: { ttl: 1 } })).option).toBe('jwtBearer: cache: "ttl"');
   });
 
-  it('is a mistake where the option is another function’s', () => {
+  it('causes a ConfigurationError if it is an option of another function', () => {
     const verifier: TokenVerifier = { verify: () => Promise.reject(new Error('unused')) };
     expect(mistake(() => bearer(verifier, { issuer: 'x' } as never)).option).toBe('bearer: "issuer"');
     expect(mistake(() => jwtVerifier({ ...GOOD, realm: 'x' } as never)).option).toBe('jwtVerifier: "realm"');
     expect(mistake(() => requireThat(() => true, { scope: ['a'] } as never)).fix).toBe('Did you mean scopes?');
   });
 
-  it('is __proto__, and what is inherited is none', () => {
+  it('may be __proto__, while inherited properties are ignored', () => {
     const options = JSON.parse('{"__proto__":{"audience":false}}') as Record<string, unknown>;
     expect(mistake(() => jwtBearer({ ...options, issuer: GOOD.issuer } as never)).option).toBe(
       'jwtBearer: "__proto__"',
@@ -163,18 +163,18 @@ describe('a secret', () => {
     ['that is too short', { secret: SECRET.slice(0, 20) }],
     ['of too few bytes', { secret: Buffer.from(SECRET.slice(0, 20)) }],
     ['in an array', { secret: [SECRET] }],
-    ['with an algorithm that it is too short for', { secret: SECRET, algorithms: ['HS512'] }],
-    ['beside jwksUri', { secret: SECRET, jwksUri: 'https://auth.example.com/jwks' }],
+    ['with an algorithm that requires a longer secret', { secret: SECRET, algorithms: ['HS512'] }],
+    ['together with jwksUri', { secret: SECRET, jwksUri: 'https://auth.example.com/jwks' }],
     ['under another name', { secrets: SECRET }],
-    ['in the address of the keys', { jwksUri: `https://user:${SECRET.slice(0, 20)}@auth.example.com/jwks` }],
+    ['in the URL of the keys', { jwksUri: `https://user:${SECRET.slice(0, 20)}@auth.example.com/jwks` }],
     ['in the issuer', { issuer: `https://user:${SECRET.slice(0, 20)}@auth.example.com` }],
-  ])('is in no message: %s', (_what, options) => {
+  ])('is in no error message: %s', (_what, options) => {
     const error = mistake(withOptions(options));
     expect(JSON.stringify([error.message, error.got, error.option, error.fix])).not.toContain('correct-horse');
   });
 });
 
-describe('options together', () => {
+describe('a combination of options', () => {
   it.each<[string, Record<string, unknown>, string]>([
     ['jwksUri and jwks', { jwksUri: 'https://a.example.com', jwks: 'KEYS' }, 'jwtBearer: jwksUri, jwks'],
     ['jwks and secret', { jwks: 'KEYS', secret: SECRET }, 'jwtBearer: jwks, secret'],
@@ -182,7 +182,7 @@ describe('options together', () => {
     ['RS256 and HS256 without secret', { algorithms: ['RS256', 'HS256'] }, 'jwtBearer: algorithms'],
     ['RS256 with secret', { secret: SECRET, algorithms: ['RS256'] }, 'jwtBearer: algorithms'],
     ['HS384 with 38 bytes', { secret: SECRET, algorithms: ['HS384'] }, 'jwtBearer: algorithms'],
-  ])('may not be %s', async (_what, options, option) => {
+  ])('must not be %s', async (_what, options, option) => {
     const { publicJwk } = await makeSigningKey();
     const all = options.jwks === 'KEYS' ? { ...options, jwks: { keys: [publicJwk] } } : options;
     expectMistake(withOptions(all), option);
@@ -202,7 +202,7 @@ describe('options together', () => {
     'https://user@auth.example.com',
     'https://',
     'file:///etc/issuer',
-  ])('may not leave the issuer to be asked at %s', (issuer) => {
+  ])('must not contain the issuer %s for discovery', (issuer) => {
     expectMistake(withOptions({ issuer }), 'jwtBearer: issuer');
   });
 
@@ -212,11 +212,11 @@ describe('options together', () => {
     'http://127.0.0.1',
     'http://127.1.2.3:80',
     'http://[::1]:1',
-  ])('may leave it to be asked at %s', (issuer) => {
+  ])('may contain the issuer %s for discovery', (issuer) => {
     expect(typeof withOptions({ issuer })()).toBe('function');
   });
 
-  it('may leave it to be asked over http where that was said in words', () => {
+  it('may contain an http: issuer for discovery with allowInsecureHttp', () => {
     const allowed = { issuer: 'http://auth.internal', allowInsecureHttp: true };
     expect(typeof withOptions(allowed)()).toBe('function');
     expectMistake(withOptions({ ...allowed, allowInsecureHttp: false }), 'jwtBearer: issuer');
@@ -224,7 +224,7 @@ describe('options together', () => {
     expect(typeof withOptions(keys)()).toBe('function');
   });
 
-  it('may name an issuer that is no URL where nobody asks it', () => {
+  it('may contain an issuer that is not a URL if there is no discovery', () => {
     expect(typeof withOptions({ issuer: 'accounts.example.com', jwksUri: 'https://keys.example.com' })()).toBe(
       'function',
     );
@@ -233,7 +233,7 @@ describe('options together', () => {
 });
 
 describe('a verifier', () => {
-  it.each([undefined, null, 'x', {}, { verify: 'x' }, [], () => 'x', GOOD])('may not be %p', (verifier) => {
+  it.each([undefined, null, 'x', {}, { verify: 'x' }, [], () => 'x', GOOD])('must not be %p', (verifier) => {
     const error = mistake(() => bearer(verifier as never));
     expect([error.option, error.reason]).toEqual(['bearer: verifier', 'verifier_invalid']);
   });
@@ -241,12 +241,12 @@ describe('a verifier', () => {
 
 describe('a gate', () => {
   const scopes = [[], [''], ['a b'], ['a"b'], ['a\\b'], ['caf\u00e9'], ['a', 1], [['a']], [null], [undefined], ['a\n']];
-  it.each(scopes)('requireScopes may not be given %p', (...given) => {
+  it.each(scopes)('rejects the arguments of requireScopes %p', (...given) => {
     expectMistake(() => requireScopes(...(given as [string, ...string[]])), 'requireScopes');
     expectMistake(() => requireAnyScope(...(given as [string, ...string[]])), 'requireAnyScope');
   });
 
-  it.each([[], [''], [1], ['a', null], [['a']]])('requireClient may not be given %p', (...given) => {
+  it.each([[], [''], [1], ['a', null], [['a']]])('rejects the arguments of requireClient %p', (...given) => {
     expectMistake(() => requireClient(...(given as string[])), 'requireClient');
   });
 
@@ -264,15 +264,18 @@ describe('a gate', () => {
     ['a', Symbol('x')],
     ['a', 1n],
     ['a', /x/],
-  ])('requireClaim may not be given %p and %p', (name, expected) => {
+  ])('rejects the arguments of requireClaim %p and %p', (name, expected) => {
     expectMistake(() => requireClaim(name as string, expected as string), 'requireClaim');
   });
 
-  it.each([undefined, null, true, 'x', {}, Promise.resolve(true)])('requireThat may not be given %p', (predicate) => {
-    expectMistake(() => requireThat(predicate as never), 'requireThat');
-  });
+  it.each([undefined, null, true, 'x', {}, Promise.resolve(true)])(
+    'rejects the argument of requireThat %p',
+    (predicate) => {
+      expectMistake(() => requireThat(predicate as never), 'requireThat');
+    },
+  );
 
-  it.each([[], ['a b'], 'a', [1], null])('requireThat may not name the scopes %p', (given) => {
+  it.each([[], ['a b'], 'a', [1], null])('rejects the scopes of requireThat %p', (given) => {
     expectMistake(() => requireThat(() => true, { scopes: given } as never), 'requireThat: scopes');
   });
 });

@@ -1,6 +1,8 @@
-import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,19 +17,23 @@ const NAME = 'express-resource-server';
 
 let project = '';
 let packed: readonly string[] = [];
+let tarballPath = '';
+let unpackedSize = 0;
 
-/** A project that has the packed package and its dependencies, and nothing else of this checkout. */
+/** A project with the packed package and its dependencies, and nothing else of this checkout. */
 beforeAll(async () => {
   const shell = process.platform === 'win32';
   if (!existsSync(join(ROOT, 'dist/index.d.cts'))) await run('npm', ['run', 'build'], { cwd: ROOT, shell });
   project = await mkdtemp(join(await realpath(tmpdir()), `${NAME}-`));
   const npm = ['pack', '--ignore-scripts', '--json', '--pack-destination', project];
   const { stdout } = await run('npm', npm, { cwd: ROOT, shell });
-  const [tarball] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+  const [tarball] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[]; unpackedSize: number }];
+  tarballPath = join(project, tarball.filename);
+  ({ unpackedSize } = tarball);
   packed = tarball.files.map(({ path }) => path);
   const installed = join(project, 'node_modules', NAME);
   await mkdir(installed, { recursive: true });
-  // Relative paths, because tar takes what comes before a colon for the name of a host.
+  // Relative paths, because tar interprets the text before a colon as a host name.
   await run('tar', ['-xzf', tarball.filename, '-C', `node_modules/${NAME}`, '--strip-components=1'], { cwd: project });
   for (const name of ['express', '@types/express', '@types/node']) {
     const target = join(project, 'node_modules', name);
@@ -38,7 +44,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(project, { recursive: true, force: true }));
 
-/** What a program prints that runs in that project, as JSON. */
+/** Runs a program in that project and parses its output as JSON. */
 async function runHere(file: string, text: string, ...args: string[]): Promise<unknown> {
   await writeFile(join(project, file), text);
   const { stdout } = await run(process.execPath, [file, ...args], { cwd: project });
@@ -54,13 +60,13 @@ const REQUESTS = `
   const server = app.listen(0, '127.0.0.1', async () => {
     const origin = 'http://127.0.0.1:' + server.address().port;
     const headers = { authorization: 'Bearer ' + token };
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       fetch(origin, { headers }),
       fetch(origin + '/admin', { headers }),
       fetch(origin, { headers: { authorization: 'Bearer ' + token.slice(0, -4) + 'AAAA' } }),
       fetch(origin),
     ]);
-    console.log(JSON.stringify(await Promise.all(answers.map(async (answer) => [answer.status, await answer.json()]))));
+    console.log(JSON.stringify(await Promise.all(responses.map(async (response) => [response.status, await response.json()]))));
     server.closeAllConnections();
     server.close();
   });
@@ -82,7 +88,7 @@ const WAYS = [
 ] as const;
 
 describe('the packed package', () => {
-  it('holds what is built and the papers, and nothing else', () => {
+  it('contains the build, the licences and the documentation files, and nothing else', () => {
     const docs = readdirSync(join(ROOT, 'docs')).map((file) => `docs/${file}`);
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', ...docs, 'package.json'].sort();
     expect(packed.filter((path) => !path.startsWith('dist/')).sort()).toEqual(papers);
@@ -93,6 +99,12 @@ describe('the packed package', () => {
       const files = ['.js', '.cjs', '.d.ts', '.d.cts'].map((extension) => `dist/${entry}${extension}`);
       expect(built).toEqual(expect.arrayContaining(files));
     }
+  });
+
+  it('adds at most 1 MiB to a project that has Express: it has no dependencies', () => {
+    expect(unpackedSize).toBeLessThanOrEqual(1024 * 1024);
+    const installed = JSON.parse(readFileSync(join(project, 'node_modules', NAME, 'package.json'), 'utf8')) as object;
+    expect(installed).not.toHaveProperty('dependencies');
   });
 
   it('contains the licences and the versions of the packages whose code it contains', async () => {
@@ -109,19 +121,19 @@ describe('the packed package', () => {
   });
 
   it.each(WAYS)(
-    'protects an API that has it by %s',
+    'protects an API that loads it with %s',
     async (_, file, head) => {
       const issuer = await TestIssuer.start();
       await issuer.close();
       const token = await issuer.issue({ scope: 'orders:read' });
-      const answers = await runHere(
+      const responses = await runHere(
         file,
         head + REQUESTS,
         issuer.url,
         JSON.stringify({ keys: issuer.published }),
         token,
       );
-      expect(answers).toEqual([
+      expect(responses).toEqual([
         [200, { client: 'client-1' }],
         [403, expect.objectContaining({ error: 'insufficient_scope' })],
         [401, expect.objectContaining({ error: 'invalid_token' })],
@@ -131,7 +143,7 @@ describe('the packed package', () => {
     MINUTE,
   );
 
-  it('has the same names by require and by import, and its errors are instances of both', async () => {
+  it('exports the same names with require and import, and its errors are instances of both', async () => {
     const text = `
       const required = require('${NAME}');
       import('${NAME}').then((imported) => {
@@ -148,12 +160,14 @@ describe('the packed package', () => {
     expect(await runHere('same.cjs', text)).toEqual([true, [true, true, false, false]]);
   });
 
-  it('contains no second copy of code that two entries share', async () => {
+  it('contains shared code of two entry points once', async () => {
     const dist = join(ROOT, 'dist');
     for (const extension of ['.js', '.cjs']) {
       const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith(extension));
       const texts = await Promise.all(files.map((file) => readFile(join(dist, file), 'utf8')));
-      const classes = texts.flatMap((text) => [...text.matchAll(/^class (\w+)/gm)].map(([, name]) => name));
+      const classes = texts.flatMap((text) =>
+        [...text.matchAll(/^(?:let \w+=)?class (\w+)/gm)].map(([, name]) => name),
+      );
       expect(classes.filter((name, i) => classes.indexOf(name) !== i)).toEqual([]);
       expect(classes).toContain('ResourceServerError');
     }
@@ -163,34 +177,34 @@ describe('the packed package', () => {
     const command = join(project, 'node_modules', NAME, 'dist/cli.js');
     const { stdout } = await run(process.execPath, [command, '--help']);
     expect(stdout).toContain('express-resource-server issuer');
-    const refused = run(process.execPath, [command, 'issuer', '--host', '0.0.0.0']);
-    await expect(refused).rejects.toMatchObject({
+    const rejected = run(process.execPath, [command, 'issuer', '--host', '0.0.0.0']);
+    await expect(rejected).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining('loopback only') as unknown,
     });
   });
 
-  it.each(['dist/index.js', 'dist/verify/jwt.js', 'lib/index.js', 'dist'])('keeps %s to itself', async (path) => {
+  it.each(['dist/index.js', 'dist/verify/jwt.js', 'lib/index.js', 'dist'])('does not export %s', async (path) => {
     const text = `
       const specifier = '${NAME}/${path}';
       const codes = [];
       try { require(specifier); } catch (error) { codes.push(error.code); }
       import(specifier).catch((error) => { codes.push(error.code); }).then(() => console.log(JSON.stringify(codes)));
     `;
-    const refused = 'ERR_PACKAGE_PATH_NOT_EXPORTED';
-    expect(await runHere('deep.cjs', text)).toEqual([refused, refused]);
+    const rejected = 'ERR_PACKAGE_PATH_NOT_EXPORTED';
+    expect(await runHere('deep.cjs', text)).toEqual([rejected, rejected]);
   });
 
-  it('lets its package.json and its types-only entrance be found', async () => {
+  it('exports its package.json and its types-only entry point', async () => {
     const text = `
       require('${NAME}/augment');
       console.log(JSON.stringify(require('${NAME}/package.json').name));
     `;
-    expect(await runHere('entrances.cjs', text)).toBe(NAME);
+    expect(await runHere('entry-points.cjs', text)).toBe(NAME);
   });
 
   it.each(['consumer.mts', 'consumer.cts'])(
-    'brings types that hold without skipping any check, for %s',
+    'has types that compile without skipLibCheck, for %s',
     async (file) => {
       const text = `
         import type { Request } from 'express';
@@ -206,7 +220,7 @@ describe('the packed package', () => {
             audience: false,
             store: redisStore(client),
           });
-        // @ts-expect-error: the audience is never left out
+        // @ts-expect-error: the audience is required
         export const wrong = jwtBearer({ issuer: 'https://auth.example.com' });
       `;
       await writeFile(join(project, file), text);
@@ -229,4 +243,112 @@ describe('the packed package', () => {
     },
     MINUTE,
   );
+});
+
+/**
+ * The commands of the README, in a folder that is empty before. Only what a machine decides is replaced: the ports, and the
+ * packed package instead of the published one.
+ */
+describe('the quick start of the README', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  const fenced = (language: string): string[] =>
+    [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, text = '']) => text);
+  const commands = fenced('sh').slice(0, 2).join('').trim().split('\n');
+  const [install = '', startIssuer = '', startApp = '', call = ''] = commands;
+  const [program = ''] = fenced('ts');
+  const [requires = ''] = fenced('js');
+  const programs = [
+    ['app.mjs', program],
+    ['app.cjs', requires + program.replaceAll(/^import .*;\n/gm, '')],
+  ] as const;
+  const children: ChildProcess[] = [];
+  let folder = '';
+  let issuerOutput = '';
+
+  const start = (command: string): ChildProcess => {
+    // A process group of its own, so that the processes that it starts end with it.
+    const child = spawn('sh', ['-c', command], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    return child;
+  };
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(await realpath(tmpdir()), 'quick-start-'));
+    const cached = install.replace(NAME, `${tarballPath} --prefer-offline --no-audit --no-fund --loglevel=error`);
+    await run('sh', ['-c', cached], { cwd: folder });
+    const issuer = start(`${startIssuer} --port 0`);
+    for await (const chunk of issuer.stdout ?? []) {
+      issuerOutput += String(chunk);
+      if (issuerOutput.includes('Ctrl+C')) break;
+    }
+  }, 3 * MINUTE);
+
+  afterAll(async () => {
+    for (const { pid } of children) if (pid !== undefined) process.kill(-pid);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('takes four commands', () => {
+    expect(commands).toHaveLength(4);
+  });
+
+  it.each(programs)(
+    'leads to a 200 and to a 401, with %s',
+    async (file, text) => {
+      const port = await freePort();
+      const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(issuerOutput) ?? [];
+      const withPorts = (from: string): string =>
+        from.replaceAll('http://127.0.0.1:4444', url).replaceAll('3000', `${port}`);
+      await writeFile(join(folder, file), withPorts(text));
+      await connected(port, start(startApp.replace('app.mjs', file)));
+
+      const printed =
+        issuerOutput
+          .split('\n')
+          .find((line) => line.includes('curl -i'))
+          ?.trim() ?? '';
+      const secret = /client-1:(\w+)/.exec(printed)?.[1] ?? '';
+      expect(printed.replaceAll('3000', `${port}`)).toBe(withPorts(call).replace('SECRET', secret));
+      const [ok = '', unauthorized = ''] = fenced('http');
+      expect(await responseTo(withPorts(printed))).toEqual(linesOf(ok));
+      expect(await responseTo(`curl -i http://localhost:${port}/api/orders`)).toEqual(linesOf(unauthorized));
+    },
+    MINUTE,
+  );
+
+  /** The lines that the README shows: it leaves out the headers of Node and Express. */
+  async function responseTo(command: string): Promise<string[]> {
+    const { stdout } = await run('sh', ['-c', command], { cwd: folder });
+    const omitted = /^(?:X-Powered-By|Content-Length|ETag|Date|Connection|Keep-Alive|Transfer-Encoding):/i;
+    return linesOf(stdout).filter((line) => !omitted.test(line));
+  }
+
+  function linesOf(text: string): string[] {
+    return text.trim().split(/\r?\n/).sort();
+  }
+
+  async function freePort(): Promise<number> {
+    const server = createServer().listen(0);
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+
+  async function connected(port: number, program: ChildProcess): Promise<void> {
+    while (program.exitCode === null) {
+      const socket = connect(port, 'localhost');
+      try {
+        await once(socket, 'connect');
+        return;
+      } catch (error) {
+        // The program has not started yet.
+        if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw error;
+      } finally {
+        socket.destroy();
+      }
+    }
+    throw new Error(`the program ended with ${program.exitCode}`);
+  }
 });

@@ -1,6 +1,6 @@
 import { JwtVerifier } from 'aws-jwt-verify';
 import { SimpleJwksCache } from 'aws-jwt-verify/jwk';
-import { middlewareOf } from './refuse.js';
+import { middlewareOf } from './reject.js';
 
 // Its own fetcher speaks https only; the issuer of this benchmark is on loopback.
 const fetcher = { fetch: async (uri) => (await fetch(uri)).arrayBuffer() };

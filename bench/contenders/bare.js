@@ -1,6 +1,6 @@
 import { CLIENT } from '../harness/tokens.js';
 
-/** Express that protects nothing: what all others are measured against. */
+/** Express without protection, the baseline of all others. */
 export function make() {
   return { middleware: (_req, _res, next) => next(), clientOf: () => CLIENT };
 }

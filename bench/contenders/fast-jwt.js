@@ -1,11 +1,11 @@
 import { createPublicKey } from 'node:crypto';
 import { createVerifier } from 'fast-jwt';
 import buildGetJwks from 'get-jwks';
-import { middlewareOf } from './refuse.js';
+import { middlewareOf } from './reject.js';
 
 export function make({ issuer, audience, alg }, cache = false) {
   const getJwks = buildGetJwks();
-  // The PEM is made once per key; getJwks.getPublicKey() would make it anew at each call, and knows no Ed25519.
+  // The PEM is created once per key; getJwks.getPublicKey() would create it at each call, and does not support Ed25519.
   const pems = new WeakMap();
   const pemOf = (jwk) => {
     const pem = pems.get(jwk) ?? createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' });

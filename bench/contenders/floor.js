@@ -1,9 +1,9 @@
 import { createPublicKey, verify } from 'node:crypto';
-import { refuse } from './refuse.js';
+import { reject } from './reject.js';
 
 const HASHES = { RS256: 'sha256', ES256: 'sha256', EdDSA: null };
 
-/** The least that verifying can cost: split, parse, compare, and one signature check with a key that is at hand. */
+/** The minimum cost of a verification: split, parse, compare, and one signature check with an imported key. */
 export function make({ issuer, audience, alg, jwks }) {
   const keys = new Map(jwks.keys.map((jwk) => [jwk.kid, createPublicKey({ key: jwk, format: 'jwk' })]));
   const parse = (segment) => JSON.parse(Buffer.from(segment, 'base64url').toString());
@@ -22,7 +22,7 @@ export function make({ issuer, audience, alg, jwks }) {
 
   const middleware = (req, res, next) => {
     const claims = read(req.headers.authorization.slice('Bearer '.length));
-    if (claims === undefined) return refuse(res);
+    if (claims === undefined) return reject(res);
     req.auth = claims;
     next();
   };

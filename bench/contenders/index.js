@@ -1,14 +1,14 @@
 /**
- * Who is compared. This list imports none of them, so that the parent process stays small and every contender is loaded
- * in a process of its own.
+ * The contenders. This list imports none of them, so that the parent process stays small and every contender is loaded
+ * in its own process.
  *
  * @typedef {object} Contender
  * @property {string} name
- * @property {string} file  Exports `make(setting)`, which gives `{ middleware, clientOf }`.
- * @property {string[]} packages  What an application installs for it, beside Express.
+ * @property {string} file  Exports `make(setting)`, which returns `{ middleware, clientOf }`.
+ * @property {string[]} packages  The packages that an application installs for it, in addition to Express.
  * @property {string[]} algorithms  The benchmarked ones that it supports.
  * @property {'bare' | 'floor' | 'ours' | 'peer'} role
- * @property {'jwt' | 'opaque'} tokens  What it accepts.
+ * @property {'jwt' | 'opaque'} tokens  The tokens that it accepts.
  *
  * @typedef {object} Setting
  * @property {string} issuer
@@ -44,9 +44,9 @@ export const CONTENDERS = [
   define('jose', 'peer', ['jose']),
 ];
 
-/** Who is compared where tokens are opaque. */
+/** The contenders for opaque tokens. */
 export const OPAQUE_CONTENDERS = [
   ...CONTENDERS.filter(({ role }) => role === 'bare' || role === 'ours'),
-  define('opaque-remembered', 'ours', ['express-resource-server'], ALL, 'opaque'),
+  define('opaque-cached', 'ours', ['express-resource-server'], ALL, 'opaque'),
   define('opaque-naive', 'peer', [], ALL, 'opaque'),
 ];

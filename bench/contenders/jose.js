@@ -1,5 +1,5 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose';
-import { middlewareOf } from './refuse.js';
+import { middlewareOf } from './reject.js';
 
 export function make({ issuer, audience, jwksUri, alg }) {
   const keys = createRemoteJWKSet(new URL(jwksUri));

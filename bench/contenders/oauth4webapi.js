@@ -1,5 +1,5 @@
 import { allowInsecureRequests, validateJwtAccessToken } from 'oauth4webapi';
-import { refuse } from './refuse.js';
+import { reject } from './reject.js';
 
 const { Request } = globalThis;
 
@@ -13,7 +13,7 @@ export function make({ issuer, audience, jwksUri, alg }) {
         req.auth = claims;
         next();
       },
-      () => refuse(res),
+      () => reject(res),
     );
   };
   return { middleware, clientOf: (req) => req.auth.client_id };

@@ -1,6 +1,6 @@
 import { CLIENT } from './tokens.js';
 
-/** As much of Express's request as middleware looks at. */
+/** The members of Express's request that middleware reads. */
 class Request {
   method = 'GET';
   url = '/';
@@ -26,7 +26,7 @@ const response = new Proxy(
   {},
   {
     get: (_target, name) => {
-      throw new Error(`the middleware answered by itself (res.${String(name)})`);
+      throw new Error(`the middleware sent a response (res.${String(name)})`);
     },
   },
 );
@@ -44,8 +44,8 @@ export function pass({ middleware, clientOf }, authorization) {
 }
 
 /**
- * Passes requests through a middleware without HTTP, one after the other. Each header is a string of its own, as it is
- * in a server: nothing can be recognized by the string's identity or by a hash that it already has.
+ * Passes requests through a middleware without HTTP, one after the other. Each header is a new string, as it is
+ * in a server: a middleware cannot recognize a string by identity or by a hash that it already has.
  *
  * @returns {Promise<number>} microseconds per call
  */

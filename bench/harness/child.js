@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 
-/** A process that answers questions over IPC, one answer per question. */
+/** A process that responds to requests over IPC, with one result per request. */
 export class Child {
   #process;
   #open = new Map();
@@ -9,22 +9,22 @@ export class Child {
   /** @param {URL} file @param {{ args?: string[], execArgv?: string[] }} [options] */
   constructor(file, { args = [], execArgv = [] } = {}) {
     this.#process = fork(file, args, { execArgv, env: { ...process.env, NODE_ENV: 'production' } });
-    this.#process.on('message', ({ id, answer, error }) => {
+    this.#process.on('message', ({ id, result, error }) => {
       const { resolve, reject } = this.#open.get(id);
       this.#open.delete(id);
-      if (error === undefined) resolve(answer);
+      if (error === undefined) resolve(result);
       else reject(new Error(error));
     });
     this.#process.on('exit', () => {
-      for (const { reject } of this.#open.values()) reject(new Error(`${file} ended before it answered`));
+      for (const { reject } of this.#open.values()) reject(new Error(`${file} ended before it responded`));
     });
   }
 
-  ask(ask, question = {}) {
+  call(method, parameters = {}) {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#open.set(id, { resolve, reject });
-      this.#process.send({ id, ask, ...question });
+      this.#process.send({ id, method, ...parameters });
     });
   }
 

@@ -1,4 +1,4 @@
-/** What all HTTP scenarios have in common: costs relative to bare Express and to the floor, round by round. */
+/** The common part of all HTTP scenarios: costs relative to bare Express and to the floor, round by round. */
 import { figure, show, showSpread } from './stats.js';
 
 /**
@@ -16,7 +16,7 @@ export function ratioToBare(results, name, read) {
   return figure(results.get(name).map((result, round) => read(result) / read(bare[round])));
 }
 
-/** Microseconds. Below this the floor's own cost is lost in the noise, and nothing can be said in multiples of it. */
+/** Microseconds. Below this, noise is larger than the cost of the floor, and multiples of it have no meaning. */
 const LEAST_FLOOR = 10;
 
 /**
@@ -45,7 +45,7 @@ export function cpuFigures(results, name) {
   };
 }
 
-/** The busiest that the load generator was: near 1, it was the bottleneck and throughput says little. */
+/** The maximum load of the load generator: near 1, it was the bottleneck and throughput has little meaning. */
 export function busiestClient(results) {
   return Math.max(...[...results.values()].flat().map(({ clientLoad }) => clientLoad));
 }

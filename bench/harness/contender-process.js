@@ -1,10 +1,10 @@
-/** One contender in an Express application of its own. */
+/** One contender in its own Express application. */
 import express from 'express';
 import { callAll } from './call.js';
 
 let contender;
 
-const answers = {
+const methods = {
   async start({ file, setting }) {
     const { make } = await import(file);
     contender = make(setting);
@@ -12,7 +12,7 @@ const answers = {
     app.get('/', contender.middleware, (req, res) => {
       res.json({ client: contender.clientOf(req) });
     });
-    // Express knows an error handler by its four parameters.
+    // Express recognizes an error handler by its four parameters.
     // eslint-disable-next-line no-unused-vars
     app.use((error, _req, res, _next) => {
       res
@@ -25,7 +25,7 @@ const answers = {
       server.keepAliveTimeout = 60_000;
     });
   },
-  /** Microseconds of CPU so far, all threads. */
+  /** Microseconds of CPU since the start, all threads. */
   cpu() {
     const { user, system } = process.cpuUsage();
     return user + system;
@@ -34,9 +34,9 @@ const answers = {
   call: ({ tokens, count }) => callAll(contender, tokens, count),
 };
 
-process.on('message', async ({ id, ask, ...question }) => {
+process.on('message', async ({ id, method, ...parameters }) => {
   try {
-    process.send({ id, answer: await answers[ask](question) });
+    process.send({ id, result: await methods[method](parameters) });
   } catch (error) {
     process.send({ id, error: error.stack });
   }

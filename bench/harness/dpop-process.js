@@ -6,7 +6,7 @@ import { AUDIENCE, CLIENT, mintWithSecret } from './tokens.js';
 
 const ISSUER = 'https://auth.example.com';
 const PATH = '/orders';
-/** How many are under way at once, as they are in a server. */
+/** The number of concurrent requests, as in a server. */
 const AT_ONCE = 32;
 const KINDS = {
   ES256: {
@@ -22,7 +22,7 @@ const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url
 const secret = randomBytes(32);
 const mint = mintWithSecret(ISSUER, secret);
 
-/** A client that has a bound token, and makes proofs. */
+/** A client with a bound token, which creates proofs. */
 async function makeClient(alg) {
   const { hash, options, make } = KINDS[alg];
   const { publicKey, privateKey } = make();
@@ -49,7 +49,7 @@ async function makeClient(alg) {
       { key: publicKey, ...options },
       Buffer.from(proof.slice(end + 1), 'base64url'),
     );
-    if (!isGood) throw new Error('a good proof was refused');
+    if (!isGood) throw new Error('a valid proof was rejected');
   };
   return { bound, unbound: mint(), prove, check, key: await importJWK(jwk, alg) };
 }
@@ -65,7 +65,7 @@ class Request {
   }
 }
 
-/** The status of an answer; 200 where the middleware let it through. */
+/** The status of a response; 200 if the middleware accepted the request. */
 function pass(middleware, authorization, proof) {
   const req = new Request(authorization, proof);
   return new Promise((resolve, reject) => {
@@ -84,18 +84,18 @@ const makeMiddleware = (store) =>
 async function contendersFor(alg) {
   const client = await makeClient(alg);
   const middleware = makeMiddleware(memoryStore({ maxEntries: 1_000_000 }));
-  const admitted = async (authorization, proof) => {
+  const expectAccepted = async (authorization, proof) => {
     const status = await pass(middleware, authorization, proof);
-    if (status !== 200) throw new Error(`refused with ${status}`);
+    if (status !== 200) throw new Error(`rejected with ${status}`);
   };
   return {
     client,
     run: {
       'crypto.verify alone': (proof) => client.check(proof),
-      'jose, the key at hand': (proof) => jwtVerify(proof, client.key, { typ: 'dpop+jwt' }),
-      'jose, the key in the proof': (proof) => jwtVerify(proof, EmbeddedJWK, { typ: 'dpop+jwt' }),
-      'a remembered bearer token': (proof) => admitted(`Bearer ${client.unbound}`, proof),
-      'a remembered DPoP token': (proof) => admitted(`DPoP ${client.bound}`, proof),
+      'jose, with an imported key': (proof) => jwtVerify(proof, client.key, { typ: 'dpop+jwt' }),
+      'jose, with the key of the proof': (proof) => jwtVerify(proof, EmbeddedJWK, { typ: 'dpop+jwt' }),
+      'a cached bearer token': (proof) => expectAccepted(`Bearer ${client.unbound}`, proof),
+      'a cached DPoP token': (proof) => expectAccepted(`DPoP ${client.bound}`, proof),
     },
   };
 }
@@ -131,7 +131,7 @@ async function bytesUsed() {
   return heapUsed + external;
 }
 
-/** Twice as many proofs as the memory holds: what one takes, and what becomes of those for which there is no room. */
+/** Twice as many proofs as the limit of the store: the size of one, and the result for those above the limit. */
 async function fill({ entries }) {
   const client = await makeClient('ES256');
   const warm = makeMiddleware(undefined);
@@ -150,9 +150,9 @@ async function fill({ entries }) {
   return { samples, statuses };
 }
 
-process.on('message', async ({ id, ask, ...question }) => {
+process.on('message', async ({ id, method, ...parameters }) => {
   try {
-    process.send({ id, answer: await (ask === 'fill' ? fill(question) : compare(question)) });
+    process.send({ id, result: await (method === 'fill' ? fill(parameters) : compare(parameters)) });
   } catch (error) {
     process.send({ id, error: String(error) });
   }

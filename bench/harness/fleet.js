@@ -6,7 +6,7 @@ const WARM_UP_TURNS = 4;
 
 const fileOf = (name) => new URL(`./${name}`, import.meta.url);
 
-/** So that a process is as warm after waiting for its turn as it was before: a server under load never waits. */
+/** So that a process is as warm after waiting for its turn as before: a server under load never waits. */
 const STAY_WARM = ['--no-flush-bytecode', '--no-memory-reducer'];
 
 /** An issuer, and one process per contender that trusts it. Every contender is checked before it is measured. */
@@ -17,12 +17,12 @@ export class Fleet {
     const keys = makeKeys();
     const jwks = { keys: keys.map(({ jwk }) => jwk) };
     fleet.issuer = new Child(fileOf('issuer-process.js'));
-    const issuer = `http://127.0.0.1:${await fleet.issuer.ask('start', jwks)}`;
+    const issuer = `http://127.0.0.1:${await fleet.issuer.call('start', jwks)}`;
     fleet.mint = new Mint(
       issuer,
       keys.find((key) => key.alg === alg),
     );
-    fleet.opaqueMint = new OpaqueMint(issuer, (infos) => fleet.issuer.ask('register', { infos }));
+    fleet.opaqueMint = new OpaqueMint(issuer, (infos) => fleet.issuer.call('register', { infos }));
     const introspection = { endpoint: `${issuer}/introspect`, clientId: 'api', clientSecret: 'not-checked' };
     const jwksUri = `${issuer}/.well-known/jwks.json`;
     fleet.setting = { issuer, jwksUri, audience: AUDIENCE, alg, jwks, introspection };
@@ -30,7 +30,7 @@ export class Fleet {
     const members = supporting.map(async ({ name, file, role, tokens }) => {
       const profiling = profileInto && role === 'ours' ? ['--cpu-prof', `--cpu-prof-dir=${profileInto}`] : [];
       const child = new Child(fileOf('contender-process.js'), { execArgv: [...STAY_WARM, ...profiling] });
-      const port = await child.ask('start', { file, setting: fleet.setting });
+      const port = await child.call('start', { file, setting: fleet.setting });
       if (role !== 'bare') await fleet.#check(name, port, tokens === 'opaque' ? fleet.opaqueMint : fleet.mint);
       return [name, { child, port }];
     });
@@ -42,16 +42,16 @@ export class Fleet {
     const now = Math.floor(Date.now() / 1000);
     const expectStatus = async (isRight, what, token) => {
       const { status, body } = await request(port, token);
-      if (!isRight(status, body)) throw new Error(`${name} answers ${status} to ${what}: ${body.slice(0, 200)}`);
+      if (!isRight(status, body)) throw new Error(`${name} responds ${status} to ${what}: ${body.slice(0, 200)}`);
     };
     const isAccepted = (status, body) => status === 200 && JSON.parse(body).client === CLIENT;
-    const isRefused = (status) => status >= 400 && status < 500;
+    const isRejected = (status) => status >= 400 && status < 500;
     await expectStatus(isAccepted, 'a valid token', await mint.valid());
     await expectStatus(isAccepted, 'another valid token', await mint.valid());
-    await expectStatus(isRefused, 'a forged token', (await mint.forged(1))[0]);
-    await expectStatus(isRefused, 'an expired token', await mint.valid({ exp: now - 600 }));
-    await expectStatus(isRefused, 'a token for another API', await mint.valid({ aud: 'https://other.example.com' }));
-    await expectStatus(isRefused, 'a token of another issuer', await mint.valid({ iss: 'https://other.example' }));
+    await expectStatus(isRejected, 'a forged token', (await mint.forged(1))[0]);
+    await expectStatus(isRejected, 'an expired token', await mint.valid({ exp: now - 600 }));
+    await expectStatus(isRejected, 'a token for another API', await mint.valid({ aud: 'https://other.example.com' }));
+    await expectStatus(isRejected, 'a token of another issuer', await mint.valid({ iss: 'https://other.example' }));
   }
 
   get names() {
@@ -59,19 +59,19 @@ export class Fleet {
   }
 
   jwksRequests() {
-    return this.issuer.ask('jwksRequests');
+    return this.issuer.call('jwksRequests');
   }
 
   introspections() {
-    return this.issuer.ask('introspections');
+    return this.issuer.call('introspections');
   }
 
-  /** Runs a load against one contender; adds what its process spent, in microseconds of CPU per request. */
+  /** Runs a load against one contender and adds its CPU time, in microseconds per request. */
   async measure(name, load) {
     const { child, port } = this.members.get(name);
-    const before = await child.ask('cpu');
+    const before = await child.call('cpu');
     const result = await load(port);
-    return { ...result, cpu: ((await child.ask('cpu')) - before) / result.served };
+    return { ...result, cpu: ((await child.call('cpu')) - before) / result.served };
   }
 
   async end() {
@@ -80,7 +80,7 @@ export class Fleet {
 }
 
 /**
- * In turns as well, so that nobody waits longer than others between warming up and being measured.
+ * In turns as well, so that no contender waits longer than others between warm-up and measurement.
  *
  * @template T
  * @param {string[]} names
@@ -94,7 +94,7 @@ export function warm(names, count, load) {
 }
 
 /**
- * Interleaved rounds: A B C … A B C …, so that whatever slows the machine for a while slows all of them.
+ * Interleaved rounds: A B C … A B C …, so that a slow phase of the machine slows all of them.
  *
  * @template T
  * @param {string[]} names

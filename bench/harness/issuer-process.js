@@ -1,6 +1,6 @@
 /**
- * An authorization server as far as a resource server sees it: metadata, keys and introspection, and a count of who asked
- * for them.
+ * The parts of an authorization server that a resource server calls: metadata, keys and introspection. It counts the
+ * requests.
  */
 import { createServer } from 'node:http';
 import { URLSearchParams } from 'node:url';
@@ -8,7 +8,7 @@ import { URLSearchParams } from 'node:url';
 let jwks = '{"keys":[]}';
 let jwksRequests = 0;
 let introspections = 0;
-/** What an opaque token is worth, by token. */
+/** The introspection responses, by token. */
 const infos = new Map();
 
 const server = createServer((req, res) => {
@@ -47,7 +47,7 @@ function introspect(req, res) {
   req.on('end', () => res.end(infos.get(new URLSearchParams(body).get('token')) ?? '{"active":false}'));
 }
 
-const answers = {
+const methods = {
   start({ keys }) {
     jwks = JSON.stringify({ keys });
     return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
@@ -59,7 +59,7 @@ const answers = {
   introspections: () => introspections,
 };
 
-process.on('message', async ({ id, ask, ...question }) => {
-  process.send({ id, answer: await answers[ask](question) });
+process.on('message', async ({ id, method, ...parameters }) => {
+  process.send({ id, result: await methods[method](parameters) });
 });
 process.on('disconnect', () => process.exit());

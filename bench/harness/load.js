@@ -1,6 +1,6 @@
 /**
- * A light HTTP client on bare sockets. It costs less CPU per request than the server under test, so that on two cores
- * the server is what is measured.
+ * A light HTTP client on bare sockets. It needs less CPU per request than the server under test, so that on two cores
+ * the server is the bottleneck.
  */
 import { connect } from 'node:net';
 
@@ -23,10 +23,10 @@ class Connection {
     });
   }
 
-  /** @param {(status: number, body: string) => void} answered  Status 0: the server closed the connection. */
-  send(token, answered) {
+  /** @param {(status: number, body: string) => void} onResponse  Status 0: the server closed the connection. */
+  send(token, onResponse) {
     this.#received = '';
-    this.#answered = answered;
+    this.#answered = onResponse;
     this.#socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`, 'latin1');
   }
 
@@ -38,9 +38,9 @@ class Connection {
     const length = /\r\ncontent-length: (\d+)/i.exec(text)?.[1];
     const isWhole = length === undefined ? text.endsWith('\r\n0\r\n\r\n') : text.length >= end + 4 + Number(length);
     if (!isWhole) return;
-    const answered = this.#answered;
+    const onResponse = this.#answered;
     this.#answered = undefined;
-    answered(Number(text.slice(9, 12)), text.slice(end + 4));
+    onResponse(Number(text.slice(9, 12)), text.slice(end + 4));
   }
 
   close() {
@@ -51,24 +51,24 @@ class Connection {
 
 const openAll = (port, count) => Promise.all(Array.from({ length: count }, () => Connection.open(port)));
 
-/** One request, for checking. */
+/** One request, for checks. */
 export async function request(port, token) {
   const connection = await Connection.open(port);
   const [status, body] = await new Promise((resolve) =>
-    connection.send(token, (...answer) => {
-      resolve(answer);
+    connection.send(token, (...response) => {
+      resolve(response);
     }),
   );
   connection.close();
   return { status, body };
 }
 
-/** What came back, by kind of request. */
+/** The responses, by kind of request. */
 class Tally {
   served = 0;
-  /** Answers that were not the expected ones. */
+  /** Unexpected responses. */
   surprises = 0;
-  /** Milliseconds, of the valid ones. */
+  /** Milliseconds, of the valid requests. */
   latencies = [];
 
   add(isValid, status, latency) {
@@ -79,7 +79,7 @@ class Tally {
 }
 
 /**
- * As fast as the server answers: every connection sends as soon as it has its answer.
+ * As fast as the server responds: every connection sends the next request after each response.
  *
  * @param {{ port: number, count: number, next: (i: number) => { token: string, isValid: boolean } }} load
  */
@@ -111,8 +111,8 @@ export async function saturate({ port, count, next }) {
 }
 
 /**
- * At a steady rate, whatever the server does. Latency counts from when a request was due, so that a server that falls
- * behind cannot hide it.
+ * At a steady rate, whatever the server does. Latency starts at the scheduled time of a request, so that a server that
+ * falls behind cannot hide it.
  *
  * @param {{ port: number, count: number, rate: number, next: (i: number) => { token: string, isValid: boolean } }} load
  */

@@ -1,4 +1,4 @@
-/** Distinct valid tokens through one middleware; how the heap grows. Runs with --expose-gc. */
+/** Sends distinct valid tokens through one middleware and measures the heap. Runs with --expose-gc. */
 import { randomBytes } from 'node:crypto';
 import { jwtBearer } from 'express-resource-server';
 import { getAuth } from 'express-resource-server';
@@ -18,7 +18,7 @@ async function through(contender, count) {
 }
 
 async function bytesUsed() {
-  // Twice, with a turn of the event loop between: what waits for a finalizer goes with the second.
+  // Twice, with a turn of the event loop between: the second collection frees objects with finalizers.
   for (let i = 0; i < 2; i++) {
     globalThis.gc();
     await new Promise((resolve) => setImmediate(resolve));
@@ -38,6 +38,6 @@ process.once('message', async ({ id, total, entries, interval }) => {
     await through(contender, interval);
     samples.push({ tokens, bytes: await bytesUsed() });
   }
-  process.send({ id, answer: { before, samples } });
+  process.send({ id, result: { before, samples } });
 });
 process.on('disconnect', () => process.exit());

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const BENCH = dirname(dirname(fileURLToPath(import.meta.url)));
 const MODULES = join(BENCH, 'node_modules');
 
-/** Installs this repository's package the way its users get it: packed, and unpacked beside its peers. */
+/** Installs the package of this repository as its users do: packed, and unpacked next to its peers. */
 export function installPackage() {
   const root = dirname(BENCH);
   const temporary = mkdtempSync(join(tmpdir(), 'bench-'));
@@ -26,7 +26,7 @@ export function installPackage() {
 }
 
 /**
- * What an application installs for these packages: themselves and what they depend on, without Express.
+ * The packages that an application installs for these: themselves and their dependencies, without Express.
  *
  * @param {string[]} names
  */
@@ -44,7 +44,7 @@ export function installedSize(names) {
   return { kib: bytes / 1024, packages: folders.size };
 }
 
-// Node's own search: upwards, from the one that depends on it.
+// The search of Node.js: upwards, from the dependent package.
 function locate(name, from) {
   for (let folder = from; folder !== dirname(folder); folder = dirname(folder)) {
     const candidate = join(folder, 'node_modules', name);

@@ -1,4 +1,4 @@
-/** One start of one contender, timed: Express is there already, as it is in every application that uses one of these. */
+/** Measures one start of one contender. Express is already loaded, as it is in every application that uses a contender. */
 import 'express';
 import { pass } from './call.js';
 
@@ -8,6 +8,6 @@ process.once('message', async ({ id, file, setting, token }) => {
   const imported = performance.now() - start;
   await pass(make(setting), `Bearer ${token}`);
   const verified = performance.now() - start;
-  process.send({ id, answer: { imported, verified } });
+  process.send({ id, result: { imported, verified } });
 });
 process.on('disconnect', () => process.exit());

@@ -12,7 +12,7 @@ export function percentile(values, share) {
 }
 
 /**
- * A figure: the median of its rounds, and how far the rounds lay apart.
+ * A figure: the median of its rounds, and the spread of the rounds.
  *
  * @param {number[]} rounds
  */
@@ -20,7 +20,7 @@ export function figure(rounds) {
   return { median: median(rounds), min: Math.min(...rounds), max: Math.max(...rounds), rounds };
 }
 
-/** As many digits as a benchmark can answer for. */
+/** As many digits as a benchmark can justify. */
 export function show(value) {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);

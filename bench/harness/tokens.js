@@ -35,7 +35,7 @@ function claimsFor(issuer) {
   };
 }
 
-/** Makes the tokens of one issuer and algorithm, the shape of RFC 9068 and all of them different. */
+/** Creates the tokens of one issuer and algorithm, in the shape of RFC 9068, all different. */
 export class Mint {
   constructor(issuer, { alg, kid, privateKey }) {
     this.issuer = issuer;
@@ -55,7 +55,7 @@ export class Mint {
     return `${input}.${signature.toString('base64url')}`;
   }
 
-  /** In portions, so that the thread pool is busy and memory is not. */
+  /** In portions, so that the thread pool is busy and memory use stays low. */
   async many(count) {
     const tokens = [];
     while (tokens.length < count) {
@@ -65,14 +65,14 @@ export class Mint {
     return tokens;
   }
 
-  /** Well formed, but with the signature of another token: as dear to find out as a real one. */
+  /** Well formed, but with the signature of another token: its verification is as expensive as that of a valid one. */
   async forged(count, header = {}) {
     const signature = (await this.valid()).split('.')[2];
     return Array.from({ length: count }, () => `${this.unsigned({}, header)}.${signature}`);
   }
 }
 
-/** Makes tokens that say nothing, and tells the issuer what each is worth. */
+/** Creates opaque tokens, and registers their introspection responses at the issuer. */
 export class OpaqueMint {
   /** @param {string} issuer @param {(infos: [token: string, info: object][]) => Promise<void>} register */
   constructor(issuer, register) {
@@ -109,7 +109,7 @@ function unregistered(length = OPAQUE_LENGTH) {
   return randomBytes(length).toString('base64url').slice(0, length);
 }
 
-/** Tokens signed with a shared secret, which cost next to nothing to make. */
+/** Tokens signed with a shared secret, which are cheap to create. */
 export function mintWithSecret(issuer, secret) {
   const head = encode({ alg: 'HS256', typ: 'at+jwt' });
   return (overrides = {}) => {

@@ -1,6 +1,6 @@
 /**
- * A flood of tokens that are refused, among which 5 % of the requests are good clients with tokens seen before. Cost is
- * measured as fast as the server answers; latency at a steady rate that bare Express carries with ease.
+ * A flood of invalid tokens, while 5 % of the requests are valid, with tokens seen before. Cost is measured at the
+ * speed of the server; latency at a steady rate that bare Express can serve easily.
  */
 import { CPU_COLUMNS, cpuCells, cpuFigures, ratioToBare } from '../harness/compare.js';
 import { Fleet, interleave, warm } from '../harness/fleet.js';
@@ -8,7 +8,7 @@ import { pace, saturate } from '../harness/load.js';
 import { figure, percentile, show, showSpread } from '../harness/stats.js';
 
 const VALID_ONE_IN = 20;
-/** Of what bare Express can serve. */
+/** The share of what bare Express can serve. */
 const LATENCY_LOAD = 0.25;
 
 /**
@@ -20,7 +20,7 @@ export async function flood(plan, makeBad) {
   const fleet = await Fleet.start('RS256', contenders, { profileInto });
   const good = await fleet.mint.many(20);
   const bad = await makeBad(fleet.mint, (warmUp + rounds * requests) * 2);
-  // Each contender sees each bad token once.
+  // Each contender receives each invalid token once.
   const sent = new Map(fleet.names.map((name) => [name, 0]));
   const mixFor = (name) => (i) => {
     if (i % VALID_ONE_IN === 0) return { token: good[(i / VALID_ONE_IN) % good.length], isValid: true };
@@ -67,15 +67,22 @@ function report(names, { cpu, paced, jwksRequests, sent, rate, warmUp }) {
   return {
     columns: ['contender', ...CPU_COLUMNS, 'p99 ms', 'p99 × bare', '(rounds)', 'JWKS requests', 'surprises'],
     rows: names.map((name) => {
-      const { p99Ms, p99Ratio, jwksRequests: asked, surprises } = figures[name];
+      const { p99Ms, p99Ratio, jwksRequests, surprises } = figures[name];
       const isBare = name === 'bare';
       const ratio = isBare ? ['–', '–'] : [show(p99Ratio.median), showSpread(p99Ratio)];
-      return [name, ...cpuCells(cpu, name), show(p99Ms.median), ...ratio, `${asked}`, isBare ? '–' : `${surprises}`];
+      return [
+        name,
+        ...cpuCells(cpu, name),
+        show(p99Ms.median),
+        ...ratio,
+        `${jwksRequests}`,
+        isBare ? '–' : `${surprises}`,
+      ];
     }),
     notes: [
       `p99 of the valid requests at ${rate} requests/s, of which ${100 / VALID_ONE_IN} % are valid`,
-      `JWKS requests during about ${figures[names.at(-1)].badTokens} bad tokens per contender, without warm-up`,
-      'surprises: valid requests refused, bad ones admitted or connections lost',
+      `JWKS requests during about ${figures[names.at(-1)].badTokens} invalid tokens per contender, without warm-up`,
+      'surprises: valid requests rejected, invalid ones accepted or connections lost',
     ],
     figures,
   };

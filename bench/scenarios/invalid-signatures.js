@@ -1,4 +1,4 @@
-/** A flood of well-formed tokens with a wrong signature: each has to be checked to be refused. */
+/** A flood of well-formed tokens with a wrong signature: each must be verified before it is rejected. */
 import { flood } from './flood.js';
 
 export const title = 'Flood of invalid signatures, 5 % valid (HTTP, 50 connections)';

@@ -1,4 +1,4 @@
-/** 200,000 distinct valid tokens: what a remembered one takes, and whether memory stays where it is once it is full. */
+/** 200,000 distinct valid tokens: the memory per cached token, and whether memory stops growing when the cache is full. */
 import { Child } from '../harness/child.js';
 import { show } from '../harness/stats.js';
 
@@ -9,7 +9,7 @@ const ENTRIES = 10_000;
 
 export async function run({ memoryTokens }) {
   const child = new Child(new URL('../harness/memory-process.js', import.meta.url), { execArgv: ['--expose-gc'] });
-  const { before, samples } = await child.ask('run', { total: memoryTokens, entries: ENTRIES, interval: 10_000 });
+  const { before, samples } = await child.call('run', { total: memoryTokens, entries: ENTRIES, interval: 10_000 });
   await child.end();
 
   const perToken = (samples[0].bytes - before) / ENTRIES;
@@ -20,8 +20,8 @@ export async function run({ memoryTokens }) {
     columns: ['distinct tokens', 'MiB after gc'],
     rows: [['0', mib(before)], ...samples.map(({ tokens, bytes }) => [tokens.toLocaleString('en-US'), mib(bytes)])],
     notes: [
-      `${show(perToken)} bytes per remembered token (${ENTRIES.toLocaleString('en-US')} of them)`,
-      `last sample ${show(growth)} × the first one after memory was full`,
+      `${show(perToken)} bytes per cached token (${ENTRIES.toLocaleString('en-US')} of them)`,
+      `last sample ${show(growth)} × the first one after the cache was full`,
     ],
     figures: { before, samples, perToken, growth },
   };

@@ -1,4 +1,4 @@
-/** Every token new, so that no memory helps: what does verifying cost? */
+/** Every token new, so that no cache helps: the cost of a verification. */
 import { CPU_COLUMNS, cpuCells, cpuFigures } from '../harness/compare.js';
 import { Fleet, interleave, warm } from '../harness/fleet.js';
 import { saturate } from '../harness/load.js';

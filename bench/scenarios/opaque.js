@@ -1,4 +1,4 @@
-/** Opaque tokens: what a remembered one costs beside a remembered JWT, and beside asking about it each time. */
+/** Opaque tokens: the cost of a cached one compared with a cached JWT, and with introspection of every request. */
 import { OPAQUE_CONTENDERS } from '../contenders/index.js';
 import { addedCpu, ratioToBare } from '../harness/compare.js';
 import { Fleet, interleave, warm } from '../harness/fleet.js';
@@ -11,7 +11,7 @@ const TOKENS = 200;
 const FLEETS = 5;
 const BARE = 'bare';
 const JWT = 'express-resource-server';
-const REMEMBERED = 'opaque-remembered';
+const CACHED = 'opaque-cached';
 const NAIVE = 'opaque-naive';
 
 export async function run(plan) {
@@ -21,18 +21,27 @@ export async function run(plan) {
   const times = (value) => `${show(value)} ×`;
   const factor = (each) => `${times(each.median)} (${showSpread(each)})`;
   return {
-    columns: ['', 'µs per call', '(rounds)', 'µs CPU added', '(rounds)', 'throughput × bare', '(rounds)', 'questions'],
+    columns: [
+      '',
+      'µs per call',
+      '(rounds)',
+      'µs CPU added',
+      '(rounds)',
+      'throughput × bare',
+      '(rounds)',
+      'introspections',
+    ],
     rows: [
-      [`remembered JWT, ${bytes('jwt')}`, ...callCells(calls.jwt), ...Array(5).fill('–')],
-      [`remembered, ${bytes('long')}`, ...callCells(calls.long), ...Array(5).fill('–')],
-      [`remembered, ${bytes('opaque')}`, ...callCells(calls.opaque), ...httpCells(http[REMEMBERED])],
+      [`cached JWT, ${bytes('jwt')}`, ...callCells(calls.jwt), ...Array(5).fill('–')],
+      [`cached, ${bytes('long')}`, ...callCells(calls.long), ...Array(5).fill('–')],
+      [`cached, ${bytes('opaque')}`, ...callCells(calls.opaque), ...httpCells(http[CACHED])],
       [`naive, ${bytes('opaque')}`, '–', '–', ...httpCells(http[NAIVE])],
     ],
     notes: [
       'µs per call: in process, over an empty middleware with the same header strings; the rest over HTTP, and bare Express',
-      `a remembered opaque token costs ${times(calls.ratio)} a remembered JWT; one as long as the JWT ${times(calls.ratioOfLong)}`,
-      `a request by the naive middleware costs ${factor(http.cpuFactor)} the CPU of one with a remembered token, Express and all, for ${factor(http.throughputFactor)} the throughput`,
-      `questions: introspection requests during ${http.served.toLocaleString('en-US')} requests, without warm-up`,
+      `a cached opaque token costs ${times(calls.ratio)} a cached JWT; one as long as the JWT ${times(calls.ratioOfLong)}`,
+      `a request by the naive middleware costs ${factor(http.cpuFactor)} the CPU of one with a cached token, Express and all, for ${factor(http.throughputFactor)} the throughput`,
+      `introspections: introspection requests during ${http.served.toLocaleString('en-US')} requests, without warm-up`,
     ],
     figures: { calls, http },
   };
@@ -43,18 +52,18 @@ function startFleet(names, profileInto) {
   return Fleet.start('RS256', contenders, { profileInto });
 }
 
-/** Each kind beside an empty middleware that gets the same tokens: reading a longer header is not what is compared. */
+/** Each kind compared with an empty middleware that receives the same tokens: the cost of a longer header is not counted. */
 async function inProcess({ calls, callRounds, profileInto }) {
-  const fleet = await startFleet([JWT, REMEMBERED], profileInto);
+  const fleet = await startFleet([JWT, CACHED], profileInto);
   const jwts = await fleet.mint.many(TOKENS);
   const opaque = await fleet.opaqueMint.many(TOKENS);
   const long = await fleet.opaqueMint.many(TOKENS, jwts[0].length);
   const kinds = new Map([
     ['jwt', { by: JWT, tokens: jwts }],
-    ['opaque', { by: REMEMBERED, tokens: opaque }],
-    ['long', { by: REMEMBERED, tokens: long }],
+    ['opaque', { by: CACHED, tokens: opaque }],
+    ['long', { by: CACHED, tokens: long }],
   ]);
-  const call = (name, tokens, count) => fleet.members.get(name).child.ask('call', { tokens, count });
+  const call = (name, tokens, count) => fleet.members.get(name).child.call('call', { tokens, count });
   const measure = async (kind, count) => {
     const { by, tokens } = kinds.get(kind);
     const empty = await call(BARE, tokens, count);
@@ -73,13 +82,13 @@ async function inProcess({ calls, callRounds, profileInto }) {
 }
 
 /**
- * With new processes several times over: two that do the same can differ all their lives by more than a remembered
- * token costs.
+ * With new processes several times: two processes with the same code can differ permanently by more than the cost of a
+ * cached token.
  */
 async function overHttp({ rounds, requests, warmUp, profileInto }) {
-  const results = new Map([BARE, REMEMBERED, NAIVE].map((name) => [name, []]));
+  const results = new Map([BARE, CACHED, NAIVE].map((name) => [name, []]));
   for (let i = 0; i < FLEETS; i++) {
-    const fleet = await startFleet([REMEMBERED, NAIVE], profileInto);
+    const fleet = await startFleet([CACHED, NAIVE], profileInto);
     const some = await roundsOf(fleet, { rounds: Math.ceil(rounds / FLEETS), requests, warmUp });
     await fleet.end();
     for (const [name, each] of some) results.get(name).push(...each);
@@ -87,14 +96,14 @@ async function overHttp({ rounds, requests, warmUp, profileInto }) {
   const of = (name) => ({
     addedCpu: addedCpu(results, name),
     throughput: ratioToBare(results, name, ({ perSecond }) => perSecond),
-    questions: sum(results.get(name), 'questions'),
+    introspections: sum(results.get(name), 'introspections'),
   });
   const naiveTimes = (read) =>
-    figure(results.get(NAIVE).map((each, round) => read(each) / read(results.get(REMEMBERED)[round])));
+    figure(results.get(NAIVE).map((each, round) => read(each) / read(results.get(CACHED)[round])));
   return {
-    [REMEMBERED]: of(REMEMBERED),
+    [CACHED]: of(CACHED),
     [NAIVE]: of(NAIVE),
-    served: sum(results.get(REMEMBERED), 'served'),
+    served: sum(results.get(CACHED), 'served'),
     cpuFactor: naiveTimes(({ cpu }) => cpu),
     throughputFactor: naiveTimes(({ perSecond }) => perSecond),
   };
@@ -108,8 +117,8 @@ async function roundsOf(fleet, { rounds, requests, warmUp }) {
   return interleave(fleet.names, rounds, async (name) => {
     const before = await fleet.introspections();
     const result = await fleet.measure(name, load(requests));
-    if (result.surprises > 0) throw new Error(`${name} refused ${result.surprises} valid tokens`);
-    return { ...result, questions: (await fleet.introspections()) - before };
+    if (result.surprises > 0) throw new Error(`${name} rejected ${result.surprises} valid tokens`);
+    return { ...result, introspections: (await fleet.introspections()) - before };
   });
 }
 
@@ -117,7 +126,7 @@ const sum = (results, name) => results.reduce((total, result) => total + result[
 
 const callCells = ({ perCall }) => [show(perCall.median), showSpread(perCall)];
 
-const httpCells = ({ addedCpu: cpu, throughput, questions }) => [
+const httpCells = ({ addedCpu: cpu, throughput, introspections }) => [
   ...[cpu, throughput].flatMap((each) => [show(each.median), showSpread(each)]),
-  questions.toLocaleString('en-US'),
+  introspections.toLocaleString('en-US'),
 ];

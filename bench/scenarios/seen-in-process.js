@@ -1,4 +1,4 @@
-/** 200 tokens in turn, seen before, straight into the middleware: its own cost without that of HTTP. */
+/** 200 tokens in turn, seen before, passed directly to the middleware: its own cost without that of HTTP. */
 import { Fleet, interleave } from '../harness/fleet.js';
 import { figure, show, showSpread } from '../harness/stats.js';
 
@@ -7,8 +7,8 @@ export const title = '200 tokens in turn, seen before (in process)';
 export async function run({ contenders, callRounds, calls, profileInto }) {
   const fleet = await Fleet.start('RS256', contenders, { profileInto });
   const tokens = await fleet.mint.many(200);
-  const call = (name, count) => fleet.members.get(name).child.ask('call', { tokens, count });
-  // As many calls as take the time that the quick ones need for all of theirs.
+  const call = (name, count) => fleet.members.get(name).child.call('call', { tokens, count });
+  // As many calls as fit into the time that the fast contenders need for all of theirs.
   const counts = new Map();
   for (const name of fleet.names) {
     await call(name, 1000);

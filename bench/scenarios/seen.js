@@ -1,4 +1,4 @@
-/** One token seen before, as a service sends it again and again: what is left to pay per request? */
+/** One token seen before, as a service sends it repeatedly: the remaining cost per request. */
 import { busiestClient, CPU_COLUMNS, cpuCells, cpuFigures, ratioToBare } from '../harness/compare.js';
 import { Fleet, interleave, warm } from '../harness/fleet.js';
 import { saturate } from '../harness/load.js';

@@ -1,4 +1,4 @@
-/** From import to the first verified request, and what has to be installed for it. */
+/** The time from import to the first verified request, and the size of the installation. */
 import { Child } from '../harness/child.js';
 import { Fleet, interleave } from '../harness/fleet.js';
 import { installedSize } from '../harness/package-under-test.js';
@@ -13,12 +13,12 @@ export async function run({ contenders, starts }) {
   const once = async (name) => {
     const { file } = measured.find((each) => each.name === name);
     const child = new Child(new URL('../harness/start-process.js', import.meta.url));
-    const times = await child.ask('start', { file, setting: fleet.setting, token });
+    const times = await child.call('start', { file, setting: fleet.setting, token });
     await child.end();
     return times;
   };
   const names = measured.map(({ name }) => name);
-  // The first start of each fills the file system's cache.
+  // The first start of each contender fills the file system's cache.
   await interleave(names, 1, once);
   const results = await interleave(names, starts, once);
   await fleet.end();

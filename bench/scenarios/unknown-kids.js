@@ -1,4 +1,4 @@
-/** A flood of tokens that name keys which nobody has: refusing must be cheap, and spare the issuer. */
+/** A flood of tokens with unknown key ids: the rejection must be cheap and cause few requests to the issuer. */
 import { randomBytes } from 'node:crypto';
 import { flood } from './flood.js';
 

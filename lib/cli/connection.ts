@@ -7,7 +7,7 @@ import type { ReportedCheck } from './report.js';
 
 const WARNING_DAYS = 21;
 const DAY = 86_400_000;
-/** A certificate authority that this machine does not know. */
+/** A certificate authority that this machine does not trust. */
 const UNTRUSTED = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -27,7 +27,7 @@ export async function checkDns({ hostname }: URL): Promise<ReportedCheck> {
     const fix =
       codeOf(error) === 'ENOTFOUND'
         ? 'The name has no address. Check the spelling of the issuer, and whether this machine uses the right DNS server.'
-        : 'The DNS server did not answer. Check the network and the DNS configuration of this machine.';
+        : 'The DNS server did not respond. Check the network and the DNS configuration of this machine.';
     return failed('DNS', describeCauses(error), fix);
   }
 }
@@ -68,7 +68,7 @@ async function checkTls(target: Target, timeout: number): Promise<ReportedCheck>
   try {
     return await openTls(target, timeout);
   } catch (error) {
-    const fix = 'The server does not answer with TLS. Check the port, and that it speaks TLS 1.2 or 1.3.';
+    const fix = 'The server does not respond with TLS. Check the port, and that it speaks TLS 1.2 or 1.3.';
     return failed('TLS', describeCauses(error), fix);
   }
 }
@@ -128,7 +128,7 @@ function chainOf(certificate: DetailedPeerCertificate): string[] {
 }
 
 function timeoutError(timeout: number): Error {
-  return new Error(`no answer within ${timeout} s`);
+  return new Error(`no response within ${timeout} s`);
 }
 
 function codeOf(error: unknown): string | undefined {

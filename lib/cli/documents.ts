@@ -58,7 +58,8 @@ export async function checkMetadata(
 ): Promise<MetadataResult> {
   const attempts = await Promise.all(metadataUrls(issuer).map((url) => attempt(url, http)));
   try {
-    const { metadata } = await fetchMetadata(issuer, allowInsecureHttp, http, new AbortController().signal);
+    const rules = { issuer, allowInsecureHttp, allowPrivateAddresses: false };
+    const { metadata } = await fetchMetadata(rules, http, new AbortController().signal);
     const used = attempts.find(({ json }) => json?.issuer === issuer);
     const addresses = attempts.map(({ url, json, problem }) =>
       json?.issuer === issuer

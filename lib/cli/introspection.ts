@@ -64,7 +64,8 @@ export async function checkIntrospection(
 
 function missing(announced: unknown, isNeeded: boolean): ReportedCheck[] {
   if (announced !== undefined) {
-    const fix = 'The address is not allowed: it must be an https: URL, if the issuer is one.';
+    const fix =
+      'The address is not allowed: it must be an https: URL, if the issuer is one. A private address needs the option allowPrivateAddresses.';
     const address = [failed(ENDPOINT, announced, fix)];
     return isNeeded ? [...address, unreached(CREDENTIALS)] : [notNeeded(ENDPOINT, announced, fix)];
   }

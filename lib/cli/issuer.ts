@@ -42,6 +42,8 @@ export async function startIssuer(args: string[]): Promise<DevelopmentIssuer> {
   });
   issuer.introspection.client = { id: clientId, secret: clientSecret };
   issuer.other = tokenEndpoint(issuer, { clientId, clientSecret, scopes, isOpaque });
+  const curl = `curl -s -u ${clientId}:${clientSecret}`;
+  const grant = `-d grant_type=client_credentials ${token}`;
   const text = `issuer         ${issuer.url}
 audience       ${audience}
 client id      ${clientId}
@@ -50,7 +52,11 @@ scopes         ${scopes.join(' ')}
 
 Get a token:
 
-  curl -s -u ${clientId}:${clientSecret} -d grant_type=client_credentials ${token}
+  ${curl} ${grant}
+
+Call an API with a token, such as that of the quick start:
+
+  curl -i -H "Authorization: Bearer $(${curl} -H Accept:text/plain ${grant})" http://localhost:3000/api/orders
 
 For development only. Press Ctrl+C to stop.
 `;
@@ -68,7 +74,7 @@ function readArguments(args: string[]) {
   const { port, scopes, host, audience, opaque } = parseOptions(
     args,
     options,
-    'There is an argument that is no option.',
+    'There is an argument that is not an option.',
   );
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new UsageError('--port must be a number from 0 to 65535');
   if (!['127.0.0.1', 'localhost'].includes(host)) {

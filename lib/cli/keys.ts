@@ -31,7 +31,7 @@ export async function checkKeys(
 function addressFix(address: unknown): string {
   return address === undefined
     ? 'The metadata has no jwks_uri. Pass the address of the keys with the option jwksUri.'
-    : 'The address of the keys is not allowed: it must be an https: URL, if the issuer is one.';
+    : 'The address of the keys is not allowed: it must be an https: URL, if the issuer is one. A private address needs the option allowPrivateAddresses.';
 }
 
 function describeFreshness(maxAge: number | undefined): string {

@@ -33,7 +33,9 @@ export function tokenEndpoint(issuer: TestIssuer, settings: TokenEndpointSetting
     }
     issueToken(req, issuer, settings).then(
       (body) => {
-        sendJson(res, 200, body);
+        // Only the token, for the command lines that use it.
+        if (req.headers.accept === 'text/plain') sendText(res, String(body.access_token));
+        else sendJson(res, 200, body);
       },
       (error: unknown) => {
         if (error instanceof TokenError) sendJson(res, error.status, { error: error.message });
@@ -47,6 +49,10 @@ function sendJson(res: ServerResponse, status: number, body: Record<string, unkn
   const headers: Record<string, string> = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
   if (status === 401) headers['WWW-Authenticate'] = 'Basic realm="development issuer"';
   res.writeHead(status, headers).end(`${JSON.stringify(body)}\n`);
+}
+
+function sendText(res: ServerResponse, text: string): void {
+  res.writeHead(200, { 'Content-Type': 'text/plain', 'Cache-Control': 'no-store' }).end(`${text}\n`);
 }
 
 async function issueToken(

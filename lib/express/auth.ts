@@ -49,6 +49,12 @@ function rawHeadersOf({ rawHeaders }: Partial<IncomingMessage>): Holder | undefi
   return rawHeaders as Holder | undefined;
 }
 
+/** Makes an `Auth` what `getAuth`, the gates and the property of the request return. */
+export function authenticateAs(req: IncomingMessage, auth: Auth, settings: RespondSettings): void {
+  setAuthentication({ request: req, auth, settings });
+  (req as unknown as Record<string, unknown>)[settings.property] = auth;
+}
+
 /**
  * Returns the `Auth` that the last bearer middleware set on this request. The type parameter types `claims`; nothing
  * checks it.

@@ -2,6 +2,8 @@ import type { TokenVerifier } from '../verify/token-verifier.js';
 
 /** What a bearer middleware tells the metadata of its resource and the integrations. */
 export interface BearerDescription {
+  /** Whether it accepts requests without credentials. */
+  readonly isOptional: boolean;
   /** The issuers of the accepted tokens; empty if the verifier does not name them. */
   readonly authorizationServers: () => readonly string[];
   /** The algorithms of DPoP proofs; empty if DPoP is off. */

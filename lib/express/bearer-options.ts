@@ -24,7 +24,7 @@ export interface BearerOptions {
   optional?: boolean | undefined;
   /** The realm in challenges (RFC 9110 §11.5). Printable ASCII. @default none */
   realm?: string | undefined;
-  /** The property of the request that holds the `Auth`. @default 'auth' */
+  /** The property of the request that contains the `Auth`. @default 'auth' */
   property?: string | undefined;
   /**
    * Who responds to a rejected request. `'respond'`: the middleware, with a JSON body. `'problem'`: the middleware, with
@@ -117,7 +117,7 @@ export const bearerRules: Rules<BearerOptions> = {
       /^[A-Za-z_$][\w$]*$/.test(value) && !RESERVED_PROPERTIES.has(value) && !(value in IncomingMessage.prototype),
   ),
   errors: oneOf(['respond', 'problem', 'next'], 'Leave it out for "respond".'),
-  onRejection: callable('a function of (error, req)', 'Leave it out to be told nothing.'),
+  onRejection: callable('a function of (error, req)', 'Leave it out to receive no reports.'),
   tokenFrom: callable('a function of the request that returns the token', 'Leave it out for the Authorization header.'),
   dpop: dpopRule,
   resourceMetadata: resourceMetadataRule,

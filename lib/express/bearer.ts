@@ -16,7 +16,7 @@ import { type IntrospectionVerifierOptions, introspectionVerifierRules } from '.
 import { createJwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier } from '../verify/token-verifier.js';
-import { authenticationOf, setAuthentication } from './auth.js';
+import { authenticateAs, authenticationOf, setAuthentication } from './auth.js';
 import { describeBearer, issuersOf } from './bearer-description.js';
 import { type BearerOptions, bearerRules, readChallengeOptions } from './bearer-options.js';
 import type { Middleware, Next } from './middleware.js';
@@ -41,7 +41,11 @@ export interface IntrospectionBearerOptions extends IntrospectionVerifierOptions
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
 export function jwtBearer(options: JwtBearerOptions, ..._none: undefined[]): Middleware {
-  const where = 'jwtBearer';
+  return createJwtBearer(options, 'jwtBearer');
+}
+
+/** The same for another function of the package; mistakes in the options name that function. */
+export function createJwtBearer(options: JwtBearerOptions, where: string): Middleware {
   const { forVerifier, forBearer } = splitOptions(where, options, Object.keys(jwtVerifierRules));
   return createBearer(where, createJwtVerifier(forVerifier as unknown as JwtVerifierOptions, where), forBearer);
 }
@@ -73,7 +77,7 @@ interface SplitOptions {
 
 /**
  * Protects the handlers behind it with any verifier: credentials → verify → proof of possession → `req.auth`. A rejected
- * request never reaches a handler; HEAD and OPTIONS are no exception.
+ * request never reaches a handler; this includes HEAD and OPTIONS.
  *
  * @throws ConfigurationError for an option that is unknown or wrong, or a verifier without `verify`.
  */
@@ -81,7 +85,8 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
   return createBearer('bearer', verifier, options);
 }
 
-function createBearer(where: string, verifier: TokenVerifier, given: BearerOptions): Middleware {
+/** The same for another function of the package; mistakes in the options name that function. */
+export function createBearer(where: string, verifier: TokenVerifier, given: BearerOptions): Middleware {
   const options = readOptions<BearerOptions>(where, given, bearerRules);
   assertVerifier(where, verifier);
   const { optional = false, property = 'auth', errors = 'respond', tokenFrom, baseUrl } = options;
@@ -112,8 +117,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
   ): void => {
     if (proof?.nonce !== undefined) offerNonce(res, proof.nonce);
     const auth = makeAuth(accessToken, token, scheme);
-    setAuthentication({ request: req, auth, settings });
-    (req as unknown as Record<string, unknown>)[property] = auth;
+    authenticateAs(req, auth, settings);
     publishAccepted(req, auth);
   };
 
@@ -196,6 +200,7 @@ function createBearer(where: string, verifier: TokenVerifier, given: BearerOptio
     else continueLater(pending, req, res, next, presented);
   };
   return describeBearer(bearerMiddleware, {
+    isOptional: optional,
     authorizationServers: () => issuersOf(verifier),
     dpopAlgorithms: algs,
     isDpopRequired: !schemes.includes('Bearer'),
@@ -253,7 +258,7 @@ function credentialsOf(
   // A repeated query parameter or form field arrives as an array.
   if (Array.isArray(elsewhere)) throw new InvalidRequestError('several_credentials');
   if (elsewhere instanceof Promise) {
-    // Nobody waits for it, so its rejection would end the process.
+    // No code awaits it, so its rejection would end the process.
     elsewhere.catch(() => undefined);
     throw invalid('bearer: tokenFrom', 'a function that returns a string or nothing, synchronously', elsewhere);
   }

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { Request } from 'express';
 import { MissingTokenError, type ResourceServerError } from '../errors.js';
 import { invalidOption, type Rule } from '../options.js';
@@ -11,13 +10,16 @@ import { isPromise } from '../util/is-promise.js';
 /** Allows the request only with exactly `true`, or a promise of it. */
 export type Predicate<Args extends unknown[]> = (...args: Args) => boolean | PromiseLike<boolean>;
 
+// All copies of the package share it.
+const GATE = Symbol.for('express-resource-server.gate.v1');
+
 /** Every gate: a decision about the caller. It responds as the middleware before it is configured. */
 export function gate(
   name: string,
   decide: Predicate<[auth: Auth, req: Request, settings: RespondSettings]>,
   rejection: (auth: Auth, settings: RespondSettings) => ResourceServerError,
 ): Middleware {
-  return function gateMiddleware(req: IncomingMessage, res, next): void {
+  const gateMiddleware: Middleware = (req, res, next) => {
     const authentication = authenticationOf(req);
     if (authentication === undefined) {
       next(notAuthenticated(name));
@@ -47,6 +49,12 @@ export function gate(
     if (isPromise(decision)) continueAfter(decision, conclude, failed, next);
     else conclude(decision);
   };
+  return Object.defineProperty(gateMiddleware, GATE, { value: name });
+}
+
+/** Whether a value is a gate, of any copy of the package. */
+export function isGate(value: unknown): boolean {
+  return typeof value === 'function' && typeof Reflect.get(value, GATE) === 'string';
 }
 
 /** Checks one argument of a gate by its rule. */

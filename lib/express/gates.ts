@@ -100,7 +100,8 @@ function missingScope(
   return new InsufficientScopeError('scope_missing', sufficient, { cause: { checked: 'scope', expected, found } });
 }
 
-function parseScopes(where: string, scopes: readonly unknown[]): string[] {
+/** The arguments of a gate for scopes, checked. */
+export function parseScopes(where: string, scopes: readonly unknown[]): string[] {
   assertNotRequest(where, scopes[0]);
   return parse(where, scopeArgumentsRule, scopes);
 }

@@ -47,7 +47,7 @@ export interface ProtectedResourceMetadataOptions {
   resourceTosUri?: string | undefined;
   /** Whether tokens bound to a client certificate are accepted (RFC 8705). @default true if `mtls` of `bearer` is on */
   tlsClientCertificateBoundAccessTokens?: boolean | undefined;
-  /** The types of authorization details (RFC 9396) that this API knows. @default none */
+  /** The types of authorization details (RFC 9396) that this API supports. @default none */
   authorizationDetailsTypesSupported?: readonly string[] | undefined;
   /** The algorithms of DPoP proofs. @default those of `bearer`, with `Ed25519` for `EdDSA` (RFC 9864) */
   dpopSigningAlgValuesSupported?: readonly string[] | undefined;
@@ -139,7 +139,7 @@ const rules: Rules<ProtectedResourceMetadataOptions> = {
   resourcePolicyUri: page('a page about how clients may use the data'),
   resourceTosUri: page('the terms of service'),
   tlsClientCertificateBoundAccessTokens: flag('Leave it out to follow the option mtls of the bearer middleware.'),
-  authorizationDetailsTypesSupported: texts('an array of types', 'Name the types of RFC 9396 that this API knows.'),
+  authorizationDetailsTypesSupported: texts('an array of types', 'Name the types of RFC 9396 that this API supports.'),
   dpopSigningAlgValuesSupported: signingAlgorithmsRule,
   dpopBoundAccessTokensRequired: flag('Leave it out to follow the option dpop of the bearer middleware.'),
   signedMetadata: signatureRule,

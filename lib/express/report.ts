@@ -15,7 +15,7 @@ import { warn } from '../util/warnings.js';
 /** Called once for each rejected request, after the response is decided. It cannot change the response. */
 export type RejectionListener = (error: ResourceServerError, req: Request) => unknown;
 
-/** Who is told about a rejection. */
+/** The receivers of a rejection. */
 export interface ReportSettings {
   readonly onRejection: RejectionListener | undefined;
   /** The issuer as configured, if there is exactly one. */
@@ -81,7 +81,7 @@ function pathOf(req: IncomingMessage): string {
   return url.replace(/[?#].*$/s, '');
 }
 
-/** Clients often send the token in a place that nobody reads. */
+/** Clients often send the token in a place that this API does not read. */
 function misplacedToken(error: ResourceServerError, req: IncomingMessage): string | undefined {
   if (error.reason !== 'token_missing') return undefined;
   const header = ['x-access-token', 'x-auth-token', 'x-authorization', 'token', 'access-token'].find(

@@ -10,7 +10,7 @@ import { reportRejection, type ReportSettings } from './report.js';
 /** What a middleware shares with the gates behind it. */
 export interface RespondSettings extends ChallengeContext, ReportSettings {
   readonly errors: 'respond' | 'problem' | 'next';
-  /** The property of the request that holds the `Auth`. */
+  /** The property of the request that contains the `Auth`. */
   readonly property: string;
   /** Which scopes include which others; without it, each includes only itself. */
   readonly scopeHierarchy?: ScopeHierarchy | undefined;

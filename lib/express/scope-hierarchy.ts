@@ -6,7 +6,7 @@ import { isScope } from './scopes.js';
 /** For each scope, the scopes that it includes. */
 export type ScopeTable = Readonly<Record<string, readonly string[]>>;
 
-/** Which scopes include which others, transitively. OAuth 2.0 knows no such relation: it is an agreement of one API. */
+/** Which scopes include which others, transitively. OAuth 2.0 has no such relation: it is an agreement of one API. */
 export class ScopeHierarchy {
   /** For each scope, all scopes that it includes; not itself. */
   readonly #included: ReadonlyMap<string, ReadonlySet<string>>;

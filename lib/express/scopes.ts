@@ -8,7 +8,7 @@ export function isScope(value: string): boolean {
 }
 
 /**
- * Scopes that clients shall request. `offline_access` is not one: it asks the authorization server for a refresh token
+ * Scopes that clients shall request. `offline_access` is not one: it requests a refresh token from the authorization server
  * (OpenID Connect Core §11), and is not a permission of an API.
  */
 export const requestedScopesRule: Rule<string[]> = {

@@ -20,7 +20,7 @@ const CLOCK_TOLERANCE = 5;
 const rules: Rules<RequireAuthenticationOptions> = {
   acrValues: texts(
     'an array of authentication contexts, each a string without spaces and quotes',
-    'Use the values that the authorization server knows.',
+    'Use the values that the authorization server supports.',
     (value) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value),
   ),
   maxAge: count('seconds', 0, 31_536_000, 'Leave it out if any time of authentication is sufficient.'),

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { signJwt, type SigningKeyOptions } from '../token/private-key.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { withTimeout } from '../util/timeout.js';
 import type { ClientAuthentication, ClientSecret } from './client-authentication-options.js';
 
@@ -19,8 +20,7 @@ export interface ClientAuthenticatorOptions {
   readonly audience: string | undefined;
   /** Deadline of one call of a function from the options. Seconds. */
   readonly timeout: number;
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
 }
 
 /** Lifetime of an assertion. It is used for one request only. Seconds. */
@@ -31,12 +31,14 @@ const SECRET_COOLDOWN = 5;
 /** Authenticates this API at the authorization server. Secrets leave this object only in a request to that server. */
 export class ClientAuthenticator {
   readonly #options: ClientAuthenticatorOptions;
+  readonly #ageClock: Clock;
   #secret: Promise<string> | undefined;
   #secretReadAt = Number.NEGATIVE_INFINITY;
   #generation = 0;
 
   constructor(options: ClientAuthenticatorOptions) {
     this.#options = options;
+    this.#ageClock = ageClockOf(options.clock);
   }
 
   /** Returns the parts for a request to this endpoint. Rejects if a secret or a key is unavailable. */
@@ -67,7 +69,7 @@ export class ClientAuthenticator {
     if (typeof this.#options.clientSecret !== 'function') return false;
     // Another caller has already invalidated this secret.
     if (generation !== this.#generation) return true;
-    if (this.#options.clock() < this.#secretReadAt + SECRET_COOLDOWN) return false;
+    if (this.#ageClock() < this.#secretReadAt + SECRET_COOLDOWN) return false;
     this.#secret = undefined;
     this.#generation++;
     return true;
@@ -75,7 +77,7 @@ export class ClientAuthenticator {
 
   #currentSecret(): Promise<string> {
     if (this.#secret !== undefined) return this.#secret;
-    this.#secretReadAt = this.#options.clock();
+    this.#secretReadAt = this.#ageClock();
     const { clientSecret = '', timeout } = this.#options;
     const secret = callFor(
       typeof clientSecret === 'function' ? clientSecret : () => clientSecret,

@@ -42,14 +42,14 @@ export function readHeader(response: FetchResponse, name: string): string | unde
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Ends the body of a response that nobody reads, so that its connection becomes free. */
+/** Cancels the body of a response that is not read, so that its connection becomes free. */
 export async function discardBody({ body }: FetchResponse): Promise<void> {
   if (!isPlainObject(body)) return;
   try {
     if (typeof body.cancel === 'function') await (body as unknown as ReadableStream).cancel();
     else if (typeof body.destroy === 'function') (body as unknown as { destroy(): void }).destroy();
   } catch {
-    // Nobody needs this body.
+    // This body is not needed.
   }
 }
 

@@ -1,9 +1,11 @@
 import { setMaxListeners } from 'node:events';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
+import { addressGroup } from '../util/address-group.js';
 import { Backoff, MAX_REQUESTED_PAUSE } from '../util/backoff.js';
 import type { AuthenticationParts, ClientAuthenticator } from './client-authentication.js';
 import { fetchResponse, type HttpOptions, type HttpResponse } from './http.js';
 import { HttpError } from './http-error.js';
+import type { UpstreamMonitor } from './upstream-monitor.js';
 import type { KeySource } from './key-set.js';
 import { type Audience, isAccepted } from '../token/audience.js';
 import { claim, type Claims, readAudience } from '../token/claims.js';
@@ -13,18 +15,22 @@ import { verifySignature } from './verify-signature.js';
 import { isWithinLimits, parseJsonObject } from '../util/json.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { SingleFlight } from '../util/single-flight.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { TokenBucket } from '../util/token-bucket.js';
 import { ConcurrencyLimiter } from '../util/concurrency-limiter.js';
 
 /** Returns the introspection response (RFC 7662 §2.2) for a token. */
 export interface IntrospectionSource {
-  introspect(token: string): Promise<IntrospectionResult>;
+  /** Callers with different addresses take turns while they wait. */
+  introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult>;
 }
 
 export interface IntrospectionResult {
   readonly response: Claims & { readonly active: boolean };
-  /** When the request was sent. Seconds since the epoch. */
+  /** When the request was sent, for other processes. Seconds since the epoch. */
   readonly introspectedAt: number;
+  /** Time since the request was sent. Seconds. */
+  readonly age: number;
 }
 
 /** Requirements for a signed response (RFC 9701 §5). */
@@ -44,8 +50,8 @@ export interface IntrospectionClientOptions {
   readonly http: HttpOptions;
   /** `undefined` if the response is plain JSON. */
   readonly signed: SignedResponseRules | undefined;
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
+  readonly monitor: UpstreamMonitor;
 }
 
 const SIGNED_TYPE = 'application/token-introspection+jwt';
@@ -54,7 +60,7 @@ const SIGNED_TIMES = { clockTolerance: 10, maxTokenAge: 300 };
 
 /** Limits of a plain response. */
 const RESPONSE_LIMITS = { maxDepth: 32, maxMembers: 4_096 };
-/** Maximum number of concurrent and of waiting requests: it limits what a flood of made-up tokens costs the server. */
+/** Maximum number of concurrent and of waiting requests: it limits what a flood of forged tokens costs the server. */
 const MAX_CONCURRENT = 100;
 const MAX_WAITING = 1_000;
 /** Minimum time between two searches for an endpoint that has moved. Seconds. */
@@ -71,6 +77,7 @@ const PROBE = 'reachability-probe';
  */
 export class IntrospectionClient implements IntrospectionSource {
   readonly #options: IntrospectionClientOptions;
+  readonly #ageClock: Clock;
   readonly #backoff: Backoff;
   readonly #limiter: ConcurrencyLimiter;
   readonly #closing = new AbortController();
@@ -79,21 +86,22 @@ export class IntrospectionClient implements IntrospectionSource {
 
   constructor(options: IntrospectionClientOptions) {
     this.#options = options;
-    this.#backoff = new Backoff(options.clock);
-    this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: options.clock });
+    this.#ageClock = ageClockOf(options.clock);
+    this.#backoff = new Backoff(this.#ageClock);
+    this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: this.#ageClock });
     const { timeout } = options.http;
     this.#limiter = new ConcurrencyLimiter({ limit: MAX_CONCURRENT, maxWaiting: MAX_WAITING, timeout });
     // Every request in progress has a listener.
     setMaxListeners(0, this.#closing.signal);
   }
 
-  async introspect(token: string): Promise<IntrospectionResult> {
+  async introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult> {
     if (this.#backoff.failures > 0) {
       if (this.#backoff.wait > 0 || this.#probes.isRunning('')) throw this.#unavailable(undefined);
       await this.#probe();
     }
     try {
-      return await this.#limiter.run(() => this.#introspectOnce(token));
+      return await this.#limiter.run(() => this.#introspectOnce(token), addressGroup(remoteAddress));
     } catch (error) {
       if (isUnreachable(error) || isBusy(error)) await this.#probe(error);
       throw error instanceof UpstreamError ? error : this.#unavailable(error);
@@ -102,13 +110,30 @@ export class IntrospectionClient implements IntrospectionSource {
 
   async #introspectOnce(token: string): Promise<IntrospectionResult> {
     if (this.#backoff.wait > 0) throw this.#unavailable(undefined);
-    const introspectedAt = this.#options.clock();
+    const { clock, monitor } = this.#options;
+    const introspectedAt = clock();
+    const start = this.#ageClock();
+    const age = (): number => this.#ageClock() - start;
+    // Measured in real time, whatever the clock of the options says.
+    const sentAt = performance.now();
+    const duration = (): number => (performance.now() - sentAt) / 1000;
     try {
-      return { response: await this.#read(await this.#post(token)), introspectedAt };
+      const response = await this.#respondTo(token);
+      monitor.introspected({ outcome: response.active ? 'active' : 'inactive', error: undefined }, duration());
+      return { response, introspectedAt, age: age() };
+    } catch (error) {
+      monitor.introspected({ outcome: 'failed', error }, duration());
+      throw error;
+    }
+  }
+
+  async #respondTo(token: string): Promise<IntrospectionResult['response']> {
+    try {
+      return await this.#read(await this.#post(token));
     } catch (error) {
       // Some servers respond so for a token that is not theirs.
       const isForeign = error instanceof HttpError && error.code === 'unsupported_token_type';
-      if (isForeign) return { response: { active: false }, introspectedAt };
+      if (isForeign) return { active: false };
       throw error;
     }
   }
@@ -232,7 +257,7 @@ function isUnreachable(error: unknown): boolean {
   return error instanceof HttpError && (error.failure === 'unreachable' || error.failure === 'timeout');
 }
 
-/** Whether the server asks for a pause. */
+/** Whether the server requests a pause. */
 function isBusy(error: unknown): error is HttpError {
   return error instanceof HttpError && error.retryAfter !== undefined;
 }

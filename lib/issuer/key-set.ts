@@ -11,16 +11,25 @@ export interface KeySet {
   readonly kids: readonly (string | undefined)[];
 }
 
+/** How many requests callers may cause. */
+export interface RequestBudget {
+  /** Takes one. Returns `false` if there is none. */
+  take(): boolean;
+  /** Time until there is one. Seconds, 0 if there is one. */
+  readonly wait: number;
+}
+
 /** Provides a verifier with keys. */
 export interface KeySource {
   /** A promise only if the keys must be fetched. It rejects with an UpstreamError if there are none that may be used. */
   get(): KeySet | Promise<KeySet>;
   /**
-   * Fetches the keys again because none of the given ones verifies a token. How often is limited.
+   * Fetches the keys again because none of the given ones verifies a token. How often is limited, also by `budget`, which
+   * several key sets may share.
    *
    * @throws UpstreamError if the issuer is unavailable, or the limit is reached.
    */
-  reloadForUnknownKey(tried: KeySet): Promise<KeySet>;
+  reloadForUnknownKey(tried: KeySet, budget?: RequestBudget): Promise<KeySet>;
   /** Returns what `get` would return, but only if that does not need to wait. */
   current(): KeySet | undefined;
   ready(): Promise<void>;

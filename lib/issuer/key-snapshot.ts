@@ -4,7 +4,7 @@ import type { Store } from '../store/store.js';
 import { Jwks } from './jwks.js';
 import type { Clock } from '../util/clock.js';
 import { isPlainObject } from '../util/is-plain-object.js';
-import { isAllowedTarget } from '../util/url.js';
+import { problemOfTarget, type TargetRules } from '../util/url.js';
 
 /** The last keys of an issuer, as they are saved for the next process. Public keys only. */
 export interface Snapshot {
@@ -18,14 +18,10 @@ export interface Snapshot {
   readonly maxAge: number | undefined;
 }
 
-export interface KeySnapshotOptions {
+export interface KeySnapshotOptions extends TargetRules {
   readonly store: Store;
-  readonly issuer: string;
   /** The address of the keys, if it is configured. */
   readonly jwksUri: string | undefined;
-  /** The address of the metadata, if it is not below the issuer. */
-  readonly metadataUrl?: string | undefined;
-  readonly allowInsecureHttp: boolean;
   /** Seconds. */
   readonly maxStale: number;
   /** Deadline of one call of the store. Seconds. */
@@ -44,7 +40,9 @@ export class KeySnapshot {
 
   constructor(options: KeySnapshotOptions) {
     this.#options = options;
-    const origin = JSON.stringify([options.issuer, options.jwksUri ?? null]);
+    const { issuer, metadataUrl, jwksUri } = options;
+    // At a configured address, the keys do not depend on the issuer.
+    const origin = JSON.stringify(jwksUri === undefined ? [issuer, metadataUrl ?? null] : [jwksUri]);
     this.#name = `keys:${createHash('sha256').update(origin).digest('base64url')}`;
   }
 
@@ -80,10 +78,9 @@ export class KeySnapshot {
     if (!isPlainObject(saved)) return undefined;
     const { version, issuer, jwksUri, fetchedAt, metadataFetchedAt, maxAge } = saved;
     const options = this.#options;
-    if (version !== 1 || issuer !== options.issuer || typeof jwksUri !== 'string') return undefined;
-    if (options.jwksUri !== undefined && jwksUri !== options.jwksUri) return undefined;
-    const { metadataUrl = options.issuer, allowInsecureHttp } = options;
-    if (options.jwksUri === undefined && !isAllowedTarget(metadataUrl, jwksUri, allowInsecureHttp)) return undefined;
+    if (version !== 1 || typeof jwksUri !== 'string') return undefined;
+    if (options.jwksUri === undefined ? issuer !== options.issuer : jwksUri !== options.jwksUri) return undefined;
+    if (options.jwksUri === undefined && problemOfTarget(jwksUri, options) !== undefined) return undefined;
     const keysSince = this.#checkTime(fetchedAt);
     const metadataSince = this.#checkTime(metadataFetchedAt);
     const jwks = Jwks.of(saved.jwks);

@@ -1,13 +1,11 @@
 import type { Clock } from '../util/clock.js';
+import type { TargetRules } from '../util/url.js';
 import type { HttpOptions } from './http.js';
 import { fetchMetadata, type IssuerMetadata, type MetadataLocation } from './metadata.js';
 import { type LoadResult, RefreshingResource, type ResourceHealth } from './refreshing-resource.js';
+import type { UpstreamMonitor } from './upstream-monitor.js';
 
-export interface MetadataSourceOptions {
-  readonly issuer: string;
-  readonly allowInsecureHttp: boolean;
-  /** The address of the metadata, if it is not a well-known one. */
-  readonly metadataUrl?: string | undefined;
+export interface MetadataSourceOptions extends TargetRules {
   /** The member that is read. */
   readonly needed?: MetadataLocation['needed'];
   readonly http: HttpOptions;
@@ -20,6 +18,7 @@ export interface MetadataSourceOptions {
   readonly refreshAhead: boolean;
   /** Reads what an earlier process saved. */
   readonly restore?: (() => Promise<LoadResult<IssuerMetadata> | undefined>) | undefined;
+  readonly monitor: UpstreamMonitor;
 }
 
 /** The cached metadata of one issuer. */
@@ -29,18 +28,19 @@ export class MetadataSource {
   #url: string | undefined;
 
   constructor(options: MetadataSourceOptions) {
-    const { issuer, allowInsecureHttp, metadataUrl, needed, http, restore } = options;
+    const { issuer, needed, http, restore } = options;
     this.issuer = issuer;
     this.#resource = new RefreshingResource({
       ...options,
       load: async (closing) => {
-        const location = { lastUrl: this.#url, metadataUrl, needed };
-        const { metadata, maxAge, url } = await fetchMetadata(issuer, allowInsecureHttp, http, closing, location);
+        const location = { lastUrl: this.#url, needed };
+        const { metadata, maxAge, url } = await fetchMetadata(options, http, closing, location);
         this.#url = url;
         return { value: metadata, maxAge };
       },
       restore: restore ?? (() => Promise.resolve(undefined)),
       reason: 'metadata_unavailable',
+      document: 'metadata',
     });
   }
 

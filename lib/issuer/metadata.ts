@@ -1,7 +1,7 @@
 import { render } from '../util/escape.js';
 import { fetchJson, type HttpOptions } from './http.js';
 import { HttpError } from './http-error.js';
-import { isAllowedTarget, parseUrl } from '../util/url.js';
+import { parseUrl, problemOfTarget, type TargetRules } from '../util/url.js';
 
 /** The members of an authorization server's metadata (RFC 8414 §2) that a resource server needs. */
 export interface IssuerMetadata {
@@ -9,6 +9,8 @@ export interface IssuerMetadata {
   readonly jwks_uri?: string | undefined;
   /** RFC 7662. */
   readonly introspection_endpoint?: string | undefined;
+  /** The members that are left out because they are private addresses. */
+  readonly privateAddresses?: readonly AddressName[] | undefined;
 }
 
 export interface FetchedMetadata {
@@ -20,15 +22,14 @@ export interface FetchedMetadata {
 
 /** Members that contain an address. */
 const ADDRESSES = ['jwks_uri', 'introspection_endpoint'] as const;
+export type AddressName = (typeof ADDRESSES)[number];
 
 /** Where to look for metadata, and what for. */
 export interface MetadataLocation {
-  /** Where the document was the last time. */
+  /** The URL of the document at the last fetch. */
   readonly lastUrl?: string | undefined;
-  /** The only address, instead of the well-known ones. */
-  readonly metadataUrl?: string | undefined;
   /** A document without this member causes a look at the next address. */
-  readonly needed?: (typeof ADDRESSES)[number] | undefined;
+  readonly needed?: AddressName | undefined;
 }
 
 /**
@@ -47,16 +48,16 @@ export function metadataUrls(issuer: string): string[] {
 
 /**
  * Fetches the metadata of an issuer. The document must name exactly this issuer (RFC 8414 §3.3); addresses that
- * `isAllowedTarget` rejects are left out. If one address has no such document, or one without the needed member, the next is
- * tried, but not if the server is unreachable or asks for fewer requests. The address of the last time is tried first.
+ * `problemOfTarget` rejects are left out. If one address has no such document, or one without the needed member, the next is
+ * tried, but not if the server is unreachable or requests a pause. The address of the last time is tried first.
  */
 export async function fetchMetadata(
-  issuer: string,
-  allowInsecureHttp: boolean,
+  rules: TargetRules,
   http: HttpOptions,
   closing: AbortSignal,
-  { lastUrl, metadataUrl, needed }: MetadataLocation = {},
+  { lastUrl, needed }: MetadataLocation = {},
 ): Promise<FetchedMetadata> {
+  const { issuer, metadataUrl } = rules;
   const failures: Error[] = [];
   const urls = metadataUrl === undefined ? metadataUrls(issuer) : [metadataUrl];
   urls.sort((a, b) => Number(b === lastUrl) - Number(a === lastUrl));
@@ -65,7 +66,7 @@ export async function fetchMetadata(
   for (const url of urls) {
     try {
       const { json, maxAge } = await fetchJson(url, http, closing);
-      const found = checkMetadata(json, url, issuer, allowInsecureHttp);
+      const found = checkMetadata(json, url, rules);
       const metadata = { ...found, ...incomplete?.metadata };
       if (needed === undefined || metadata[needed] !== undefined) return { metadata, maxAge, url };
       incomplete ??= { metadata, maxAge, url };
@@ -87,21 +88,30 @@ function shouldTryNext(error: HttpError): boolean {
   return error.status !== 429 && error.retryAfter === undefined;
 }
 
-function checkMetadata(
-  json: Record<string, unknown>,
-  url: string,
-  issuer: string,
-  allowInsecureHttp: boolean,
-): IssuerMetadata {
+function checkMetadata(json: Record<string, unknown>, url: string, rules: TargetRules): IssuerMetadata {
+  const { issuer } = rules;
   if (json.issuer !== issuer) {
     const found = typeof json.issuer === 'string' ? `the issuer ${render(json.issuer)}` : 'no issuer';
     throw new HttpError('invalid', `${url} is metadata of ${found}, not of ${issuer}`);
   }
-  const addresses: Partial<Record<(typeof ADDRESSES)[number], string>> = {};
+  const addresses: Partial<Record<AddressName, string>> = {};
+  const privateAddresses: AddressName[] = [];
   for (const name of ADDRESSES) {
     const address = json[name];
+    if (typeof address !== 'string') continue;
     // An address that may not be called counts as missing. The code that needs it reports that.
-    if (typeof address === 'string' && isAllowedTarget(url, address, allowInsecureHttp)) addresses[name] = address;
+    const problem = problemOfTarget(address, rules);
+    if (problem === undefined) addresses[name] = address;
+    else if (problem === 'private') privateAddresses.push(name);
   }
-  return { issuer, ...addresses };
+  return { issuer, ...addresses, privateAddresses };
+}
+
+/** An address in metadata. @throws HttpError if there is none that may be called. */
+export function addressIn(metadata: IssuerMetadata, name: AddressName): string {
+  const address = metadata[name];
+  if (address !== undefined) return address;
+  const what = `the metadata of ${metadata.issuer} has no ${name} that may be called`;
+  const isPrivate = metadata.privateAddresses?.includes(name) === true;
+  throw new HttpError('invalid', isPrivate ? `${what}: a private address needs allowPrivateAddresses: true` : what);
 }

@@ -1,18 +1,21 @@
+import NodeCache from 'node-cache';
 import { UpstreamError } from '../errors.js';
 import type { UpstreamReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
 import { runInBackground } from '../util/background.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { startTimer } from '../util/timer.js';
 import { HttpError } from './http-error.js';
 import { Backoff } from '../util/backoff.js';
+import type { IssuerDocument, UpstreamMonitor } from './upstream-monitor.js';
 
 /** The result of a load. */
 export interface LoadResult<T> {
   readonly value: T;
   /** How long the server says that it is fresh. Seconds. */
   readonly maxAge: number | undefined;
-  /** Seconds since the epoch. @default now */
-  readonly fetchedAt?: number | undefined;
+  /** Seconds since it was fetched. @default 0 */
+  readonly age?: number | undefined;
 }
 
 export interface RefreshingResourceOptions<T> {
@@ -22,14 +25,15 @@ export interface RefreshingResourceOptions<T> {
   readonly restore: () => Promise<LoadResult<T> | undefined>;
   /** The reason of the `UpstreamError` if there is no usable document. */
   readonly reason: UpstreamReason;
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
   /** How long a document is fresh, whatever the server says. Seconds. */
   readonly refreshInterval: number | undefined;
   /** How long a document may still be used after it stopped being fresh. Seconds. */
   readonly maxStale: number;
   /** Whether a timer refreshes it; otherwise only `get` does. */
   readonly refreshAhead: boolean;
+  readonly document: IssuerDocument;
+  readonly monitor: UpstreamMonitor;
 }
 
 /** The state of a cached document, for a readiness probe. */
@@ -44,14 +48,15 @@ export interface ResourceHealth {
 
 interface Entry<T> {
   readonly value: T;
-  /** Seconds since the epoch. */
+  /** By the clock for ages. */
   readonly fetchedAt: number;
-  /** Seconds since the epoch. */
+  /** By the clock for ages. */
   readonly freshUntil: number;
-  /** Seconds since the epoch. */
+  /** By the clock for ages. */
   readonly usableUntil: number;
 }
 
+const DOCUMENT = 'document';
 /** How long a request waits for the next attempt after a failed one. Seconds. */
 const RETRY_WAIT = 1;
 const MIN_FRESH = 60;
@@ -69,9 +74,11 @@ export function freshFor(maxAge = DEFAULT_FRESH): number {
  */
 export class RefreshingResource<T> {
   readonly #options: RefreshingResourceOptions<T>;
+  readonly #clock: Clock;
   readonly #backoff: Backoff;
   readonly #closing = new AbortController();
-  #entry: Entry<T> | undefined;
+  // No clones, because values are frozen. No timer, because expiry follows the clock of the options.
+  readonly #cache = new NodeCache({ useClones: false, checkperiod: 0 });
   #loading: Promise<T> | undefined;
   #restoring: Promise<void> | undefined;
   #lastError: unknown;
@@ -79,12 +86,13 @@ export class RefreshingResource<T> {
 
   constructor(options: RefreshingResourceOptions<T>) {
     this.#options = options;
-    this.#backoff = new Backoff(options.clock);
+    this.#clock = ageClockOf(options.clock);
+    this.#backoff = new Backoff(this.#clock);
   }
 
   /** Returns the value if no wait is necessary: it is fresh, or it is stale and a refresh has failed. */
   peek(): T | undefined {
-    const now = this.#options.clock();
+    const now = this.#clock();
     const entry = this.#usable(now);
     if (entry === undefined) return undefined;
     return this.isFailing || now < entry.freshUntil ? entry.value : undefined;
@@ -113,6 +121,11 @@ export class RefreshingResource<T> {
     return this.#backoff.failures > 0;
   }
 
+  /** Whether the value is no longer fresh, but used because a refresh failed. */
+  get isStale(): boolean {
+    return this.isFailing && this.health().state === 'stale';
+  }
+
   /** Fetches the document now. @throws UpstreamError if that fails; immediately during a pause after failures. */
   reload(): Promise<T> {
     if (this.#loading !== undefined) return this.#loading;
@@ -124,7 +137,7 @@ export class RefreshingResource<T> {
   }
 
   health(): ResourceHealth {
-    const now = this.#options.clock();
+    const now = this.#clock();
     const entry = this.#usable(now);
     const { failures } = this.#backoff;
     if (entry === undefined) return { age: undefined, state: 'unavailable', failures };
@@ -138,7 +151,8 @@ export class RefreshingResource<T> {
   }
 
   #usable(now: number): Entry<T> | undefined {
-    return this.#entry !== undefined && now < this.#entry.usableUntil ? this.#entry : undefined;
+    const entry = this.#cache.get<Entry<T>>(DOCUMENT);
+    return entry !== undefined && now < entry.usableUntil ? entry : undefined;
   }
 
   async #wait(): Promise<T> {
@@ -157,16 +171,19 @@ export class RefreshingResource<T> {
   }
 
   async #load(): Promise<T> {
+    const { document, monitor } = this.#options;
     try {
       const loaded = await this.#options.load(this.#closing.signal);
       this.#store(loaded);
       this.#backoff.succeeded();
       this.#lastError = undefined;
+      monitor.fetched(document);
       return loaded.value;
     } catch (error) {
       this.#failed(error);
+      if (!this.#closing.signal.aborted) monitor.fetchFailed(document, error);
       // The saved document may have been unreachable when it was first read.
-      if (this.#usable(this.#options.clock()) === undefined) await this.#restore();
+      if (this.#usable(this.#clock()) === undefined) await this.#restore();
       throw this.#error();
     }
   }
@@ -176,11 +193,13 @@ export class RefreshingResource<T> {
     if (restored !== undefined) this.#store(restored);
   }
 
-  #store({ value, maxAge, fetchedAt = this.#options.clock() }: LoadResult<T>): void {
-    const { clock, maxStale, refreshInterval } = this.#options;
+  #store({ value, maxAge, age = 0 }: LoadResult<T>): void {
+    const { maxStale, refreshInterval } = this.#options;
+    const fetchedAt = this.#clock() - age;
     const freshUntil = fetchedAt + (refreshInterval ?? freshFor(maxAge));
-    this.#entry = { value, fetchedAt, freshUntil, usableUntil: freshUntil + maxStale };
-    const left = Math.max(0, freshUntil - clock());
+    const entry: Entry<T> = { value, fetchedAt, freshUntil, usableUntil: freshUntil + maxStale };
+    this.#cache.set(DOCUMENT, entry);
+    const left = Math.max(0, freshUntil - this.#clock());
     // Early, so that no request waits. At a random time, so that the processes of a fleet do not call together.
     this.#schedule(left * (0.75 + Math.random() * 0.15));
   }
@@ -197,8 +216,8 @@ export class RefreshingResource<T> {
     this.#stopTimer = RefreshingResource.#startTimer(new WeakRef<RefreshingResource<unknown>>(this), pause);
   }
 
-  // The timer holds the resource weakly, so that a verifier that nobody uses any more is collected and stops fetching.
-  // Static, so that the callback cannot hold `this`.
+  // The timer has a weak reference to the resource, so that an unused verifier is garbage-collected and stops fetching.
+  // Static, so that the callback has no reference to `this`.
   static #startTimer(owner: WeakRef<RefreshingResource<unknown>>, seconds: number): () => void {
     const reload = (): void => {
       const resource = owner.deref();
@@ -219,7 +238,7 @@ export class RefreshingResource<T> {
   }
 }
 
-/** The pause that the server asked for, or the pause of the document that this one depends on. Seconds. */
+/** The pause that the server requested, or the pause of the document that this one depends on. Seconds. */
 function requestedPause(error: unknown): number | undefined {
   return error instanceof HttpError || error instanceof UpstreamError ? error.retryAfter : undefined;
 }

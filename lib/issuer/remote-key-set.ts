@@ -1,27 +1,24 @@
 import { UpstreamError } from '../errors.js';
 import type { Store } from '../store/store.js';
-import type { Clock } from '../util/clock.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { runInBackground } from '../util/background.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
+import type { TargetRules } from '../util/url.js';
 import { fetchJson, type HttpOptions } from './http.js';
-import { HttpError } from './http-error.js';
 import { Jwks } from './jwks.js';
-import type { KeySet, KeysHealth, KeySource } from './key-set.js';
+import type { KeySet, KeysHealth, KeySource, RequestBudget } from './key-set.js';
 import { KeySnapshot } from './key-snapshot.js';
-import type { IssuerMetadata } from './metadata.js';
+import { addressIn, type IssuerMetadata } from './metadata.js';
 import { MetadataSource } from './metadata-source.js';
 import { type LoadResult, RefreshingResource } from './refreshing-resource.js';
+import type { UpstreamMonitor } from './upstream-monitor.js';
 
-export interface RemoteKeySetOptions {
-  readonly issuer: string;
+export interface RemoteKeySetOptions extends TargetRules {
   /** The address of the JWKS, instead of discovery. */
   readonly jwksUri: string | undefined;
-  /** The address of the metadata, if it is not a well-known one. */
-  readonly metadataUrl?: string | undefined;
   /** The issuer's metadata, if the caller needs it too; otherwise the key set makes its own. */
   readonly metadata?: MetadataSource | undefined;
-  readonly allowInsecureHttp: boolean;
   readonly http: HttpOptions;
   /** Seconds. */
   readonly refreshInterval: number | undefined;
@@ -31,6 +28,7 @@ export interface RemoteKeySetOptions {
   readonly maxStale: number;
   readonly snapshot: Store | undefined;
   readonly clock: Clock;
+  readonly monitor: UpstreamMonitor;
 }
 
 /**
@@ -58,6 +56,13 @@ class VersionedKeys implements KeySet {
   }
 }
 
+/** @throws UpstreamError if one of the budgets is used up. */
+function takeFromAll(budgets: readonly RequestBudget[]): void {
+  const wait = Math.max(...budgets.map((budget) => budget.wait));
+  if (wait > 0) throw new UpstreamError('keys_unavailable', wait);
+  for (const budget of budgets) budget.take();
+}
+
 /** The keys of an issuer, found by discovery or at a configured address, cached and refreshed. */
 export class RemoteKeySet implements KeySource {
   readonly #options: RemoteKeySetOptions;
@@ -71,7 +76,7 @@ export class RemoteKeySet implements KeySource {
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
     const { jwksUri, http, cooldown, clock, snapshot: store } = options;
-    this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock });
+    this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock: ageClockOf(clock) });
     if (store !== undefined) this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout });
     if (jwksUri === undefined) {
       const restore = (): Promise<LoadResult<IssuerMetadata> | undefined> => this.#restoreMetadata();
@@ -83,22 +88,35 @@ export class RemoteKeySet implements KeySource {
       load: (closing) => this.#load(closing),
       restore: () => this.#restore(),
       reason: 'keys_unavailable',
+      document: 'keys',
       refreshAhead: true,
     });
   }
 
   get(): KeySet | Promise<KeySet> {
-    return this.#keys.get();
+    const keys = this.#keys.get();
+    if (!(keys instanceof Promise)) {
+      this.#noteStaleUse();
+      return keys;
+    }
+    return keys.then((fetched) => {
+      this.#noteStaleUse();
+      return fetched;
+    });
   }
 
-  reloadForUnknownKey(tried: KeySet): Promise<KeySet> {
+  reloadForUnknownKey(tried: KeySet, budget?: RequestBudget): Promise<KeySet> {
     const current = this.#keys.peek();
     if (current !== undefined && current.version !== tried.version) return Promise.resolve(current);
-    return this.#reloads.run('', () => this.#reloadWithinBudget(tried));
+    return this.#reloads.run('', () =>
+      this.#reloadWithin([this.#budget, ...(budget === undefined ? [] : [budget])], tried),
+    );
   }
 
   current(): KeySet | undefined {
-    return this.#keys.peek();
+    const keys = this.#keys.peek();
+    this.#noteStaleUse();
+    return keys;
   }
 
   async ready(): Promise<void> {
@@ -119,16 +137,20 @@ export class RemoteKeySet implements KeySource {
     this.#metadata?.close();
   }
 
+  #noteStaleUse(): void {
+    if (this.#keys.isStale) this.#options.monitor.staleKeysUsed();
+  }
+
   // Callers choose key ids and signatures, so they must not choose how often the issuer is called. Without a token left, it
   // is unknown whether the issuer has the key: that is a 503, because a 401 would reject valid tokens after a rotation.
-  async #reloadWithinBudget(tried: KeySet): Promise<KeySet> {
+  async #reloadWithin(budgets: readonly RequestBudget[], tried: KeySet): Promise<KeySet> {
     if (this.#keys.isLoading) {
       // This refresh may have started before the key was published, so only new keys count.
       const refreshed = await this.#keys.reload();
       if (refreshed.version !== tried.version) return refreshed;
     }
     // After failures the backoff limits the requests.
-    if (!this.#keys.isFailing && !this.#budget.take()) throw new UpstreamError('keys_unavailable', this.#budget.wait);
+    if (!this.#keys.isFailing) takeFromAll(budgets);
     // The keys may have moved, while their old address still responds.
     if (!this.#keys.isPaused) await this.#metadata?.reload();
     return this.#keys.reload();
@@ -157,26 +179,22 @@ export class RemoteKeySet implements KeySource {
 
   async #discoverJwksUri(): Promise<string> {
     const metadata = this.#metadata;
-    if (metadata === undefined) throw new TypeError('there is no metadata to discover the keys by');
+    if (metadata === undefined) throw new TypeError('there is no metadata from which the keys could be discovered');
     // Keys that cannot be fetched may have moved.
-    const { jwks_uri: jwksUri } = await (this.#keys.isFailing ? metadata.reload() : metadata.get());
-    if (jwksUri === undefined) {
-      throw new HttpError('invalid', `the metadata of ${this.#options.issuer} has no jwks_uri that may be called`);
-    }
-    return jwksUri;
+    return addressIn(await (this.#keys.isFailing ? metadata.reload() : metadata.get()), 'jwks_uri');
   }
 
   async #restoreMetadata(): Promise<LoadResult<IssuerMetadata> | undefined> {
     const snapshot = await this.#snapshot?.read();
     if (snapshot === undefined) return undefined;
     const value = { issuer: this.#options.issuer, jwks_uri: snapshot.jwksUri };
-    return { value, maxAge: undefined, fetchedAt: snapshot.metadataFetchedAt };
+    return { value, maxAge: undefined, age: this.#options.clock() - snapshot.metadataFetchedAt };
   }
 
   async #restore(): Promise<LoadResult<VersionedKeys> | undefined> {
     const snapshot = await this.#snapshot?.read();
     if (snapshot === undefined || !(await snapshot.jwks.hasUsableKey())) return undefined;
     const { jwks, maxAge, fetchedAt } = snapshot;
-    return { value: this.#versionOf(jwks), maxAge, fetchedAt };
+    return { value: this.#versionOf(jwks), maxAge, age: this.#options.clock() - fetchedAt };
   }
 }

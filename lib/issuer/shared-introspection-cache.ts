@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Backoff } from '../util/backoff.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { withTimeout } from '../util/timeout.js';
 import type { Store } from '../store/store.js';
@@ -17,9 +18,11 @@ export interface SharedIntrospectionCacheOptions {
   readonly negativeMaxAge: number;
   /** Deadline of one request to the server. Seconds. */
   readonly introspectionTimeout: number;
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
 }
+
+/** What the store contains; the age depends on when it is read. */
+type SavedResult = Omit<IntrospectionResult, 'age'>;
 
 /** Deadline of one call of the store. Seconds. */
 const STORE_TIMEOUT = 1;
@@ -41,11 +44,11 @@ export class SharedIntrospectionCache implements IntrospectionSource {
   constructor(source: IntrospectionSource, options: SharedIntrospectionCacheOptions) {
     this.#source = source;
     this.#options = options;
-    this.#backoff = new Backoff(options.clock);
+    this.#backoff = new Backoff(ageClockOf(options.clock));
     this.#prefix = `introspection:${hash('sha256', JSON.stringify(options.scope), 'base64url').slice(0, 16)}`;
   }
 
-  async introspect(token: string): Promise<IntrospectionResult> {
+  async introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult> {
     const key = this.#key(token);
     const known = await this.#read(key);
     if (known !== undefined) return known;
@@ -59,7 +62,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
       // Another process may have finished since the first read.
       const shared = isFirst === true ? await this.#read(key) : undefined;
       if (shared !== undefined) return shared;
-      const result = await this.#source.introspect(token);
+      const result = await this.#source.introspect(token, remoteAddress);
       await this.#save(key, result);
       return result;
     } finally {
@@ -92,14 +95,16 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     const saved = await this.#call((store) => store.get(key));
     const result = readSaved(saved);
     if (result === undefined) return undefined;
+    // Processes have only the time of day in common.
     const age = this.#options.clock() - result.introspectedAt;
     // A response from the future comes from a wrong clock, which would keep it alive for too long.
-    return age > -STORE_TIMEOUT * 60 && age < this.#lifetime(result) ? result : undefined;
+    const isUsable = age > -STORE_TIMEOUT * 60 && age < this.#lifetime(result);
+    return isUsable ? { ...result, age: Math.max(0, age) } : undefined;
   }
 
   async #save(key: string, result: IntrospectionResult): Promise<void> {
-    const { response, introspectedAt } = result;
-    const lifetime = this.#lifetime(result) - (this.#options.clock() - introspectedAt);
+    const { response, introspectedAt, age } = result;
+    const lifetime = this.#lifetime(result) - age;
     if (lifetime <= 0) return;
     // A response that is too large, or too deep for JSON, is not shared. That is not a failure of the store.
     if (!isWritable(response)) return;
@@ -111,7 +116,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     });
   }
 
-  #lifetime({ response, introspectedAt }: IntrospectionResult): number {
+  #lifetime({ response, introspectedAt }: SavedResult): number {
     const { maxAge, negativeMaxAge } = this.#options;
     if (!response.active) return negativeMaxAge;
     const exp = claim(response, 'exp');
@@ -159,7 +164,7 @@ function isWritable(response: Claims): boolean {
 }
 
 /** Data from a store is checked like data from the network. */
-function readSaved(saved: unknown): IntrospectionResult | undefined {
+function readSaved(saved: unknown): SavedResult | undefined {
   if (!isPlainObject(saved)) return undefined;
   const { version, response, introspectedAt } = saved;
   if (version !== 1 || typeof introspectedAt !== 'number' || !Number.isFinite(introspectedAt)) return undefined;

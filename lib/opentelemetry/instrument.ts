@@ -175,7 +175,7 @@ function createInstruments({ meterProvider }: InstrumentOptions) {
     rejected: counter('requests.rejected', '{request}', 'Requests that a middleware or a gate rejected.'),
     lookups: counter('cache.lookups', '{lookup}', 'Look-ups in the token cache.'),
     fetches: counter('document.fetches', '{fetch}', 'Fetches of keys and metadata; failed ones have error.type.'),
-    staleUses: counter('stale_keys.uses', '{token}', 'Tokens that were verified with keys that are no longer fresh.'),
+    staleUses: counter('stale_keys.uses', '{token}', 'Tokens that were judged with keys that are no longer fresh.'),
     introspections: meter.createHistogram('express_resource_server.introspection.duration', {
       unit: 's',
       description: 'Duration of requests to the introspection endpoint; failed ones have error.type.',

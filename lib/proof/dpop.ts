@@ -1,9 +1,11 @@
 import { hash, KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { calculateJwkThumbprint, type JWK } from 'jose';
+import { publish } from '../diagnostics.js';
 import { type FailedCheck, InvalidDpopProofError, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidDpopProofReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { Store } from '../store/store.js';
 import { type Claims, rawClaim } from '../token/claims.js';
@@ -27,8 +29,7 @@ export interface DpopSettings {
   readonly store: Store;
   /** The URI that the caller used, without query; `undefined` if it cannot be determined. */
   readonly uriOf: (req: IncomingMessage) => string | undefined;
-  /** Returns seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
 }
 
 /** The imported key of a client. */
@@ -64,13 +65,15 @@ const KEY_CACHE = { maxEntries: 1_000, maxAge: 3_600 };
 /** Verifies DPoP proofs that come with an access token (RFC 9449 §4.3 and §7.1). */
 export class DpopProofs {
   readonly #settings: DpopSettings;
+  readonly #ageClock: Clock;
   // A client uses the same header for all its proofs, so its key is checked and imported once. Only the keys of valid
   // proofs are cached.
   readonly #keys: BoundedCache<ProofKey>;
 
   constructor(settings: DpopSettings) {
     this.#settings = settings;
-    this.#keys = new BoundedCache<ProofKey>({ maxEntries: KEY_CACHE.maxEntries, clock: settings.clock });
+    this.#ageClock = ageClockOf(settings.clock);
+    this.#keys = new BoundedCache<ProofKey>({ maxEntries: KEY_CACHE.maxEntries, clock: this.#ageClock });
   }
 
   /**
@@ -78,7 +81,6 @@ export class DpopProofs {
    * that the proof was not used before. Returns the nonce that the client must use from now on, if it needs a new one.
    */
   async check(req: IncomingMessage, token: string, thumbprint: string): Promise<string | undefined> {
-    const { clock } = this.#settings;
     const jws = readProof(req);
     const headerKey = hash('sha256', jws.header, 'base64url');
     const known = this.#keys.get(headerKey);
@@ -90,7 +92,7 @@ export class DpopProofs {
     const key = 'key' in header ? header : await importKey(header, thumbprint);
     if (key.thumbprint !== thumbprint) mismatch(thumbprint, key.thumbprint);
     if (!(await isSignedWith([key.key], { ...jws, header: key }))) rejectProof('proof_signature_mismatch', 'signature');
-    if (known === undefined) this.#keys.set(headerKey, key, clock() + KEY_CACHE.maxAge);
+    if (known === undefined) this.#keys.set(headerKey, key, this.#ageClock() + KEY_CACHE.maxAge);
     await this.#recordUse(req, proof, thumbprint);
     return nonce;
   }
@@ -136,7 +138,10 @@ export class DpopProofs {
     if (wasRecordedHere(req, store, name)) return;
     const lifetime = iat + maxAge - clock() + clockTolerance + 1;
     const isFirst = await addTo(store, name, lifetime);
-    if (!isFirst) rejectProof('proof_replayed', 'jti', 'a value that was not used before', jti);
+    if (!isFirst) {
+      publish('dpop.replay', () => ({ request: req }));
+      rejectProof('proof_replayed', 'jti', 'a value that was not used before', jti);
+    }
     noteRecorded(req, store, name);
   }
 }

@@ -30,7 +30,7 @@ export interface ForwardedCertificate {
   element?: XfccElement | undefined;
 }
 
-/** Where the certificate of the client is found. */
+/** The source of the certificate of the client. */
 export type CertificateSource<Req = IncomingMessage> =
   'socket' | ForwardedCertificate | ((req: Req) => ClientCertificate | PromiseLike<ClientCertificate>);
 
@@ -38,7 +38,7 @@ export type CertificateSource<Req = IncomingMessage> =
 export interface MtlsOptions<Req = IncomingMessage> {
   mode: ProofMode;
   /**
-   * Where the certificate of the client is found: on the TLS connection, in a header field of a trusted proxy, or by a
+   * The source of the certificate of the client: on the TLS connection, in a header field of a trusted proxy, or by a
    * function of the request. @default 'socket'
    */
   certificate?: CertificateSource<Req> | undefined;

@@ -9,7 +9,7 @@ import type { CertificateSource, ClientCertificate, ForwardedCertificate } from 
 
 /**
  * Checks that the request came with the client certificate that the token is bound to (RFC 8705 §3). The TLS handshake has
- * proven that the client holds its key. *Not* checked: whether the certificate is trusted, because self-signed certificates
+ * proven possession of the key. *Not* checked: whether the certificate is trusted, because self-signed certificates
  * are allowed (§2.2).
  */
 export function makeCertificateCheck(

@@ -13,6 +13,7 @@ import type { DpopOptions } from './dpop-options.js';
 import type { ProofMode } from './mode.js';
 import { makeCertificateCheck } from './mtls.js';
 import type { MtlsOptions } from './mtls-options.js';
+import { ageClockOf } from '../util/clock.js';
 import { Nonces } from './nonces.js';
 
 export interface SenderConstraintOptions {
@@ -145,7 +146,7 @@ function makeProofs(
     clockTolerance,
     nonces: nonce ? new Nonces({ secret, maxAge: nonceMaxAge, clock }) : undefined,
     nonceRenewal: nonceMaxAge / 2,
-    store: options.store ?? memoryStore({ maxEntries: 1_000_000, clock }),
+    store: options.store ?? memoryStore({ maxEntries: 1_000_000, clock: ageClockOf(clock) }),
     uriOf,
     clock,
   });

@@ -1,6 +1,6 @@
 import { clockRule, count, readOptions, type Rules } from '../options.js';
 import { BoundedCache } from '../util/bounded-cache.js';
-import { systemClock } from '../util/clock.js';
+import { ageClockOf, systemClock } from '../util/clock.js';
 import { ReplayCache } from './replay-cache.js';
 import type { Store } from './store.js';
 
@@ -11,7 +11,7 @@ export interface MemoryStoreOptions {
    * A recorded key is never evicted before its time: `add` rejects instead. 1 to 1,000,000. @default 100000
    */
   maxEntries?: number | undefined;
-  /** The current time in seconds since the epoch. @default the system clock */
+  /** Measures lifetimes. Returns seconds. @default a monotonic clock: it does not change when somebody sets the system clock */
   clock?: (() => number) | undefined;
 }
 
@@ -27,7 +27,8 @@ const rules: Rules<MemoryStoreOptions> = {
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const given = readOptions<MemoryStoreOptions>('memoryStore', options, rules);
-  const { maxEntries = 100_000, clock = systemClock } = given;
+  const { maxEntries = 100_000 } = given;
+  const clock = ageClockOf(given.clock ?? systemClock);
   const values = new BoundedCache<string>({ maxEntries, clock });
   const recorded = new ReplayCache({ maxEntries, clock });
   return {

@@ -80,6 +80,6 @@ function assertClient(client: unknown): asserts client is RedisClient {
     option: 'redisStore: client',
     expected: 'a client of the redis package',
     got: describe(client),
-    fix: 'Pass what createClient(...) gives, after connect().',
+    fix: 'Pass the client that createClient(...) returns, after connect().',
   });
 }

@@ -1,6 +1,6 @@
 import NodeCache from 'node-cache';
 
-/** Maximum number of expired keys that one addition removes while there is room, so that no request pays for all. */
+/** Maximum number of expired keys that one addition removes while there is space, so that no request pays for all. */
 const MAX_STEPS = 1_000;
 
 /**

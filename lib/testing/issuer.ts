@@ -68,7 +68,7 @@ export class TestIssuer {
   /** The number of connections. */
   connections = 0;
   readonly introspection: TestIntrospection;
-  /** Answers the requests for other paths. @default 404 */
+  /** Responds to the requests for other paths. @default 404 */
   other: ((req: IncomingMessage, res: ServerResponse) => void) | undefined;
   readonly #options: TestIssuerOptions;
   readonly #faults = new Map<IssuerDocument, Fault>();

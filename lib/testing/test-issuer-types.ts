@@ -35,7 +35,7 @@ export interface IssueOptions {
   dpop?: boolean | undefined;
 }
 
-/** A reason why `issueInvalid` makes a token invalid. `'opaque'`: an opaque token that the issuer does not know. */
+/** A reason why `issueInvalid` makes a token invalid. `'opaque'`: an opaque token that the issuer did not issue. */
 export type InvalidTokenKind =
   | 'expired'
   | 'notYetValid'
@@ -76,7 +76,7 @@ export interface TestIssuer extends AsyncDisposable {
   readonly fetch: (url: string, init?: RequestInit) => Promise<Response>;
   /** The requests that the issuer received, the oldest first. */
   readonly requests: ReceivedRequest[];
-  /** Issues a valid token. */
+  /** Issues a valid token. @throws ConfigurationError for an unknown option. */
   issue(options?: IssueOptions): string;
   /** Issues a token that the API must reject; the options are those of `issue`. */
   issueInvalid(kind: InvalidTokenKind, options?: IssueOptions): string;

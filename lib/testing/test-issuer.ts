@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { systemClock } from '../util/clock.js';
-import { clockRule, flag, oneOf, readOptions, type Rules, text } from '../options.js';
+import { clockRule, flag, oneOf, readOptions, rejectUnknown, type Rules, text } from '../options.js';
+import { accessTokenClaims } from './access-token-claims.js';
 import {
   AuthorizationServer,
   type ReceivedRequest,
@@ -24,6 +25,12 @@ const rules: Rules<TestIssuerOptions> = {
   algorithm: oneOf(['ES256', 'RS256', 'PS256', 'EdDSA'], 'Leave it out for "ES256".'),
   clock: clockRule,
 };
+
+const ISSUE_OPTIONS: readonly (keyof IssueOptions)[] = [
+  ...(['clientId', 'subject', 'scopes', 'audience', 'expiresIn'] as const),
+  ...(['claims', 'header', 'opaque', 'dpop'] as const),
+];
+const PROOF_OPTIONS: readonly (keyof ProofOptions)[] = ['method', 'url', 'token', 'nonce', 'claims'];
 
 /** The URL of an issuer without a socket: it has no address (RFC 6761 §6.4), so that nothing else can respond. */
 const URL_WITHOUT_SOCKET = 'https://issuer.invalid';
@@ -107,6 +114,7 @@ class RunningTestIssuer implements TestIssuer {
   }
 
   issue(options: IssueOptions = {}): string {
+    rejectUnknown('issue', options, ISSUE_OPTIONS);
     const claims = this.#claims(options);
     const token = options.opaque === true ? randomToken() : this.#sign(this.#keys.key, options, claims);
     const type = options.dpop === true ? 'DPoP' : 'Bearer';
@@ -115,6 +123,7 @@ class RunningTestIssuer implements TestIssuer {
   }
 
   issueInvalid(kind: InvalidTokenKind, options: IssueOptions = {}): string {
+    rejectUnknown('issueInvalid', options, ISSUE_OPTIONS);
     const { key, otherKey } = this.#keys;
     const now = this.#now();
     const signed = (claims: object, header: object = {}, by = key): string => {
@@ -152,7 +161,9 @@ class RunningTestIssuer implements TestIssuer {
     }
   }
 
-  proof({ method = 'GET', url, token, nonce, claims }: ProofOptions): string {
+  proof(options: ProofOptions): string {
+    rejectUnknown('proof', options, PROOF_OPTIONS);
+    const { method = 'GET', url, token, nonce, claims } = options;
     const { dpopKey } = this.#keys;
     const { origin, pathname } = new URL(url);
     const iat = this.#now();
@@ -198,20 +209,9 @@ class RunningTestIssuer implements TestIssuer {
   }
 
   #claims(options: IssueOptions): Record<string, unknown> {
-    const { clientId = 'test-client', subject, scopes, audience, expiresIn = 300, claims, dpop } = options;
-    const now = this.#now();
-    return {
-      iss: this.url,
-      aud: audience ?? this.audience,
-      sub: subject ?? clientId,
-      client_id: clientId,
-      scope: scopes?.join(' '),
-      iat: now,
-      exp: now + expiresIn,
-      jti: randomUUID(),
-      cnf: dpop === true ? { jkt: this.#keys.dpopKey.thumbprint } : undefined,
-      ...claims,
-    };
+    const claims = options.dpop === true ? { cnf: { jkt: this.#keys.dpopKey.thumbprint } } : {};
+    const defaults = { issuer: this.url, audience: this.audience, now: this.#now() };
+    return accessTokenClaims({ ...options, claims: { ...claims, ...options.claims } }, defaults);
   }
 
   // The key of a forged token is another one, but its header names the key of the issuer.

@@ -15,7 +15,7 @@ const ID_TOKEN_REQUIRED_CLAIMS = ['iss', 'sub', 'aud'];
 
 export interface AccessTokenOnlyRules {
   readonly allowIdTokens: boolean;
-  /** Further claims that may hold the client id. */
+  /** Further claims that may contain the client id. */
   readonly clientIdClaims: readonly string[] | undefined;
 }
 

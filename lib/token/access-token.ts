@@ -51,7 +51,7 @@ export interface ClaimMapping {
   readonly isUser?: CallerRule | undefined;
 }
 
-/** What a verifier knows of a token that it accepts. */
+/** What a verifier returns for a token that it accepts. */
 export interface VerifiedClaims {
   readonly format: 'jwt' | 'opaque';
   readonly issuer: string;

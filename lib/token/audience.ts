@@ -14,7 +14,7 @@ export function isAccepted(audience: string, accepted: readonly Audience[]): boo
   return accepted.some((each) => (typeof each === 'string' ? each === audience : isSameUri(each, audience)));
 }
 
-// The URL parser repairs what it reads: it removes white space, and takes a backslash for a slash.
+// The URL parser repairs what it reads: it removes white space, and reads a backslash as a slash.
 function isSameUri({ href }: URL, audience: string): boolean {
   return (
     /^https?:\/\/[\x21-\x5b\x5d-\x7e]+$/i.test(audience) && URL.canParse(audience) && new URL(audience).href === href

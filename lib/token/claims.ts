@@ -1,7 +1,7 @@
-/** The claims that may hold the scopes: RFC 8693 §4.2, Okta and Entra ID. */
+/** The claims that may contain the scopes: RFC 8693 §4.2, Okta and Entra ID. */
 export const SCOPE_CLAIMS: readonly string[] = ['scope', 'scp'];
 
-/** The claims that may hold the client id: RFC 9068 and OpenID Connect; then Okta and Entra ID. */
+/** The claims that may contain the client id: RFC 9068 and OpenID Connect; then Okta and Entra ID. */
 const CLIENT_ID = ['client_id', 'azp'];
 const OTHER_CLIENT_ID = ['cid', 'appid'];
 export const CLIENT_ID_CLAIMS: readonly string[] = [...CLIENT_ID, ...OTHER_CLIENT_ID];
@@ -64,7 +64,7 @@ export function readScopes(claims: Claims, names: readonly string[]): string[] {
   return [...found];
 }
 
-/** A non-empty string: an empty one names nobody. */
+/** A non-empty string: an empty one identifies nothing. */
 export function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }

@@ -42,7 +42,7 @@ export function describeIgnored({ ignored = [] }: Confirmation): string | undefi
 }
 
 /**
- * Rejects a token that says that it is for DPoP but is not bound to a key (RFC 9449 §5, §6): nobody can prove possession of
+ * Rejects a token of the type DPoP that is not bound to a key (RFC 9449 §5, §6): nobody can prove possession of
  * it, and it must not be accepted as a bearer token.
  */
 export function checkDpopBinding(claims: Claims): void {

@@ -27,7 +27,7 @@ export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
   return jwk.kty === 'EC' || jwk.kty === 'OKP';
 }
 
-/** Whether a JWK is private or symmetric. In a public document, everybody knows such a key. */
+/** Whether a JWK is private or symmetric. In a public document, such a key is public. */
 export function hasPrivateMember(jwk: Readonly<Record<string, unknown>>): boolean {
   return PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name));
 }

@@ -3,7 +3,7 @@ const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----/gs;
 /** One block of a PEM text (RFC 7468 §2). */
 export interface PemBlock {
   readonly label: string;
-  /** The block alone, with line breaks where they belong. */
+  /** Only the block, with line breaks where they belong. */
   readonly text: string;
 }
 

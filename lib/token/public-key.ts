@@ -20,7 +20,7 @@ export function toPublicJwks(value: unknown): Jwk[] | undefined {
   return isValid ? jwks.flatMap((each) => each ?? []) : undefined;
 }
 
-/** Whether text or an object contains a private key, which nobody should give to an API. */
+/** Whether text or an object contains a private key, which must not be passed to an API. */
 export function isPrivateKey(value: unknown): boolean {
   if (typeof value === 'string') return value.includes('PRIVATE KEY-----');
   if (value instanceof KeyObject) return value.type === 'private';
@@ -32,7 +32,7 @@ function toJwks(value: unknown): Jwk[] | undefined {
   try {
     if (typeof value === 'string') return readPem(value);
     if (value instanceof KeyObject) return [toJwk(value)];
-    // A JWK limits what its key is for (`use`, `key_ops`, `alg`), so its members are kept.
+    // A JWK limits what its key is for (`use`, `key_ops`, `alg`), so its members are preserved.
     if (!isPlainObject(value)) return undefined;
     return [{ ...value, ...toJwk(createPublicKey({ key: value, format: 'jwk' })) }];
   } catch {

@@ -138,7 +138,7 @@ function writeInteger(der: Buffer, at: number, signature: Buffer, start: number,
   return at + 2 + length;
 }
 
-// An RSA verification with the usual exponent takes about 20 µs, and a second thread would need nearly as much time again.
+// An RSA verification with the usual exponent takes about 20 µs, and a second thread would need nearly the same time.
 // The others take 50 to 1,000 µs, so they run on another thread and do not block the event loop.
 function isQuick(key: KeyObject): boolean {
   const { modulusLength, publicExponent } = key.asymmetricKeyDetails ?? {};

@@ -5,7 +5,7 @@ const MAX_PAUSE = 30;
 /** The longest pause that a server may ask for. Seconds. */
 export const MAX_REQUESTED_PAUSE = 300;
 
-/** The pause after a failure: 1 s, doubled with each further failure, at most 30 s; longer if the server asks for it. */
+/** The pause after a failure: 1 s, doubled with each further failure, at most 30 s; longer if the server requests it. */
 export class Backoff {
   readonly #clock: Clock;
   #failures = 0;
@@ -29,7 +29,7 @@ export class Backoff {
 
   /**
    * Records a failure and returns the time until the next attempt, in seconds. A failure during a pause belongs to an
-   * attempt that started before the pause, so it does not count again. `requested` is the pause that the server asked for.
+   * attempt that started before the pause, so it does not count again. `requested` is the pause that the server requested.
    */
   failed(requested = 0): number {
     const isPaused = this.wait > 0;

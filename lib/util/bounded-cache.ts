@@ -1,6 +1,6 @@
 interface Entry<V> {
   readonly value: V;
-  /** Seconds since the epoch. */
+  /** By the clock of the cache. */
   readonly until: number;
   isUsed: boolean;
 }
@@ -37,7 +37,7 @@ export class BoundedCache<V> {
     return entry.value;
   }
 
-  /** Stores a value until a point in time, in seconds since the epoch. If that time is over, deletes the key. */
+  /** Stores a value until a time of the clock of the cache. If that time is over, deletes the key. */
   set(key: string, value: V, until: number): void {
     if (until <= this.#clock()) {
       this.#entries.delete(key);

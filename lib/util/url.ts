@@ -1,3 +1,5 @@
+import { isPrivateHost } from './private-address.js';
+
 /** Whether a URL may be called: `https:`, `http:` on loopback, or any `http:` with `allowInsecureHttp`. No user name or password. */
 export function isSecureUrl(value: string, allowInsecureHttp: boolean): boolean {
   const url = parseUrl(value);
@@ -6,13 +8,31 @@ export function isSecureUrl(value: string, allowInsecureHttp: boolean): boolean 
   return url.protocol === 'http:' && (allowInsecureHttp || isLoopback(url.hostname));
 }
 
+/** Which addresses the metadata of an issuer may contain. */
+export interface TargetRules {
+  readonly issuer: string;
+  /** The address of the metadata, if it is configured. */
+  readonly metadataUrl?: string | undefined;
+  readonly allowInsecureHttp: boolean;
+  /** Also private addresses, if the issuer is public. */
+  readonly allowPrivateAddresses: boolean;
+}
+
 /**
- * Whether the metadata of an issuer may contain this URL. Metadata that came over `https:` cannot name an `http:` URL, not
- * even on loopback: the services there belong to this machine, not to the issuer.
+ * Why the metadata of an issuer may not contain this URL; `undefined` if it may. Metadata that came over `https:` cannot name
+ * an `http:` URL, and metadata of a public issuer cannot name a private address: the services there belong to this machine
+ * or its network, not to the issuer. The origin of a configured `metadataUrl` is not foreign.
  */
-export function isAllowedTarget(sourceUrl: string, target: string, allowInsecureHttp: boolean): boolean {
-  if (!isSecureUrl(target, allowInsecureHttp)) return false;
-  return allowInsecureHttp || parseUrl(target)?.protocol === 'https:' || parseUrl(sourceUrl)?.protocol === 'http:';
+export function problemOfTarget(target: string, rules: TargetRules): 'insecure' | 'private' | undefined {
+  const { issuer, metadataUrl, allowInsecureHttp, allowPrivateAddresses } = rules;
+  const url = parseUrl(target);
+  const issuerUrl = parseUrl(issuer);
+  const sourceUrl = parseUrl(metadataUrl ?? issuer);
+  if (url === undefined || !isSecureUrl(target, allowInsecureHttp)) return 'insecure';
+  if (!allowInsecureHttp && url.protocol !== 'https:' && sourceUrl?.protocol !== 'http:') return 'insecure';
+  if (allowPrivateAddresses || !isPrivateHost(url.hostname)) return undefined;
+  const isExpected = isPrivateHost(issuerUrl?.hostname ?? '') || url.origin === sourceUrl?.origin;
+  return isExpected ? undefined : 'private';
 }
 
 /** A URL for a message: without query and credentials, which may be secret, and not longer than 200 characters. */

@@ -10,6 +10,7 @@ import type { IntrospectionVerifierOptions } from './introspection-options.js';
 import { jwtVerifier } from './jwt.js';
 import type { JwtVerifierOptions } from './jwt-options.js';
 import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
+import { snapshotOf } from './options-snapshot.js';
 import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
 /** A verifier, an entry with limits, or the options of a verifier, for exactly the requested issuer. */
@@ -24,7 +25,7 @@ export type IssuerResolver = (
   iss: string,
 ) => ResolvedIssuer | null | undefined | Promise<ResolvedIssuer | null | undefined>;
 
-/** Where the verifiers of several issuers come from. */
+/** The source of the verifiers of several issuers. */
 export interface IssuerRegistry {
   /** Verifies with the verifier of an issuer; `undefined` if there is none. A cached result is returned synchronously. */
   verify(
@@ -45,14 +46,17 @@ export interface DynamicIssuersOptions {
   readonly maxIssuers: number;
   /** Seconds. */
   readonly maxAge: number;
-  /** Seconds since the epoch. */
+  /** The clock for ages. */
   readonly clock: () => number;
 }
 
 interface DynamicIssuer {
   readonly verifier: TokenVerifier;
-  readonly resolved: ResolvedIssuer;
-  /** Seconds since the epoch. */
+  /** A verifier that the resolver created may be returned by it again, so only others are closed. */
+  readonly isOwn: boolean;
+  /** What the resolver returned, to find out whether it returns the same later. */
+  readonly snapshot: unknown;
+  /** By the clock for ages. */
   readonly resolvedAt: number;
   /** When its last token was accepted, counted in accepted tokens; 0 if none was. */
   lastAccepted: number;
@@ -61,7 +65,7 @@ interface DynamicIssuer {
   isDropped: boolean;
 }
 
-/** Issuers that the resolver does not know are cached for a short time (seconds), because callers can make them up. */
+/** Issuers that the resolver does not know are cached for a short time (seconds), because callers can choose any name. */
 const MAX_UNKNOWN = 1_000;
 const UNKNOWN_MAX_AGE = 10;
 
@@ -141,13 +145,15 @@ export class DynamicIssuers implements IssuerRegistry {
     // Databases return null for a row that does not exist.
     const resolved = (await this.#resolve(iss)) ?? undefined;
     const before = this.#tenants.get(iss);
-    const isSame = before !== undefined && isSameIssuer(before.resolved, resolved);
+    // The resolver may have changed the object that it returned before.
+    const snapshot = snapshotOf(resolved);
+    const isSame = before !== undefined && isDeepStrictEqual(before.snapshot, snapshot);
     if (before !== undefined && !isSame) this.#drop(iss, before);
     if (resolved === undefined) return undefined;
     const resolvedAt = this.#options.clock();
     const tenant: DynamicIssuer = isSame
       ? Object.assign(before, { resolvedAt })
-      : { verifier: makeVerifier(iss, resolved), resolved, resolvedAt, lastAccepted: 0, running: 0, isDropped: false };
+      : { ...makeVerifier(iss, resolved), snapshot, resolvedAt, lastAccepted: 0, running: 0, isDropped: false };
     this.#makeRoom(iss);
     this.#tenants.set(iss, tenant);
     return tenant;
@@ -165,9 +171,8 @@ export class DynamicIssuers implements IssuerRegistry {
     this.#closeUnused(tenant);
   }
 
-  // A verifier that the resolver created may be returned by it again.
-  #closeUnused({ isDropped, running, resolved, verifier }: DynamicIssuer): void {
-    if (!isDropped || running > 0 || isVerifier(resolved) || isLimitedIssuer(resolved)) return;
+  #closeUnused({ isDropped, running, isOwn, verifier }: DynamicIssuer): void {
+    if (!isDropped || running > 0 || !isOwn) return;
     // No request waits for this, and none fails because of it: it concerns another tenant.
     closeLater(verifier).catch(() => undefined);
   }
@@ -178,16 +183,10 @@ async function closeLater(verifier: TokenVerifier): Promise<void> {
   await verifier.close?.();
 }
 
-/** Options with equal content are the same issuer; verifiers cannot be compared by content. */
-function isSameIssuer(before: ResolvedIssuer, now: unknown): boolean {
-  if (isVerifier(before) || isVerifier(now)) return before === now;
-  if (isLimitedIssuer(before) && isLimitedIssuer(now) && before.verifier !== now.verifier) return false;
-  return isDeepStrictEqual(before, now);
-}
-
-function makeVerifier(iss: string, resolved: ResolvedIssuer): TokenVerifier {
+function makeVerifier(iss: string, resolved: ResolvedIssuer): Pick<DynamicIssuer, 'verifier' | 'isOwn'> {
+  const isOwn = !isVerifier(resolved) && !isLimitedIssuer(resolved);
   const verifier = isVerifier(resolved) ? resolved : makeFrom(resolved);
-  if (verifier.issuer === iss) return verifier;
+  if (verifier.issuer === iss) return { verifier, isOwn };
   throw problem(
     'the resolver to return the issuer it was called with',
     'another issuer',

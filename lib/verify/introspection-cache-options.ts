@@ -1,11 +1,11 @@
 import { group, type Rule, seconds } from '../options.js';
 import { type CacheOptions, cacheRules } from './token-cache.js';
 
-/** How results of the authorization server are remembered. */
+/** How results of the authorization server are cached. */
 export interface IntrospectionCacheOptions extends CacheOptions {
-  /** How long a positive result is remembered at most; never past `exp`. Seconds, 1 to 86,400. @default 60 */
+  /** How long a positive result is cached at most; never past `exp`. Seconds, 1 to 86,400. @default 60 */
   maxAge?: number | undefined;
-  /** How long a negative result is remembered. Seconds, 0 (never) to 3,600. @default 10 */
+  /** How long a negative result is cached. Seconds, 0 (never) to 3,600. @default 10 */
   negativeMaxAge?: number | undefined;
 }
 
@@ -16,7 +16,7 @@ const cacheGroup = group<IntrospectionCacheOptions>({
 
 export const introspectionCacheRule: Rule<IntrospectionCacheOptions | false> = {
   expected: `false, or ${cacheGroup.expected}`,
-  fix: 'Leave it out to remember results for 60 seconds, or turn it off with false.',
+  fix: 'Leave it out to cache results for 60 seconds, or turn it off with false.',
   parse: (value, path) => (value === false ? false : cacheGroup.parse(value, path)),
 };
 

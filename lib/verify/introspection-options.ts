@@ -7,7 +7,7 @@ import {
 } from '../issuer/client-authentication-options.js';
 import { ConfigurationError } from '../errors.js';
 import type { MetadataSource } from '../issuer/metadata-source.js';
-import type { RemoteKeySet } from '../issuer/remote-key-set.js';
+import type { KeySource } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import { count, flag, invalidOption, oneOf, readOptions, type Rules, seconds, text } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
@@ -31,72 +31,74 @@ import {
   sharedRules,
 } from './shared-options.js';
 
-/** What `introspectionVerifier` takes. */
+/** The options of `introspectionVerifier`. */
 export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
   /**
-   * Whose tokens these are. The endpoint is found by its metadata unless `introspectionEndpoint` is given; an `iss` in the
-   * answer must be exactly this.
+   * The issuer of the tokens. The endpoint is discovered unless `introspectionEndpoint` is set; an `iss` in the
+   * response must be exactly equal.
    */
   issuer?: string | undefined;
-  /** Where the authorization server is asked (RFC 7662 §2), instead of discovery. */
+  /** The URL of the introspection endpoint (RFC 7662 §2), instead of discovery. */
   introspectionEndpoint?: string | undefined;
   /** The API's own id at the authorization server. Required unless it authenticates with `{ bearerToken }`. */
   clientId?: string | undefined;
   /**
-   * The API's own secret. A function is asked again when the server refuses our credentials, so that a secret can be
-   * rotated without a restart; it is asked at most every 5 seconds for that reason.
+   * The API's own secret. A function is called again when the server rejects the credentials, so that a secret can be
+   * rotated without a restart; for this reason it is called at most every 5 seconds.
    */
   clientSecret?: ClientSecret | undefined;
   /**
    * How the API authenticates: with `'client_secret_basic'` or `'client_secret_post'` (RFC 6749 §2.3.1),
-   * `'tls_client_auth'` (RFC 8705 §2, the certificate is `fetch`'s), `{ privateKey, algorithm }` (`private_key_jwt`, RFC
+   * `'tls_client_auth'` (RFC 8705 §2, `fetch` provides the certificate), `{ privateKey, algorithm }` (`private_key_jwt`, RFC
    * 7523 §2.2) or `{ bearerToken }` (RFC 7662 §2.1). @default 'client_secret_basic'
    */
   clientAuthentication?: ClientAuthentication | undefined;
-  /** This API's own identifiers: `aud` of the answer must hold at least one. `false` accepts any, and none. */
+  /** This API's own identifiers: `aud` of the response must contain at least one. `false` accepts any, and none. */
   audience: Audience | readonly Audience[] | false;
   /**
    * Accept tokens with all printable ASCII characters (VSCHAR, RFC 6749 §A.12), not only those of RFC 6750 §2.1: the tokens
    * of Salesforce contain `!`. @default false
    */
   allowAnyTokenCharacters?: boolean | undefined;
-  /** Ask for signed responses (RFC 9701) and accept no others; needs `issuer`. Their `aud`: `clientId` or one of `audience`. @default false */
+  /** Request signed responses (RFC 9701) and accept no others; needs `issuer`. Their `aud`: `clientId` or one of `audience`. @default false */
   signedResponse?: boolean | undefined;
-  /** The address of the keys of signed responses, instead of discovery. */
+  /** The URL of the keys of signed responses, instead of discovery. */
   jwksUri?: string | undefined;
   /**
-   * `'fapi2'`: tokens must be bound to a key (`cnf`); signed answers, and assertions of this API, are in the algorithms of
+   * `'fapi2'`: tokens must be bound to a key (`cnf`); signed responses, and assertions of this API, use the algorithms of
    * the FAPI 2.0 Security Profile §5.4.1. @default none
    */
   profile?: 'fapi2' | undefined;
-  /** Deadline for one exchange, body included. Seconds, 0.1 to 60. @default 5 */
+  /** Timeout of one request, body included. Seconds, 0.1 to 60. @default 5 */
   timeout?: number | undefined;
-  /** Cap on one answer. Bytes, 1,024 to 16,777,216. @default 1048576 */
+  /** Maximum size of one response. Bytes, 1,024 to 16,777,216. @default 1048576 */
   maxBytes?: number | undefined;
   /**
-   * How long a known-good result still stands, once `cache.maxAge` is over, while the server cannot be asked; never past
+   * How long a valid result is still used after `cache.maxAge`, while the server is unavailable; never after
    * `exp`. Seconds, 0 (never) to 86,400. @default 0
    */
   maxStale?: number | undefined;
-  /** Where results are shared between processes. @default none: each process remembers its own */
+  /** A store that shares results between processes. @default none: each process has its own cache */
   store?: Store | undefined;
-  /** How results are remembered; `false` asks at every request. */
+  /** How results are cached; `false` introspects the token of every request. */
   cache?: IntrospectionCacheOptions | false | undefined;
 }
 
 export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
-  introspectionEndpoint: text('an absolute URL', 'Leave it out to find it by the metadata of the issuer.', (value) =>
-    URL.canParse(value),
+  introspectionEndpoint: text(
+    'an absolute URL',
+    'Leave it out to discover it through the metadata of the issuer.',
+    (value) => URL.canParse(value),
   ),
   clientId: text('the id of this API at the authorization server', 'Register the API there as a client.'),
   clientSecret: clientSecretRule,
   clientAuthentication: clientAuthenticationRule,
   audience: audienceRule,
   allowAnyTokenCharacters: flag('Set it to true if the server issues tokens with characters such as "!".'),
-  signedResponse: flag('Set it to true where the authorization server signs its answers for this API.'),
-  jwksUri: text('an absolute URL', 'Leave it out to find it by the metadata of the issuer.', (value) =>
+  signedResponse: flag('Set it to true if the authorization server signs its responses for this API.'),
+  jwksUri: text('an absolute URL', 'Leave it out to discover it through the metadata of the issuer.', (value) =>
     URL.canParse(value),
   ),
   profile: oneOf(['fapi2'], 'Leave it out to accept bearer tokens too.'),
@@ -110,7 +112,7 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
 /** The options, checked and complete. */
 export interface IntrospectionSettings extends ClaimMapping {
   readonly issuer: string | undefined;
-  /** What stands for the issuer where neither options nor answer name it. */
+  /** Replaces the issuer if neither the options nor the response contain it. */
   readonly server: string;
   readonly allowsAnyTokenCharacters: boolean;
   readonly profile: Profile | undefined;
@@ -119,8 +121,8 @@ export interface IntrospectionSettings extends ClaimMapping {
   /** Undefined if nothing is discovered. */
   readonly metadata: MetadataSource | undefined;
   /** The keys of signed responses. */
-  readonly keys: RemoteKeySet | undefined;
-  /** What the answers depend on beside the token. */
+  readonly keys: KeySource | undefined;
+  /** What the responses depend on, in addition to the token. */
   readonly scope: readonly string[];
   readonly timeout: number;
   /** Seconds. */
@@ -181,7 +183,7 @@ function checkMemory(where: string, { store, cache }: Partial<IntrospectionVerif
     option: `${where}: store`,
     expected: 'none, because cache is false',
     got: 'one',
-    fix: 'Remove it, or leave cache out so that results are remembered and shared.',
+    fix: 'Remove it, or leave cache out so that results are cached and shared.',
   });
 }
 
@@ -214,7 +216,7 @@ function checkAddresses(where: string, options: Partial<IntrospectionVerifierOpt
   if (options.signedResponse === true && issuer === undefined) {
     throw invalidOption(
       `${where}: issuer`,
-      { ...issuerRule, fix: 'The answers are verified with its keys.' },
+      { ...issuerRule, fix: 'The responses are verified with its keys.' },
       undefined,
     );
   }

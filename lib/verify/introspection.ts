@@ -20,18 +20,20 @@ import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
 import { rulesOf } from '../token/profile.js';
 import { rejectToken } from '../token/reject-token.js';
 import { describeCauses } from '../util/causes.js';
+import { ageClockOf } from '../util/clock.js';
 import {
   type IntrospectionSettings,
   type IntrospectionVerifierOptions,
   readIntrospectionOptions,
 } from './introspection-options.js';
 import { createTokenCache } from './token-cache.js';
-import type { TokenVerifier } from './token-verifier.js';
+import { endSignals } from './token-signals.js';
+import type { TokenVerifier, VerifierContext } from './token-verifier.js';
 
 /** What `introspectionVerifier` returns. */
 export interface IntrospectionVerifier extends Required<TokenVerifier> {
   /**
-   * Removes the result of one token, in the store as well. Other processes that share the store follow within 5 seconds,
+   * Removes the result of one token, in the store as well, and aborts its signals (`authSignal`) in this process. Other processes that share the store follow within 5 seconds,
    * unless introspection is unavailable then and `maxStale` keeps their own cache. Rejects if the store is unavailable.
    */
   invalidate(token: string): Promise<void>;
@@ -60,12 +62,14 @@ export function createIntrospectionVerifier(
 ): IntrospectionVerifier {
   const settings = readIntrospectionOptions(options, where);
   const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
+  const ageClock = ageClockOf(clock);
   const shared = makeShared(settings);
   const source: IntrospectionSource = shared ?? introspectionClient;
-  const verifyToken = async (token: string): Promise<ReceivedResult> => {
+  const verifyToken = async (token: string, context?: VerifierContext): Promise<ReceivedResult> => {
     checkToken(token, settings);
-    const info = await source.introspect(token);
-    return { accessToken: checkResponse(info, settings), introspectedAt: info.introspectedAt, receivedAt: clock() };
+    const info = await source.introspect(token, context?.remoteAddress);
+    const receivedAt = ageClock();
+    return { accessToken: checkResponse(info, settings), introspectedAt: receivedAt - info.age, receivedAt };
   };
   const verifier: IntrospectionVerifier = {
     issuer: settings.issuer,
@@ -73,9 +77,12 @@ export function createIntrospectionVerifier(
     clock,
     acceptsOpaqueTokens: true,
     allowsAnyTokenCharacters: settings.allowsAnyTokenCharacters,
-    verify: async (token) => (await verifyToken(token)).accessToken,
+    verify: async (token, context) => (await verifyToken(token, context)).accessToken,
     explain: (token) => explainToken(token, settings),
-    invalidate: async (token) => shared?.invalidate(token),
+    invalidate: async (token) => {
+      endSignals(token);
+      await shared?.invalidate(token);
+    },
     ready: () => introspectionClient.ready(),
     health: () => ({
       ...(metadata === undefined ? {} : { metadata: metadata.health() }),
@@ -91,11 +98,12 @@ export function createIntrospectionVerifier(
   const frontMaxAge = store === undefined ? cache.maxAge : Math.min(FRONT_MAX_AGE, cache.maxAge);
   const isWithin = (result: ReceivedResult, sinceIntrospected: number, sinceReceived: number): boolean => {
     const { accessToken, introspectedAt, receivedAt } = result;
-    const now = clock();
-    const isOver = now >= (accessToken.expiresAt ?? Number.POSITIVE_INFINITY);
+    const now = ageClock();
+    const isOver = clock() >= (accessToken.expiresAt ?? Number.POSITIVE_INFINITY);
     return !isOver && now < introspectedAt + sinceIntrospected && now < receivedAt + sinceReceived;
   };
   const tokenCache = createTokenCache<ReceivedResult>(verifyToken, {
+    issuer: settings.issuer,
     maxEntries: cache.maxEntries,
     maxAge: cache.maxAge + maxStale,
     negativeMaxAge: store === undefined ? cache.negativeMaxAge : Math.min(FRONT_MAX_AGE, cache.negativeMaxAge),
@@ -119,9 +127,9 @@ export function createIntrospectionVerifier(
 
 interface ReceivedResult {
   readonly accessToken: AccessToken;
-  /** When the server was called. Seconds since the epoch. */
+  /** When the server was called. By the clock for ages. */
   readonly introspectedAt: number;
-  /** When this process received the result, from the server or the store. Seconds since the epoch. */
+  /** When this process received the result, from the server or the store. By the clock for ages. */
   readonly receivedAt: number;
 }
 
@@ -163,7 +171,7 @@ const RESPONSE_CHECKS: readonly Check<ResponseCheckInput>[] = [
     describe: ({ response, settings }) => ({ expected: settings.issuer, found: claim(response, 'iss') }),
   },
   {
-    // RFC 7662 §2.1: the hint is only a hint. Some servers answer `active: true` for a refresh token.
+    // RFC 7662 §2.1: the hint is only a hint. Some servers respond `active: true` for a refresh token.
     name: 'kind of token',
     run: ({ response, settings }) => {
       checkIsAccessToken(response, settings);
@@ -221,7 +229,7 @@ function checkToken(token: unknown, { maxTokenBytes }: IntrospectionSettings): a
   checkIntrospectedJwt(token);
 }
 
-/** The same checks as a request, all of them. It asks the server, and caches nothing. */
+/** The same checks as a request, all of them. It introspects the token, and caches nothing. */
 async function explainToken(token: string, settings: IntrospectionSettings): Promise<Explanation> {
   const now = settings.clock();
   const segments = typeof token === 'string' ? token.split('.', 6).length : 0;
@@ -236,7 +244,7 @@ async function explainToken(token: string, settings: IntrospectionSettings): Pro
   try {
     const { response } = await settings.introspectionClient.introspect(token);
     const context = { claims: response, segments, now };
-    // Of an inactive token, the response says nothing else (RFC 7662 §2.2).
+    // For an inactive token, the response contains nothing else (RFC 7662 §2.2).
     const [active, ...others] = explainChecks(RESPONSE_CHECKS, { response, settings, now }, context);
     const checks = response.active ? others : rest.slice(1);
     return toExplanation([

@@ -4,7 +4,8 @@ import { ConfigurationError } from '../errors.js';
 import type { HttpOptions } from '../issuer/http.js';
 import { Jwks } from '../issuer/jwks.js';
 import { StaticKeySet, type KeyOptions, type KeySource } from '../issuer/key-set.js';
-import { RemoteKeySet } from '../issuer/remote-key-set.js';
+import { keySetFor } from '../issuer/shared-key-set.js';
+import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
@@ -43,16 +44,16 @@ import {
 /** A MAC algorithm of RFC 7518 §3.2; only with `secret`. */
 export type SymmetricAlgorithm = 'HS256' | 'HS384' | 'HS512';
 
-/** What `jwtVerifier` takes. */
+/** The options of `jwtVerifier`. */
 export interface JwtVerifierOptions extends SharedVerifierOptions {
   /**
-   * Whose tokens are accepted: compared with `iss` exactly, trailing slash included. Unless `jwksUri`, `jwks`,
-   * `publicKey` or `secret` is given, the keys are found by its metadata (RFC 8414, OpenID Connect Discovery).
+   * The issuer whose tokens are accepted: `iss` must be equal, trailing slash included. Unless `jwksUri`, `jwks`,
+   * `publicKey` or `secret` is set, the keys are discovered through its metadata (RFC 8414, OpenID Connect Discovery).
    */
   issuer: string;
-  /** This API's own identifiers: `aud` must hold at least one. Strings are compared exactly, a `URL` as a URI. `false` accepts tokens meant for any API. */
+  /** This API's own identifiers: `aud` must contain at least one. Strings are compared exactly, a `URL` as a URI. `false` accepts tokens meant for any API. */
   audience: Audience | readonly Audience[] | false;
-  /** Where the issuer's JWKS is, instead of discovery. */
+  /** The URL of the issuer's JWKS, instead of discovery. */
   jwksUri?: string | undefined;
   /** The issuer's public keys themselves, instead of discovery. */
   jwks?: JwkSet | undefined;
@@ -76,15 +77,15 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
   profile?: Profile | undefined;
   /** How long after `iat` a token is accepted, whatever its `exp`; makes `iat` required. Seconds, 1 to 31,536,000. */
   maxTokenAge?: number | undefined;
-  /** How the issuer's keys are kept. */
+  /** How the issuer's keys are fetched and cached. */
   keys?: KeyOptions | undefined;
   /**
-   * Where the issuer's last good documents are saved and read at start, so that a process that boots during an outage
-   * works. Public keys only; checked like fetched ones; older than `keys.maxStale` is ignored. Whoever can write to this
-   * store decides which keys are believed. @default none
+   * A store for the issuer's last valid documents, which are read at startup, so that a process that starts during an outage
+   * works. Public keys only; checked like fetched ones; older than `keys.maxStale` is ignored. Anyone who can write to this
+   * store decides which keys are trusted. @default none
    */
   keySnapshot?: Store | undefined;
-  /** How verified tokens are remembered; `false` verifies every request anew. */
+  /** How verified tokens are cached; `false` verifies the token of every request. */
   cache?: CacheOptions | false | undefined;
 }
 
@@ -102,7 +103,7 @@ const keyRules: Rules<KeyOptions> = {
 
 const jwksRule: Rule<JwkSet> = {
   expected: 'a JWKS, { keys: [...] }, of at least one public key that is safe to use',
-  fix: 'Pass what the jwks_uri of the issuer answers. Private and symmetric keys and short RSA keys are not used.',
+  fix: 'Pass the response of the jwks_uri of the issuer. Private and symmetric keys and short RSA keys are not used.',
   parse: (value) => ((Jwks.of(value)?.keys.length ?? 0) > 0 ? (value as JwkSet) : undefined),
 };
 
@@ -110,9 +111,7 @@ const publicKeyRule: Rule<readonly PublicKey[]> = {
   expected: 'a public key as PEM text, a KeyObject or a JWK, or an array of them',
   fix: 'Pass the public key that the issuer signs with: RSA of at least 2048 bits, P-256, P-384, P-521 or Ed25519.',
   hint: (value) =>
-    [value].flat().some(isPrivateKey)
-      ? 'Pass the public key. Nobody but the issuer may have its private key.'
-      : undefined,
+    [value].flat().some(isPrivateKey) ? 'Pass the public key. Only the issuer may have its private key.' : undefined,
   // Text may be a private key by mistake.
   secret: true,
   parse: (value) => {
@@ -125,7 +124,7 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
   audience: audienceRule,
-  jwksUri: text('an absolute URL', 'Leave it out to find it by the metadata of the issuer.', (value) =>
+  jwksUri: text('an absolute URL', 'Leave it out to discover it through the metadata of the issuer.', (value) =>
     URL.canParse(value),
   ),
   jwks: jwksRule,
@@ -136,13 +135,13 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
     'Name the algorithms that the issuer signs with, or leave it out.',
   ),
   profile: oneOf(['rfc9068', 'fapi2'], 'Leave it out to accept access tokens in any JWT form.'),
-  maxTokenAge: seconds(1, 31_536_000, 'Leave it out to go by exp alone.'),
+  maxTokenAge: seconds(1, 31_536_000, 'Leave it out to check only exp.'),
   keys: group(keyRules),
   keySnapshot: storeRule,
   cache: cacheRule,
 };
 
-/** The options, checked and complete: what a token must be, and where its keys come from. */
+/** The options, checked and complete: the rules for a token, and the source of its keys. */
 export interface JwtSettings {
   readonly rules: JwtRules;
   readonly keys: KeySource;
@@ -216,8 +215,8 @@ function readAlgorithms(where: string, options: JwtVerifierOptions): ReadonlySet
     got: chosen.join(', '),
     fix:
       secret === undefined
-        ? 'HS algorithms need the option secret, and nobody but issuer and API may know it.'
-        : `A secret serves HS256 from 32, HS384 from 48, HS512 from 64 bytes, and no asymmetric algorithm.`,
+        ? 'HS algorithms need the option secret, and only the issuer and the API may have it.'
+        : `A secret is for HS256 from 32, HS384 from 48, HS512 from 64 bytes, and for no asymmetric algorithm.`,
   });
 }
 
@@ -241,16 +240,18 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     timeout: keys.timeout ?? 5,
     maxBytes: keys.maxBytes ?? 1_048_576,
   };
-  return new RemoteKeySet({
+  return keySetFor({
     issuer: options.issuer,
     jwksUri: options.jwksUri,
     metadataUrl: options.metadataUrl,
     allowInsecureHttp: options.allowInsecureHttp ?? false,
+    allowPrivateAddresses: options.allowPrivateAddresses ?? false,
     http,
     refreshInterval: keys.refreshInterval,
     cooldown: keys.cooldown ?? 30,
     maxStale: keys.maxStale ?? 86_400,
     snapshot: options.keySnapshot,
     clock,
+    monitor: new UpstreamMonitor(options.issuer),
   });
 }

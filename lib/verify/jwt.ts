@@ -21,6 +21,7 @@ import { describeCauses } from '../util/causes.js';
 import { isPromise } from '../util/is-promise.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
 import { createTokenCache } from './token-cache.js';
+import { endSignals } from './token-signals.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** What `jwtVerifier` returns. */
@@ -55,7 +56,7 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
     allowsAnyTokenCharacters: false,
     verify: async (token) => (await verifyToken(token, settings)).accessToken,
     explain: (token) => explainToken(token, settings),
-    invalidate: () => undefined,
+    invalidate: endSignals,
     ready: () => keys.ready(),
     health: () => keys.health(),
     close: () => {
@@ -63,14 +64,17 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string): J
     },
   };
   if (cache === false) return verifier;
-  const { verify, invalidate, clear } = createTokenCache<JwtVerificationResult>(
-    (token) => verifyToken(token, settings),
-    {
-      ...cache,
-      clock,
-      isFresh: (result) => clock() < result.until && result.keysVersion === keys.current()?.version,
-    },
-  );
+  const cached = createTokenCache<JwtVerificationResult>((token) => verifyToken(token, settings), {
+    ...cache,
+    clock,
+    issuer: rules.issuer,
+    isFresh: (result) => clock() < result.until && result.keysVersion === keys.current()?.version,
+  });
+  const { verify, clear } = cached;
+  const invalidate = (token: string): void => {
+    cached.invalidate(token);
+    endSignals(token);
+  };
   const close = (): void => {
     clear();
     keys.close();

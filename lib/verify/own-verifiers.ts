@@ -17,6 +17,7 @@ import { systemClock } from '../util/clock.js';
 import { explainWith } from './explain.js';
 import { readClaimMapping, sharedRules, type SharedVerifierOptions } from './shared-options.js';
 import { type CacheOptions, cacheRules, createTokenCache } from './token-cache.js';
+import { endSignals } from './token-signals.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** Options of `createAccessToken`. */
@@ -110,6 +111,7 @@ export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierO
     maxEntries,
     maxAge,
     negativeMaxAge,
+    issuer: verifier.issuer,
     clock,
     isFresh: ({ accessToken }) => clock() < (accessToken.expiresAt ?? Number.POSITIVE_INFINITY),
   });
@@ -125,6 +127,7 @@ export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierO
     health: () => verifier.health?.() ?? {},
     invalidate: async (token) => {
       cache.invalidate(token);
+      endSignals(token);
       await verifier.invalidate?.(token);
     },
     close: async () => {

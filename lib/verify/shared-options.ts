@@ -19,13 +19,13 @@ import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
 /** Options of all verifiers. */
 export interface SharedVerifierOptions {
   /**
-   * The claims that may hold the client id; the first that is present counts. @default `client_id` and `azp`, which must
+   * The claims that may contain the client id; the first present one is used. @default `client_id` and `azp`, which must
    * not differ; without both, `cid`, then `appid`
    */
   clientIdClaims?: readonly string[] | undefined;
-  /** The claims that may hold scopes; the union counts. @default ['scope', 'scp'] */
+  /** The claims that may contain scopes; the result is their union. @default ['scope', 'scp'] */
   scopeClaims?: readonly string[] | undefined;
-  /** The claims that may hold the subject; the first that is present counts. @default ['sub'] */
+  /** The claims that may contain the subject; the first present one is used. @default ['sub'] */
   subjectClaims?: readonly string[] | undefined;
   /**
    * Decides from the claims whether a client obtained the token for itself, for servers that do not mark it. A token with
@@ -57,11 +57,20 @@ export interface SharedVerifierOptions {
   fetch?: Fetch | undefined;
   /** Accept `http:` addresses of the issuer outside loopback. Anybody on the network can replace such keys. @default false */
   allowInsecureHttp?: boolean | undefined;
-  /** The current time in seconds since the epoch, fractions allowed. @default the system clock */
+  /**
+   * Also call private, loopback and link-local addresses (`10.0.0.1`, `[fd00::1]`, `localhost`) that the metadata of a
+   * public issuer names: some Kubernetes clusters publish their keys there. Not needed if the issuer itself is such an address, nor for
+   * addresses in the options. Names are not resolved. @default false
+   */
+  allowPrivateAddresses?: boolean | undefined;
+  /**
+   * The current time in seconds since the epoch, fractions allowed. It also measures ages and pauses. @default the system
+   * clock; for ages and pauses a monotonic clock, so that they do not change when somebody sets the system clock
+   */
   clock?: (() => number) | undefined;
 }
 
-/** The options about claims, as the code that reads claims takes them. */
+/** The options about claims, as the code that reads claims expects them. */
 export function readClaimMapping(options: SharedVerifierOptions): ClaimMapping & {
   clientIdClaims: readonly string[] | undefined;
 } {
@@ -93,6 +102,9 @@ export const sharedRules: Rules<SharedVerifierOptions> = {
   ),
   fetch: callable('a function like the global fetch', 'Leave it out for the global fetch.'),
   allowInsecureHttp: flag('Set it to true only if the network between this API and the issuer is trusted.'),
+  allowPrivateAddresses: flag(
+    'Set it to true only if the issuer publishes its keys at a private address, as Kubernetes does.',
+  ),
   clock: clockRule,
 };
 
@@ -111,7 +123,7 @@ export const issuerRule: Rule<string> = {
 function issuerHint(issuer: unknown): string | undefined {
   if (typeof issuer !== 'string') return undefined;
   if (issuer !== issuer.trim())
-    return 'Remove the white space around it: files that hold secrets often end in a line break.';
+    return 'Remove the white space around it: files with secrets often end in a line break.';
   if (/^["'].*["']$/.test(issuer)) return 'Remove the quotes around it.';
   const wellKnown = issuer.indexOf('/.well-known/');
   if (wellKnown !== -1) return 'Pass the issuer, without /.well-known/….';

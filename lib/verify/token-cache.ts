@@ -1,7 +1,9 @@
 import { hash } from 'node:crypto';
+import { type CacheMessage, publish } from '../diagnostics.js';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
+import { ageClockOf, type Clock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import type { AccessToken } from '../token/access-token.js';
 import { isPromise } from '../util/is-promise.js';
@@ -35,8 +37,7 @@ export interface VerificationResult {
 }
 
 export interface TokenCacheOptions<V extends VerificationResult> extends CacheOptions {
-  /** Seconds since the epoch. */
-  readonly clock: () => number;
+  readonly clock: Clock;
   /**
    * Whether a result may be used now. It runs at every hit, so it must check times and keys as verification itself does.
    */
@@ -45,6 +46,8 @@ export interface TokenCacheOptions<V extends VerificationResult> extends CacheOp
   readonly isUsableWhileStale?: ((result: V) => boolean) | undefined;
   /** How long a rejection is cached. Seconds; 0 turns it off. @default 0 */
   readonly negativeMaxAge?: number | undefined;
+  /** As configured, for the diagnostics channels. */
+  readonly issuer?: string | undefined;
 }
 
 /** What `createTokenCache` returns. */
@@ -55,18 +58,22 @@ export interface TokenCache extends Pick<TokenVerifier, 'verify'> {
 
 /**
  * Verifies each token once and caches the result under the SHA-256 of the token. Rejections have a cache of their own, so
- * that made-up tokens cannot evict good results. Concurrent verifications of one token run once. `verifyToken` may return
+ * that forged tokens cannot evict valid results. Concurrent verifications of one token run once. `verifyToken` may return
  * its result or throw synchronously.
  */
 export function createTokenCache<V extends VerificationResult>(
   verifyToken: (token: string, context?: VerifierContext) => V | PromiseLike<V>,
   options: TokenCacheOptions<V>,
 ): TokenCache {
-  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, clock, isFresh } = options;
+  const { maxEntries = 10_000, maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0, isFresh } = options;
+  const clock = ageClockOf(options.clock);
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
   const accepted = new BoundedCache<V>({ maxEntries, clock });
   const rejected = negativeMaxAge > 0 ? new BoundedCache<InvalidTokenReason>({ maxEntries, clock }) : undefined;
   const running = new SingleFlight<AccessToken>();
+
+  // Created once, so that a channel without a subscriber costs one comparison.
+  const cacheMessage = (): CacheMessage => ({ issuer: options.issuer });
 
   const freshResult = (key: string): AccessToken | undefined => {
     const result = accepted.get(key);
@@ -90,9 +97,9 @@ export function createTokenCache<V extends VerificationResult>(
   };
 
   // A verification that was invalidated while it ran is out of date and must not be cached.
-  const waitFor = async (key: string, running: PromiseLike<V>, isCurrent: () => boolean): Promise<AccessToken> => {
+  const waitFor = async (key: string, pending: PromiseLike<V>, isCurrent: () => boolean): Promise<AccessToken> => {
     try {
-      const result = await running;
+      const result = await pending;
       return isCurrent() ? accept(key, result) : result.accessToken;
     } catch (error) {
       return recover(key, error, isCurrent());
@@ -108,16 +115,17 @@ export function createTokenCache<V extends VerificationResult>(
     } catch (error) {
       return recover(key, error, true);
     }
-    const waiting = result;
-    return running.run(key, (isCurrent) => waitFor(key, waiting, isCurrent));
+    const pending = result;
+    return running.run(key, (isCurrent) => waitFor(key, pending, isCurrent));
   };
 
   return {
     verify: (token, context) => {
       const key = digest(token);
       const known = freshResult(key);
+      const reason = known === undefined ? rejected?.get(key) : undefined;
+      publish(known === undefined && reason === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);
       if (known !== undefined) return known;
-      const reason = rejected?.get(key);
       if (reason !== undefined) return Promise.reject(new InvalidTokenError(reason));
       return running.get(key)?.catch(joined) ?? verifyNow(key, token, context);
     },

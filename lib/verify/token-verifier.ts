@@ -9,7 +9,7 @@ export interface VerifierHealth extends Partial<KeysHealth> {
   readonly issuers?: Readonly<Record<string, VerifierHealth>> | undefined;
 }
 
-/** What a verifier may know about the request. */
+/** What a verifier can read about the request. */
 export interface VerifierContext {
   /** The address of the caller; makes waiting for the authorization server fair. It decides nothing else. */
   readonly remoteAddress?: string | undefined;
@@ -40,7 +40,7 @@ export interface TokenVerifier {
   ready?(): Promise<void>;
   /** Age and freshness of keys, for a readiness probe. */
   health?(): VerifierHealth;
-  /** Removes the cached results of one token. */
+  /** Removes the cached results of one token. The verifiers of this package also abort its signals (`authSignal`). */
   invalidate?(token: string): void | Promise<void>;
   /** Runs all checks on a token, for people who look for a cause. It never rejects because of the token. */
   explain?(token: string): Promise<Explanation>;

@@ -1,4 +1,4 @@
-import { systemClock } from '../util/clock.js';
+import { ageClockOf, systemClock } from '../util/clock.js';
 import { hash } from 'node:crypto';
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import { count, describe, readOptions, type Rules, seconds } from '../options.js';
@@ -18,6 +18,7 @@ import {
 import { explainWith } from './explain.js';
 import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
 import { sharedRules } from './shared-options.js';
+import { endSignals } from './token-signals.js';
 import type { TokenVerifier, VerifierContext, VerifierHealth } from './token-verifier.js';
 
 /** Options of `trustedIssuers`; the first two are for a resolver. */
@@ -72,15 +73,16 @@ export function trustedIssuers(
   const { maxIssuers = 100, maxAge = 300 } = given;
   const list = typeof verifiers === 'function' ? [] : readVerifiers(verifiers);
   const clock = given.clock ?? list[0]?.clock ?? systemClock;
+  const ageClock = ageClockOf(clock);
   const registry =
     typeof verifiers === 'function'
-      ? new DynamicIssuers(verifiers, { maxIssuers, maxAge, clock })
+      ? new DynamicIssuers(verifiers, { maxIssuers, maxAge, clock: ageClock })
       : new StaticIssuers(list);
-  const routes = new BoundedCache<Route>({ maxEntries: MAX_ROUTES, clock });
+  const routes = new BoundedCache<Route>({ maxEntries: MAX_ROUTES, clock: ageClock });
 
   const findRoute = async (token: string, key: string, context?: VerifierContext): Promise<AccessToken> => {
     const saveRoute = (route: Route): void => {
-      routes.set(key, route, clock() + ROUTE_MAX_AGE);
+      routes.set(key, route, ageClock() + ROUTE_MAX_AGE);
     };
     const iss = issuerOf(token);
     if (iss === undefined) return verifyOpaque(registry.opaque, token, saveRoute, context);
@@ -123,6 +125,7 @@ export function trustedIssuers(
     },
     health: () => ({ issuers: healthOf(registry.all()) }),
     invalidate: async (token) => {
+      endSignals(token);
       await Promise.all(registry.all().map(async (verifier) => verifier.invalidate?.(token)));
     },
     close: async () => {

@@ -19,7 +19,7 @@ export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** Runs the built command as a process of its own. */
+/** Runs the built command in its own process. */
 export function runCommand(args: readonly string[], options?: CommandOptions): Promise<CommandResult> {
   return runProcess(process.execPath, [MAIN, ...args], options);
 }

@@ -31,7 +31,7 @@ const failuresOf = ({ checks }: Diagnosis): string[] =>
   checks.filter(({ state }) => state === 'failed').map(({ name }) => name);
 
 describe('doctor', () => {
-  it('finds nothing wrong with a good issuer, and prints the configuration to copy', async () => {
+  it('reports no failure for a valid issuer, and prints the configuration to copy', async () => {
     const issuer = await startIssuer();
     const { status, stdout, stderr } = await doctor(issuer.url);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -45,7 +45,7 @@ describe('doctor', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
-  it('does not need the second well-known address', async () => {
+  it('does not require the second well-known URL', async () => {
     const issuer = await startIssuer({ wellKnown: 'oauth-authorization-server', path: '/tenant' });
     const diagnosis = await diagnose(issuer.url);
     expect(diagnosis).toMatchObject({ status: 0, healthy: true });
@@ -53,7 +53,7 @@ describe('doctor', () => {
     expect(checkOf(diagnosis, /oauth-authorization-server/)?.state).toBe('passed');
   });
 
-  it('shows each key: type, size, algorithm, and why it cannot be used', async () => {
+  it('shows for each key its type, size and algorithm, and why it is unusable', async () => {
     const issuer = await startIssuer();
     const rsa: SigningKey = await makeSigningKey('RS256');
     issuer.published.push(
@@ -90,7 +90,7 @@ describe('doctor', () => {
     expect(JSON.stringify(diagnosis)).not.toMatch(/secret-/);
   });
 
-  it('fails if no key can be used', async () => {
+  it('fails if all keys are unusable', async () => {
     const issuer = await startIssuer();
     issuer.published = [{ ...issuer.key.publicJwk, use: 'enc' }];
     const diagnosis = await diagnose(issuer.url);
@@ -121,8 +121,8 @@ describe('doctor', () => {
   });
 });
 
-describe('doctor finds', () => {
-  it('a name without an address', async () => {
+describe('doctor reports', () => {
+  it('a host name without an address', async () => {
     const diagnosis = await diagnose('https://auth.example.invalid');
     expect(diagnosis.status).toBe(1);
     expect(failuresOf(diagnosis)).toEqual(['DNS']);
@@ -139,7 +139,7 @@ describe('doctor finds', () => {
     expect(stdout).toMatch(/The issuer cannot be used: connection/);
   });
 
-  it('an issuer that differs by a slash', async () => {
+  it('an issuer that differs in a slash', async () => {
     const issuer = await startIssuer();
     const diagnosis = await diagnose(`${issuer.url}/`);
     expect(diagnosis.status).toBe(1);
@@ -171,14 +171,14 @@ describe('doctor finds', () => {
     expect(String(checkOf(diagnosis, /openid-configuration/)?.found)).toMatch(text);
   });
 
-  it('a server that does not answer in time', async () => {
+  it('a server that does not respond in time', async () => {
     const issuer = await startIssuer();
     issuer.fail('metadata', 'hang');
     const diagnosis = await diagnose(issuer.url, ['--timeout', '1']);
     expect(String(checkOf(diagnosis, /openid-configuration/)?.found)).toMatch(/within 1 s/);
   });
 
-  it('metadata without keys, and keys at an address that is not allowed', async () => {
+  it('metadata without keys, and keys at a URL that is not allowed', async () => {
     const issuer = await startIssuer();
     issuer.metadata.jwks_uri = undefined;
     expect(checkOf(await diagnose(issuer.url), /^JWKS/)?.fix).toMatch(/no jwks_uri/);
@@ -197,7 +197,7 @@ describe('doctor finds', () => {
     expect(String(checkOf(diagnosis, /^JWKS/)?.found)).toMatch(text);
   });
 
-  it('a clock that is wrong', async () => {
+  it('a wrong clock', async () => {
     const issuer = await startIssuer();
     const date = new Date(Date.now() - 120_000).toUTCString();
     issuer.fail('jwks', (res) => {
@@ -269,14 +269,14 @@ describe('TLS', () => {
 describe('introspection', () => {
   const credentials = ['--client-id', 'api', '--client-secret-stdin'];
 
-  it('is not tried without credentials', async () => {
+  it('is not sent without credentials', async () => {
     const issuer = await startIssuer();
     const diagnosis = await diagnose(issuer.url);
     expect(checkOf(diagnosis, /^introspection/)?.found).toBe(issuer.introspectionEndpoint);
     expect(issuer.requests.introspection).toBe(0);
   });
 
-  it('accepts our credentials, and says what active: false can mean', async () => {
+  it('accepts the configured credentials, and explains what active: false can mean', async () => {
     const issuer = await startIssuer();
     issuer.introspection.client = { id: 'api', secret: 's3cr3t' };
     const { status, stdout } = await runCommand(['doctor', '--issuer', issuer.url, ...credentials], {
@@ -299,7 +299,7 @@ describe('introspection', () => {
     expect(diagnosis.configuration).toContain("clientAuthentication: 'client_secret_post',");
   });
 
-  it('fails if our credentials are rejected', async () => {
+  it('fails if the credentials are rejected', async () => {
     const issuer = await startIssuer();
     issuer.introspection.client = { id: 'api', secret: 's3cr3t' };
     const diagnosis = await diagnose(issuer.url, credentials, 'wrong-secret');
@@ -317,7 +317,7 @@ describe('introspection', () => {
   it.each([
     ['missing', /404/],
     ['html', /JSON/],
-  ] as const)('fails if the endpoint answers with %s', async (fault, text) => {
+  ] as const)('fails if the endpoint responds with %s', async (fault, text) => {
     const issuer = await startIssuer();
     issuer.fail('introspection', fault);
     const diagnosis = await diagnose(issuer.url, credentials, 's');
@@ -326,8 +326,8 @@ describe('introspection', () => {
   });
 });
 
-describe('what is written', () => {
-  it.each([[[]], [['--json']]])('has no control character of the server %j', async (args) => {
+describe('the output of doctor', () => {
+  it.each([[[]], [['--json']]])('contains no control character of the server %j', async (args) => {
     const evil = 'a\u0000\u0007\u001b[31m\r\n\u007f\u0085\u009b\u2028\u2029b';
     const issuer = await startIssuer();
     issuer.published = [{ ...issuer.key.publicJwk, kid: evil, use: evil }, issuer.key.publicJwk];
@@ -346,13 +346,13 @@ describe('wrong usage has exit status 2:', () => {
     ['no issuer', [], /Pass --issuer/],
     ['the issuer as an argument', ['https://auth.example.com'], /Pass the issuer with --issuer/],
     ['a bare host', ['--issuer', 'auth.example.com'], /Did you mean https:\/\/auth\.example\.com/],
-    ['a discovery address', ['--issuer', 'https://a.example.com/.well-known/openid-configuration'], /well-known/],
-    ['http: elsewhere', ['--issuer', 'http://auth.example.com'], /https:/],
+    ['a discovery URL', ['--issuer', 'https://a.example.com/.well-known/openid-configuration'], /well-known/],
+    ['http: outside loopback', ['--issuer', 'http://auth.example.com'], /https:/],
     ['a secret as an option', [...SOME, '--client-id', 'api', '--client-secret', 's3cr3t'], /on standard input/],
     ['a secret without a client id', [...SOME, '--client-secret-stdin'], /Pass --client-id/],
     ['a client id without a secret', [...SOME, '--client-id', 'api'], /Pass --client-secret-stdin/],
     ['an empty secret', [...SOME, '--client-id', 'api', '--client-secret-stdin'], /Standard input is empty/],
-    ['a timeout that is no number', [...SOME, '--timeout', 'soon'], /--timeout/],
+    ['a timeout that is not a number', [...SOME, '--timeout', 'soon'], /--timeout/],
   ])('%s', async (_, args, message) => {
     const { status, stdout, stderr } = await runCommand(['doctor', ...args]);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

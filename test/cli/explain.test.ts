@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => issuer.close());
 
-/** Explains a token; `--issuer` and `--audience` are those of the issuer. */
+/** Explains a token with the `--issuer` and the `--audience` of the issuer. */
 function explain(token: string, ...args: string[]): Promise<CommandResult> {
   return runCommand(['explain', '--issuer', issuer.url, '--audience', issuer.audience, ...args], { input: token });
 }
@@ -30,7 +30,7 @@ const checkOf = ({ checks }: Explained, name: string): Explained['checks'][numbe
   checks.find((check) => check.name === name);
 
 describe('explain', () => {
-  it('accepts a good token with exit status 0, and shows its content without the signature', async () => {
+  it('accepts a valid token with exit status 0, and shows its content without the signature', async () => {
     const token = await issuer.issue({ scope: 'orders:read' });
     const { status, stdout, stderr } = await explain(`${token}\n`);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -44,7 +44,7 @@ describe('explain', () => {
     expect(stdout).not.toContain(token.split('.')[1]);
   });
 
-  it('rejects a token with exit status 1, and names every failed check and its fix', async () => {
+  it('rejects an invalid token with exit status 1, and names every failed check and its fix', async () => {
     const token = await issuer.issue({ aud: 'https://other.example.com', exp: now() - 180, iat: now() - 200 });
     const { status, stdout } = await explain(token);
     expect(status).toBe(1);
@@ -55,7 +55,7 @@ describe('explain', () => {
     expect(stdout).toMatch(/The token is rejected: .*audience.*\./);
   });
 
-  it('cannot tell while the keys are unavailable: exit status 2, with the cause', async () => {
+  it('has exit status 2 and shows the cause while the keys are unavailable', async () => {
     const down = await TestIssuer.start();
     const token = await down.issue();
     await down.close();
@@ -73,7 +73,7 @@ describe('explain', () => {
     expect(new Set(explained.checks.map(({ state }) => state))).toEqual(new Set(['passed']));
   });
 
-  it('writes null where it cannot tell', async () => {
+  it('writes null for a check without a result', async () => {
     const down = await TestIssuer.start();
     const token = await down.issue();
     await down.close();
@@ -91,7 +91,7 @@ describe('explain', () => {
     expect((await explain(`Authorization: Bearer ${await issuer.issue()}`)).status).toBe(0);
   });
 
-  it('shows that a token is opaque', async () => {
+  it('reports that a token is opaque', async () => {
     const { status, checks, token } = await explainJson('opaque-token');
     expect(status).toBe(1);
     expect(checks[0]).toMatchObject({ name: 'form', state: 'failed', fix: expect.stringContaining('opaque') });
@@ -117,7 +117,7 @@ describe('--scope', () => {
     expect(checkOf(explained, 'scope')).toMatchObject({ state: 'failed', fix: expect.stringContaining('scope') });
   });
 
-  it('is not reached for what is no JWT', async () => {
+  it('is not checked for a token that is not a JWT', async () => {
     expect(checkOf(await explainJson('opaque', '--scope', 'a'), 'scope')?.state).toBe('not reached');
   });
 });
@@ -152,13 +152,13 @@ describe('--dpop', () => {
     expect(explained.status).toBe(1);
   });
 
-  it('is needed for a token that is bound', async () => {
+  it('is required for a bound token', async () => {
     const explained = await explainJson(await issuer.issue({ cnf: { jkt: 'thumbprint' } }));
     expect(explained.status).toBe(2);
     expect(checkOf(explained, 'DPoP proof')?.fix).toMatch(/pass --dpop, --method and --url/);
   });
 
-  it('leaves open what depends on a client certificate', async () => {
+  it('leaves the result open if it depends on a client certificate', async () => {
     const explained = await explainJson(await issuer.issue({ cnf: { 'x5t#S256': 'thumbprint' } }));
     expect(explained.status).toBe(2);
     expect(checkOf(explained, 'client certificate')?.state).toBe('not reached');
@@ -197,12 +197,12 @@ describe('wrong usage has exit status 2, a message and nothing on standard outpu
   });
 });
 
-describe('what is written', () => {
+describe('the output of explain', () => {
   const EVIL = 'a\u0000\u0007\u001b[31m\r\n\u007f\u0085\u009b\u2028\u2029b';
   // eslint-disable-next-line no-control-regex -- these are the characters
   const CONTROLS = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/;
 
-  it.each([[[]], [['--json']]])('has no control character of the token %j', async (args) => {
+  it.each([[[]], [['--json']]])('contains no control character of the token %j', async (args) => {
     const token = await issuer.issue({ [EVIL]: EVIL, aud: EVIL, scope: EVIL }, { header: { evil: EVIL, kid: EVIL } });
     const { status, stdout } = await explain(token, '--scope', 'x', ...args);
     expect(status).toBe(1);
@@ -211,7 +211,7 @@ describe('what is written', () => {
     expect(stdout).toContain('\\u009b');
   });
 
-  it('has no control character of an argument', async () => {
+  it('contains no control character of an argument', async () => {
     const { stderr } = await runCommand([
       'explain',
       '--issuer',
@@ -222,7 +222,7 @@ describe('what is written', () => {
     expect(stderr).not.toMatch(CONTROLS);
   });
 
-  it('has no color in a pipe', async () => {
+  it('contains no color in a pipe', async () => {
     expect((await explain(await issuer.issue())).stdout).not.toContain('\u001b');
   });
 
@@ -231,7 +231,7 @@ describe('what is written', () => {
     [{ TERM: 'xterm-256color' }, true],
     [{ TERM: 'xterm-256color', NO_COLOR: '1' }, false],
     [{ TERM: 'dumb' }, false],
-  ])('has color on a terminal, unless %j says otherwise', async (env, hasColor) => {
+  ])('contains color on a terminal, unless %j disables it', async (env, hasColor) => {
     const token = await issuer.issue();
     const inherited = {
       ...process.env,
@@ -254,7 +254,7 @@ describe('help', () => {
     [['--help'], /doctor .*\n.*explain/],
     [['explain', '--help'], /Usage: npx express-resource-server explain/],
     [['doctor', '--help'], /Usage: npx express-resource-server doctor/],
-  ])('is the answer to %j, with examples', async (args, text) => {
+  ])('is printed for %j, with examples', async (args, text) => {
     const { status, stdout } = await runCommand(args);
     expect(status).toBe(0);
     expect(stdout).toMatch(text);
@@ -262,13 +262,13 @@ describe('help', () => {
     expect(stdout).toMatch(/Exit status: 0 /);
   });
 
-  it.each([[[]], [['unknown']]])('follows the wrong command %j', async (args) => {
+  it.each([[[]], [['unknown']]])('is printed after the error for the wrong command %j', async (args) => {
     const { status, stdout, stderr } = await runCommand(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toMatch(/Usage: npx express-resource-server <command>/);
   });
 
-  it('shows the version', async () => {
+  it('includes the version with --version', async () => {
     expect((await runCommand(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+/);
   });
 });

@@ -38,7 +38,7 @@ describe('the command issuer', () => {
     await request(app).get('/').auth(String(body.access_token), { type: 'bearer' }).expect(200);
   });
 
-  it.each([['--opaque'], []])('answers introspection requests (%s)', async (...args) => {
+  it.each([['--opaque'], []])('responds to introspection requests (%s)', async (...args) => {
     const started = await start(...args);
     const { url, audience, clientId, clientSecret } = started;
     const app = express();
@@ -50,10 +50,24 @@ describe('the command issuer', () => {
     await request(app).get('/').auth('another', { type: 'bearer' }).expect(401);
   });
 
-  it('prints the command that gets a token', async () => {
+  it('prints the command that requests a token', async () => {
     const { text, clientId, clientSecret, url, audience } = await start();
     expect(text).toContain(`curl -s -u ${clientId}:${clientSecret} -d grant_type=client_credentials ${url}/token`);
     expect(text).toContain(audience);
+    expect(text).toContain(`Bearer $(curl -s -u ${clientId}:${clientSecret} -H Accept:text/plain -d grant_type=`);
+  });
+
+  it('returns only the token with Accept: text/plain', async () => {
+    const { url, clientId, clientSecret } = await start();
+    const authorization = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`;
+    const body = new URLSearchParams({ grant_type: 'client_credentials' });
+    const response = await fetch(`${url}/token`, {
+      method: 'POST',
+      headers: { authorization, accept: 'text/plain' },
+      body,
+    });
+    expect(response.headers.get('content-type')).toBe('text/plain');
+    expect(await response.text()).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
   });
 
   it('rejects a wrong secret, another grant and an unknown scope', async () => {

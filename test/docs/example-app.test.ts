@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { assertProtected } from 'express-resource-server/testing';
+import { createApi } from '../../example-app/api.js';
 import { startIssuer } from '../../example-app/issuer.js';
 import { listen } from '../../example-app/listen.js';
 import { run } from '../../example-app/run.js';
@@ -87,14 +89,14 @@ describe('TokenCache', () => {
   });
 });
 
-describe('request(), a step', () => {
+describe('a step with request()', () => {
   const rejected = () =>
     Promise.resolve(new Response(null, { status: 401, headers: { 'WWW-Authenticate': 'Bearer realm="orders"' } }));
   const ok = () => Promise.resolve(new Response('fine'));
 
   it.each([
-    ['passes with the status', ok, { status: 200 }, true],
-    ['passes with status and challenge', rejected, { status: 401, challenge: /^Bearer/ }, true],
+    ['passes with the expected status', ok, { status: 200 }, true],
+    ['passes with the expected status and challenge', rejected, { status: 401, challenge: /^Bearer/ }, true],
     ['fails with another status', ok, { status: 201 }, false],
     ['fails with another challenge', rejected, { status: 401, challenge: /insufficient_scope/ }, false],
     ['fails without the challenge', ok, { status: 200, challenge: /^Bearer/ }, false],
@@ -104,7 +106,7 @@ describe('request(), a step', () => {
     expect(await runSteps([request('a step', send, expected)], () => undefined)).toBe(passes);
   });
 
-  it('is the last step that runs if it fails', async () => {
+  it('is the last one that runs if it fails', async () => {
     const lines: string[] = [];
     const steps = [
       request('one', ok, { status: 200 }),
@@ -118,6 +120,13 @@ describe('request(), a step', () => {
 
 describe('the example app', () => {
   const ports = { PORT: '0', ISSUER_PORT: '0' };
+
+  it('protects every route except /health', () => {
+    const options = { issuer: 'https://auth.example.com', audience: 'https://api.example.com' };
+    const api = createApi({ ...options, machineClients: ['worker'] });
+    expect(assertProtected(api, { except: ['/health'] })).toMatchObject({ notExamined: [] });
+    expect(() => assertProtected(api)).toThrow(/:\nGET \/health$/);
+  });
 
   it('runs all steps and exits with 0', async () => {
     const lines: string[] = [];

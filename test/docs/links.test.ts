@@ -10,7 +10,7 @@ const docs = readdirSync(join(ROOT, 'docs'))
 const pages = ['README.md', 'SECURITY.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...docs];
 const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 
-/** A page without its fenced code, in which `#` and brackets mean something else. */
+/** A page without its code blocks, in which `#` and brackets have another meaning. */
 const withoutFences = (page: string): string => page.replaceAll(/^( *)(```+|~~~+).*?^\1\2.*?$/gms, '');
 
 const withoutCode = (page: string): string => withoutFences(page).replaceAll(/(`+)[^`].*?\1/g, '');
@@ -36,13 +36,13 @@ function anchorsOf(page: string): string[] {
 
 function slugOf(heading: string): string {
   return heading
-    .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, '$1') // a link counts with its text
+    .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, '$1') // a link is replaced by its text
     .toLowerCase()
     .replaceAll(/[^\p{L}\p{M}\p{N}\p{Pc}\- ]/gu, '')
     .replaceAll(' ', '-');
 }
 
-/** What is wrong with a link; `undefined` if it resolves. */
+/** The reason why a link does not resolve, or `undefined` if it resolves. */
 function problemWith(page: string, target: string): string | undefined {
   if (/^(?:https:|mailto:)/.test(target)) return undefined;
   if (/^[a-z][a-z\d+.-]*:|^\//i.test(target)) return 'neither https nor relative';
@@ -64,12 +64,12 @@ describe('the links', () => {
     expect(problems).toEqual([]);
   });
 
-  it('are found in text only, with their anchors', () => {
+  it('are recognized in text only, with their anchors', () => {
     const text = ['[a](b.md#c "title")', '[`d`](<e.md>)', '`[f](g.md)`', '```', '[h](i.md)', '```', '[j]: k.md'];
     expect(linksOf(text.join('\n'))).toEqual(['b.md#c', 'e.md', 'k.md']);
   });
 
-  it('have anchors by the rules of GitHub', () => {
+  it('have anchors as GitHub creates them', () => {
     const headings = [
       '# One',
       '```sh',
@@ -82,7 +82,7 @@ describe('the links', () => {
     expect(anchorsOf(headings.join('\n'))).toEqual(['one', 'keys-of-x', 'the-iss-differs', 'one-1']);
   });
 
-  it('that do not resolve are found', () => {
+  it('that do not resolve are reported', () => {
     const targets = ['missing.md', '#missing', '../../other/README.md', '/README.md', 'http://example.com/'];
     for (const target of targets) expect(problemWith(INDEX, target)).toBeDefined();
   });
@@ -97,16 +97,16 @@ describe.each(docs)('%s', (page) => {
     .split('\n')
     .filter((line) => line.trim() !== '');
 
-  it('states in the first line below its title which kind of page it is', () => {
+  it('states its kind in the first line below its title', () => {
     expect(title).toMatch(/^# \S/);
     expect(first).toMatch(/\b(?:how-to|explanation|reference)\b/i);
   });
 
-  it('says what its feature costs', () => {
+  it('states the cost of its feature', () => {
     expect(read(page)).toMatch(/\bcosts?\b/i);
   });
 
-  it('is in the index', () => {
+  it('is listed in the index', () => {
     const indexed = linksOf(read(INDEX)).map((target) => join('docs', target));
     expect([INDEX, ...indexed]).toContain(page);
   });

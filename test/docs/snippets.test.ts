@@ -8,6 +8,7 @@ import express, { type Express } from 'express';
 import supertest from 'supertest';
 import ts from 'typescript';
 import * as library from '../../lib/index.js';
+import * as mcp from '../../lib/mcp/index.js';
 import { SENTENCES } from '../../lib/reasons.js';
 import { startIssuer } from '../support/helpers.js';
 import { check, ROOT } from '../support/type-check.js';
@@ -42,7 +43,7 @@ function rowsBelow(page: string, heading: string): string[][] {
   return rowsOf(page.slice(start + heading.length + 2).split(/^#{1,6} /m)[0] ?? '');
 }
 
-/** The cells of the first table of a page that has a row whose first cell begins with this code. */
+/** The cells of the first table that has a row whose first cell starts with this code. */
 function tableWith(page: string, code: string): string[][] {
   const tables = page.split(/\n(?!\|)/).map((block) => rowsOf(block.slice(block.indexOf('|'))));
   const table = tables.find((rows) => rows.some(([name]) => named(name)[0]?.startsWith(code) === true));
@@ -64,12 +65,12 @@ function rowsOf(text: string): string[][] {
 
 const isRuler = (row: readonly string[] | undefined): boolean => row?.every((cell) => /^-+$/.test(cell)) === true;
 
-/** What stands in backticks. */
+/** The texts in backticks. */
 const named = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '');
 
 const numberIn = (text = ''): number => Number(text.replaceAll(',', ''));
 
-/** What a snippet may use without saying where it comes from. */
+/** Names that a snippet may use without an import. */
 const PRELUDE = `declare const app: import('express').Express;`;
 
 function errorsIn(snippets: Readonly<Record<string, string>>): readonly string[] {
@@ -82,7 +83,7 @@ describe('the snippets', () => {
   );
 
   it(
-    'are programs that compile as they stand',
+    'compile without changes',
     () => {
       expect(Object.keys(snippets).length).toBeGreaterThan(15);
       expect(errorsIn(snippets)).toEqual([]);
@@ -91,7 +92,7 @@ describe('the snippets', () => {
   );
 
   it(
-    'would not pass with an option that is misspelled or a name that does not exist',
+    'fail to compile with a misspelled option or an unknown name',
     () => {
       const [first = ''] = Object.values(snippets);
       const errors = errorsIn({
@@ -107,7 +108,7 @@ describe('the snippets', () => {
   );
 });
 
-/** Runs a snippet as it stands; gives what it exports and the variables that are asked for. */
+/** Runs a snippet without changes. Returns its exports and the requested variables. */
 function runSnippet(text: string, modules: Readonly<Record<string, unknown>>, variables = ''): Record<string, unknown> {
   const { outputText } = ts.transpileModule(text, {
     compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022, esModuleInterop: true },
@@ -121,7 +122,7 @@ function runSnippet(text: string, modules: Readonly<Record<string, unknown>>, va
 describe('the quick start', () => {
   const [text = ''] = fenced(readme, 'ts');
 
-  /** Runs it as the README has it, with a test issuer instead of the one that it names, and does not open the port. */
+  /** Runs the program of the README with a test issuer instead of its own, and does not open the port. */
   function run(issuer: string, audience: string, more = '', program = text): { app: Express; ports: unknown[] } {
     const ports: unknown[] = [];
     const createApp = (): Express => {
@@ -129,13 +130,13 @@ describe('the quick start', () => {
       return Object.assign(app, { listen: (port: unknown) => ports.push(port) });
     };
     const own = program
-      .replace('https://auth.example.com', issuer)
+      .replace(/http:\/\/127\.0\.0\.1:4444|https:\/\/auth\.example\.com/, issuer)
       .replace("'https://api.example.com'", `'${audience}'${more}`);
     const { app } = runSnippet(own, { express: createApp, 'express-resource-server': library }, 'app');
     return { app: app as Express, ports };
   }
 
-  it('listens on the port that the curl commands use', async () => {
+  it('listens on the port of the curl commands', async () => {
     const issuer = await startIssuer();
     const { ports } = run(issuer.url, issuer.audience);
     const urls = [...readme.matchAll(/http:\/\/localhost:(\d+)/g)];
@@ -143,7 +144,7 @@ describe('the quick start', () => {
     expect(new Set(urls.map(([, port]) => Number(port)))).toEqual(new Set(ports));
   });
 
-  it('runs in CommonJS with the lines that the README shows for it', async () => {
+  it('runs in CommonJS with the lines that the README shows for CommonJS', async () => {
     const issuer = await startIssuer();
     const imports = /^import .*;\n/gm;
     expect(text.match(imports)).toHaveLength(2);
@@ -154,14 +155,14 @@ describe('the quick start', () => {
     expect([response.status, response.body]).toEqual([200, { client: 'client-1' }]);
   });
 
-  it('responds as the README shows, without a token and with one', async () => {
+  it('sends the responses that the README shows, with a token and without one', async () => {
     const issuer = await startIssuer();
     const { app } = run(issuer.url, issuer.audience);
     const token = await issuer.issue({ scope: 'orders:read' });
-    expect([await responseOf(app), await responseOf(app, token)]).toEqual(fenced(readme, 'http'));
+    expect([await responseOf(app, token), await responseOf(app)]).toEqual(fenced(readme, 'http'));
   });
 
-  it('responds as the page on errors shows', async () => {
+  it('sends the responses that the page on errors shows', async () => {
     const issuer = await startIssuer();
     const { url, audience } = issuer;
     const expired = await issuer.issue({ exp: issuer.now - 60 });
@@ -186,26 +187,29 @@ describe('the quick start', () => {
   }
 });
 
-type Given = Readonly<Record<string, unknown>>;
+type Options = Readonly<Record<string, unknown>>;
 
 const issuer = 'https://auth.example.com';
 const call = (factory: (...args: never[]) => unknown, ...args: unknown[]): unknown =>
   Reflect.apply(factory, undefined, args);
 const command = (): Promise<null> => Promise.resolve(null);
 const make = {
-  jwtVerifier: (given: Given) => call(library.jwtVerifier, { issuer, audience: 'a', ...given }),
-  introspectionVerifier: (given: Given) =>
+  jwtVerifier: (given: Options) => call(library.jwtVerifier, { issuer, audience: 'a', ...given }),
+  introspectionVerifier: (given: Options) =>
     call(library.introspectionVerifier, { issuer, clientId: 'c', clientSecret: 's', audience: 'a', ...given }),
-  bearer: (given: Given) => call(library.bearer, { verify: () => Promise.reject(new Error()) }, given),
-  trustedIssuers: (given: Given) => call(library.trustedIssuers, () => undefined, given),
-  protectedResourceMetadata: (given: Given) =>
+  bearer: (given: Options) => call(library.bearer, { verify: () => Promise.reject(new Error()) }, given),
+  trustedIssuers: (given: Options) => call(library.trustedIssuers, () => undefined, given),
+  protectedResourceMetadata: (given: Options) =>
     call(library.protectedResourceMetadata, { resource: issuer, authorizationServers: [issuer], ...given }),
-  memoryStore: (given: Given) => call(library.memoryStore, given),
-  redisStore: (given: Given) => call(library.redisStore, { get: command, set: command, del: command }, given),
+  memoryStore: (given: Options) => call(library.memoryStore, given),
+  redisStore: (given: Options) => call(library.redisStore, { get: command, set: command, del: command }, given),
+  mcpAuthInfo: (given: Options) => call(mcp.mcpAuthInfo, given),
+  mcpTokenVerifier: (given: Options) =>
+    call(mcp.mcpTokenVerifier, { verify: () => Promise.reject(new Error()) }, given),
 };
 
-/** The tables of options, and how an option of each is given to the code. */
-const OPTIONS: readonly (readonly [heading: string, give: (options: Given) => unknown])[] = [
+/** The tables of options, and how an option of each table is passed to the code. */
+const OPTIONS: readonly (readonly [heading: string, createWith: (options: Options) => unknown])[] = [
   ['## `jwtVerifier`', make.jwtVerifier],
   ['### `keys`', (keys) => make.jwtVerifier({ keys })],
   ['### `cache`', (cache) => make.jwtVerifier({ cache })],
@@ -216,11 +220,13 @@ const OPTIONS: readonly (readonly [heading: string, give: (options: Given) => un
   ['### `mtls`', (mtls) => make.bearer({ mtls: { mode: 'allowed', ...mtls } })],
   ['## `trustedIssuers`', make.trustedIssuers],
   ['## `protectedResourceMetadata`', make.protectedResourceMetadata],
+  ['## `mcpAuthInfo`', make.mcpAuthInfo],
+  ['## `mcpTokenVerifier`', make.mcpTokenVerifier],
   ['## `memoryStore`', make.memoryStore],
   ['## `redisStore`', make.redisStore],
 ];
 
-it('knows every table of the page on options', () => {
+it('covers every table of the page on options', () => {
   const page = read(OPTIONS_PAGE);
   const headings = [...page.matchAll(/^##+ .*$/gm)].map(([heading]) => heading);
   expect(headings.filter((heading) => rowsBelow(page, heading).length > 0)).toEqual(
@@ -228,10 +234,13 @@ it('knows every table of the page on options', () => {
   );
 });
 
-/** What the code says of an option that it refuses; `undefined` where it takes it. */
-function problemWith(give: (options: Given) => unknown, options: Given): library.ConfigurationProblem | undefined {
+/** The error of the code for an option, or `undefined` if the code accepts it. */
+function problemWith(
+  createWith: (options: Options) => unknown,
+  options: Options,
+): library.ConfigurationProblem | undefined {
   try {
-    give(options);
+    createWith(options);
     return undefined;
   } catch (error) {
     if (error instanceof library.ConfigurationError) return error;
@@ -239,11 +248,11 @@ function problemWith(give: (options: Given) => unknown, options: Given): library
   }
 }
 
-describe.each(OPTIONS)('the table below "%s"', (heading, give) => {
+describe.each(OPTIONS)('the table below "%s"', (heading, createWith) => {
   const rows = rowsBelow(read(OPTIONS_PAGE), heading);
 
-  it('names exactly the options that there are', () => {
-    const known = problemWith(give, { 'no such option': 1 })
+  it('names exactly the existing options', () => {
+    const known = problemWith(createWith, { 'no such option': 1 })
       ?.expected.replace(/^one of /, '')
       .split(', ');
     expect(rows.map(([name]) => named(name)[0]).sort()).toEqual(known?.sort());
@@ -252,40 +261,43 @@ describe.each(OPTIONS)('the table below "%s"', (heading, give) => {
   it.each(rows.map(([name, , standard, range]) => [named(name)[0] ?? '', standard ?? '', range ?? ''] as const))(
     'has the range and the default of %s',
     (name, standard, range) => {
-      const problem = problemWith(give, { [name]: Symbol('of no use') });
+      const problem = problemWith(createWith, { [name]: Symbol('of no use') });
       const [, least, most] = / from (\d[\d.]*) to (\d[\d.]*)/.exec(problem?.expected ?? '') ?? [];
       expect(range.split(' to ').map(numberIn)).toEqual(least === undefined ? [0] : [Number(least), Number(most)]);
-      const told = /^Leave it out for (.+)\.$/.exec(problem?.fix ?? '')?.[1] ?? '';
-      const number = /^\d+(?:\.\d+)?/.exec(told)?.[0];
+      const reported = /^Leave it out for (.+)\.$/.exec(problem?.fix ?? '')?.[1] ?? '';
+      const number = /^\d+(?:\.\d+)?/.exec(reported)?.[0];
       if (number !== undefined) expect(numberIn(standard)).toBe(Number(number));
-      else if (told !== '' && standard.includes('`')) {
-        expect(named(standard)).toEqual(told.replaceAll('"', '').split(/, | and /));
+      else if (reported !== '' && standard.includes('`')) {
+        expect(named(standard)).toEqual(reported.replaceAll('"', '').split(/, | and /));
       }
     },
   );
 
-  it('has ranges that the code keeps', () => {
+  it('has ranges that the code enforces', () => {
     for (const [name, , , range = ''] of rows.filter((row) => row[3] !== '')) {
       const option = named(name)[0] ?? '';
       const [least = NaN, most = NaN] = range.split(' to ').map(numberIn);
-      expect([least, most].map((value) => problemWith(give, { [option]: value }))).toEqual([undefined, undefined]);
+      expect([least, most].map((value) => problemWith(createWith, { [option]: value }))).toEqual([
+        undefined,
+        undefined,
+      ]);
       for (const value of [least - 0.01, most + 1]) {
-        expect(problemWith(give, { [option]: value })?.option).toContain(option);
+        expect(problemWith(createWith, { [option]: value })?.option).toContain(option);
       }
     }
   });
 });
 
 describe('the table of frequent options', () => {
-  it('names options that there are, of what it says', () => {
+  it('names existing options of the named function', () => {
     const known = {
       jwtVerifier: optionsBelow('## `jwtVerifier`'),
       verifiers: [...optionsBelow('## `jwtVerifier`'), ...optionsBelow('## `introspectionVerifier`')],
       middlewares: optionsBelow('## `bearer`'),
     };
     for (const [names, of = ''] of rowsBelow(read(GETTING_STARTED), '## Options that matter most often')) {
-      const told = named(names).map((name) => name.replace(/:.*/, ''));
-      expect(known[of.replaceAll('`', '') as keyof typeof known]).toEqual(expect.arrayContaining(told));
+      const reported = named(names).map((name) => name.replace(/:.*/, ''));
+      expect(known[of.replaceAll('`', '') as keyof typeof known]).toEqual(expect.arrayContaining(reported));
     }
   });
 
@@ -296,22 +308,22 @@ describe('the table of frequent options', () => {
 describe('the table of client authentication', () => {
   const rows = tableWith(read(OPAQUE_TOKENS), "'client_secret_basic'");
 
-  it('names exactly the methods that there are', () => {
+  it('names exactly the supported methods', () => {
     const problem = problemWith(make.introspectionVerifier, { clientAuthentication: 'none' });
     const known = problem?.expected.split(/, (?!algorithm|keyId)| or /);
     expect(rows.map(([method]) => named(method)[0]).sort()).toEqual(known?.sort());
   });
 });
 
-describe('the table of what a store does', () => {
-  it('names exactly the functions that are asked for', () => {
+describe('the table of the methods of a store', () => {
+  it('names exactly the functions that call the store', () => {
     const problem = problemWith(make.introspectionVerifier, { store: {} });
     const rows = tableWith(read(STORES), 'get(').map(([name]) => named(name)[0]?.replace(/\(.*/, ''));
     expect(problem?.expected).toMatch(new RegExp(` ${rows.join(', ')}$`));
   });
 });
 
-describe('the store of files', () => {
+describe('the file store of the page on stores', () => {
   const directory = mkdtempSync(join(tmpdir(), 'express-resource-server-'));
   afterAll(() => {
     rmSync(directory, { recursive: true });
@@ -319,7 +331,7 @@ describe('the store of files', () => {
   const text = fenced(read(STORES), 'ts').find((each) => each.includes('function fileStore')) ?? '';
   const { fileStore } = runSnippet(text, {}) as { fileStore: (directory: string) => library.Store };
 
-  it('keeps what is set for its lifetime, and knows nothing else', async () => {
+  it('stores a value for its lifetime, and returns undefined for other keys', async () => {
     const store = fileStore(directory);
     await store.set('long:1', { keys: ['ä'] }, 60);
     await store.set('short', 1, 0.001);
@@ -347,19 +359,19 @@ describe('the store of files', () => {
 });
 
 describe('the table of gates', () => {
-  it('names exactly the gates that there are', () => {
+  it('names exactly the existing gates', () => {
     const gates = Object.keys(library).filter((name) => name.startsWith('require'));
     const rows = tableWith(read(GATES), 'requireScopes(').map(([name]) => named(name)[0]?.replace(/\(.*/, ''));
     expect(rows.sort()).toEqual(gates.sort());
   });
 
-  it('has no gate that the README omits', () => {
+  it('has no gate that is missing in the README', () => {
     const gates = Object.keys(library).filter((name) => name.startsWith('require'));
     expect(gates.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
   });
 });
 
-describe('the table of what a handler reads', () => {
+describe('the table of the properties of Auth', () => {
   it(
     'names exactly the members of Auth',
     () => {
@@ -376,7 +388,7 @@ describe('the table of what a handler reads', () => {
   );
 });
 
-/** Public types, as the compiler sees them. */
+/** Public types, as the compiler reads them. */
 function typesOf(names: readonly string[]): ts.Type[] {
   const file = 'test/public-types.ts';
   const text = [
@@ -409,34 +421,34 @@ describe('the table of failures', () => {
     reasonsOf = each.map((type) => literals(type));
   }, MINUTE);
 
-  it('names exactly the classes that are exported', () => {
+  it('names exactly the exported classes', () => {
     expect(rows.map(([name]) => named(name)[0]).sort()).toEqual(classes.map(([name]) => name).sort());
   });
 
-  it('names every reason, once', () => {
+  it('names every reason once', () => {
     expect(reasons.length).toBeGreaterThan(20);
     expect(rows.flatMap((row) => named(row[3])).sort()).toEqual(reasons);
   });
 
   it.each(classes.map(([name], i) => [name, i] as const))('has the reasons of %s', (name, i) => {
-    const told = named(rows.find(([cell]) => named(cell)[0] === name)?.[3]).sort();
+    const reported = named(rows.find(([cell]) => named(cell)[0] === name)?.[3]).sort();
     const own = reasonsOf[i] ?? [];
-    // A class that does not narrow its reason leaves it to the base, which knows them all.
-    if (own.length < reasons.length) expect(told).toEqual(own);
-    else expect(told.length).toBeGreaterThan(0);
+    // A class that does not narrow its reason inherits the type of the base class, which contains all reasons.
+    if (own.length < reasons.length) expect(reported).toEqual(own);
+    else expect(reported.length).toBeGreaterThan(0);
   });
 
   it.each(classes)('has the status and the code of %s', (name, constructor) => {
-    const [, status = '', code = '', told] = rows.find(([cell]) => named(cell)[0] === name) ?? [];
-    for (const reason of named(told)) {
-      // Every constructor takes its reason first, but for the two that take none and ignore it.
+    const [, status = '', code = '', reported] = rows.find(([cell]) => named(cell)[0] === name) ?? [];
+    for (const reason of named(reported)) {
+      // Every constructor has the reason as its first parameter, except for two that have none and ignore it.
       const error = Reflect.construct(constructor as new () => unknown, [reason, 1]) as library.ResourceServerError;
       expect(String(error.status ?? 'none')).toBe(status);
       expect(error.code === undefined ? code.startsWith('none') : named(code).includes(error.code)).toBe(true);
     }
   });
 
-  it('is followed by a section for each sentence on the wire, which names its reason and status', () => {
+  it('has a section for each sentence on the wire, which names its reason and status', () => {
     for (const [reason, sentence] of Object.entries(SENTENCES)) {
       const sections = sectionsBelow(`### ${sentence}`);
       expect([reason, sections.length]).toEqual([reason, 1]);
@@ -446,7 +458,7 @@ describe('the table of failures', () => {
     }
   });
 
-  it('is followed by no section for a sentence that does not exist', () => {
+  it('has no section for a sentence that does not exist', () => {
     const sentences = new Set<string>(Object.values(SENTENCES));
     const headings = [...read(ERRORS).matchAll(/^### (.*)$/gm)].map(([, heading = '']) => heading);
     expect(headings.filter((heading) => heading.endsWith('.') && !sentences.has(heading))).toEqual([]);

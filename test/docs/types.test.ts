@@ -12,7 +12,7 @@ const handler = (statement: string, ...imports: string[]): string => `
 
 describe.each([4, 5] as const)('with the types of Express %i', (version) => {
   it(
-    'middlewares, gates and handlers are typed, and wrong usages are errors',
+    'types middlewares, gates and handlers, and reports wrong usage',
     () => {
       const { program, errors } = check({ express: version, files: [fixture] });
       expect(errors).toEqual([]);
@@ -23,10 +23,10 @@ describe.each([4, 5] as const)('with the types of Express %i', (version) => {
   );
 
   it(
-    'req.auth is typed for who asks for it',
+    'types req.auth after an import of express-resource-server/augment',
     () => {
       const source = handler("req.auth?.scopes.includes('a')", 'express-resource-server/augment');
-      expect(check({ express: version, virtual: { 'test/asked.ts': source } }).errors).toEqual([]);
+      expect(check({ express: version, virtual: { 'test/augmented.ts': source } }).errors).toEqual([]);
       const wrong = handler('req.auth?.scopes.length.length', 'express-resource-server/augment');
       expect(check({ express: version, virtual: { 'test/wrong.ts': wrong } }).errors).toHaveLength(1);
     },
@@ -34,10 +34,10 @@ describe.each([4, 5] as const)('with the types of Express %i', (version) => {
   );
 
   it(
-    'req.auth is left to other packages where nobody asks for it',
+    'leaves req.auth to other packages without that import',
     () => {
       const source = handler('req.auth', 'express-resource-server');
-      expect(check({ express: version, virtual: { 'test/unasked.ts': source } }).errors).toEqual([
+      expect(check({ express: version, virtual: { 'test/not-augmented.ts': source } }).errors).toEqual([
         expect.stringContaining("Property 'auth' does not exist"),
       ]);
     },

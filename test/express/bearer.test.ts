@@ -25,14 +25,14 @@ import { ACCESS_TOKEN } from '../support/access-token.js';
 const alice: TokenVerifier = { verify: () => Promise.resolve(ACCESS_TOKEN) };
 
 describe('a bearer middleware', () => {
-  it('tells the handler who is calling', async () => {
+  it('tells the handler which client calls', async () => {
     const issuer = await startIssuer();
     const response = await get(serveFor(issuer), await issuer.issue({ scope: 'a b' }));
     expect(response.status).toBe(200);
     expect(response.body).toEqual({ clientId: 'client-1', subject: 'client-1', scopes: ['a', 'b'], isMachine: true });
   });
 
-  it('challenges a request without credentials, with no error code', async () => {
+  it('sends a challenge without an error code to a request without credentials', async () => {
     const issuer = await startIssuer();
     const response = await expectRefused(serveFor(issuer, { realm: 'orders' }), undefined, 401, undefined);
     expect(response.headers['www-authenticate']).toBe('Bearer realm="orders"');
@@ -41,7 +41,7 @@ describe('a bearer middleware', () => {
     expect(response.body).toEqual({ error_description: 'No access token was presented.' });
   });
 
-  it('names its realm in every challenge, quoted', async () => {
+  it('includes the quoted realm in every challenge', async () => {
     const issuer = await startIssuer();
     const realm = 'the "best" API, \\o/ error="none"';
     const response = await expectRefused(serveFor(issuer, { realm }), 'x', 401, 'invalid_token');
@@ -52,7 +52,7 @@ describe('a bearer middleware', () => {
   });
 
   it.each(['get', 'head', 'options', 'post', 'put', 'patch', 'delete', 'trace'] as const)(
-    'makes no exception for %s',
+    'rejects and accepts requests with the method %s',
     async (method) => {
       const issuer = await startIssuer();
       const app = serveFor(issuer);
@@ -60,15 +60,15 @@ describe('a bearer middleware', () => {
         const agent = supertest(app);
         return agent[method]('/');
       };
-      const refused = await send();
-      expect([refused.status, refused.headers['www-authenticate'], handled(app)]).toEqual([401, 'Bearer', 0]);
-      if (method === 'head') expect(refused.body).toEqual({});
-      const admitted = await send().set('Authorization', `Bearer ${await issuer.issue()}`);
-      expect([admitted.status, handled(app)]).toEqual([200, 1]);
+      const rejected = await send();
+      expect([rejected.status, rejected.headers['www-authenticate'], handled(app)]).toEqual([401, 'Bearer', 0]);
+      if (method === 'head') expect(rejected.body).toEqual({});
+      const accepted = await send().set('Authorization', `Bearer ${await issuer.issue()}`);
+      expect([accepted.status, handled(app)]).toEqual([200, 1]);
     },
   );
 
-  it('works for concurrent requests with the same token and with others', async () => {
+  it('handles concurrent requests with equal and with different tokens', async () => {
     const issuer = await startIssuer();
     const app = serveFor(issuer);
     const tokens = await Promise.all(['a', 'b', 'c', 'a'].map((scope) => issuer.issue({ scope })));
@@ -77,14 +77,14 @@ describe('a bearer middleware', () => {
     );
     expect(all.map(({ status }) => status)).toEqual([...Array<number>(8).fill(200), 401, 401]);
     expect(all.slice(0, 3).map(({ body }) => (body as Auth).scopes)).toEqual([['a'], ['b'], ['c']]);
-    // The wrong signature may be one of a new key, so it causes one more fetch.
+    // The invalid signature may come from a new key, so it causes one more fetch.
     expect(issuer.requests.jwks).toBeLessThanOrEqual(2);
     expect(issuer.requests.metadata).toBeLessThanOrEqual(2);
   });
 });
 
-describe('what a handler reads', () => {
-  it('is the same by getAuth and by req.auth, and deeply frozen', async () => {
+describe('the auth object of a request', () => {
+  it('is the same object in getAuth and req.auth, and deeply frozen', async () => {
     const issuer = await startIssuer();
     const seen: Auth[] = [];
     const app = express();
@@ -110,7 +110,7 @@ describe('what a handler reads', () => {
     expect(frozen.length).toBeGreaterThan(7);
   });
 
-  it('is under the property that was named, and nowhere else', async () => {
+  it('is set on the configured property only', async () => {
     const issuer = await startIssuer();
     const app = express();
     app.use(jwtBearer({ issuer: issuer.url, audience: issuer.audience, property: 'caller' }), (req, res) => {
@@ -131,8 +131,8 @@ describe('what a handler reads', () => {
         },
       ],
     ],
-    ['where authentication was optional and is absent', [bearer(alice, { optional: true })]],
-  ])('is a mistake to ask for %s', async (_what, middlewares) => {
+    ['with optional authentication and no credentials', [bearer(alice, { optional: true })]],
+  ])('causes a ConfigurationError if the handler calls getAuth %s', async (_what, middlewares) => {
     const errors: unknown[] = [];
     const app = express();
     app.use(...middlewares, (req, _res, next) => {
@@ -158,7 +158,7 @@ describe('a token that is bound to a key', () => {
     ['by mutual TLS', { 'x5t#S256': thumbprint }],
     ['by both', { jkt: thumbprint, 'x5t#S256': thumbprint }],
     ['among other members', { kid: 'x', jkt: thumbprint }],
-  ])('is no bearer token: %s', async (_what, cnf) => {
+  ])('is rejected as a bearer token: %s', async (_what, cnf) => {
     const issuer = await startIssuer();
     const app = serveFor(issuer);
     await expectInvalidToken(app, await issuer.issue({ cnf }), 'binding_unproven');
@@ -170,23 +170,23 @@ describe('a token that is bound to a key', () => {
     ['true', true],
     ['an array', [{ jkt: thumbprint }]],
     ['a binding to an empty thumbprint', { jkt: '' }],
-    ['a binding to nothing', { jkt: null }],
-    ['a binding to certificates', { 'x5t#S256': [thumbprint] }],
+    ['a binding that is null', { jkt: null }],
+    ['a certificate binding that is an array', { 'x5t#S256': [thumbprint] }],
     ['an empty array', []],
-  ])('is refused with a cnf that is %s', async (_what, cnf) => {
+  ])('is rejected with a cnf that is %s', async (_what, cnf) => {
     const issuer = await startIssuer();
     await expectInvalidToken(serveFor(issuer), await issuer.issue({ cnf }), 'claim_malformed');
   });
 
   it.each<[string, unknown]>([
     ['nothing', {}],
-    ['members that nobody here knows', { kid: 'x', 'x5t#S512': thumbprint }],
-  ])('is not one with %s in its cnf', async (_what, cnf) => {
+    ['unknown members', { kid: 'x', 'x5t#S512': thumbprint }],
+  ])('is accepted with %s in its cnf, which is not a binding', async (_what, cnf) => {
     const issuer = await startIssuer();
     expect((await get(serveFor(issuer), await issuer.issue({ cnf }))).status).toBe(200);
   });
 
-  it('is refused with every request, remembered or not', async () => {
+  it('is rejected in every request, cached or not', async () => {
     const issuer = await startIssuer();
     const app = serveFor(issuer);
     const token = await issuer.issue({ cnf: { jkt: thumbprint } });
@@ -194,7 +194,7 @@ describe('a token that is bound to a key', () => {
     await expectInvalidToken(app, token, 'binding_unproven');
   });
 
-  it('is rejected whatever verifier accepts it', async () => {
+  it('is rejected even if a custom verifier accepts it', async () => {
     const cached: TokenVerifier = {
       ...alice,
       verify: () => ({ ...ACCESS_TOKEN, claims: { cnf: { jkt: thumbprint } } }),

@@ -43,7 +43,7 @@ describe('requireClient', () => {
     await expectForbidden(app, 'partner.a', 'client_refused');
   });
 
-  it('does not notice that an array or object was changed later', async () => {
+  it('does not change when the application changes its array or object later', async () => {
     const client = { issuer: LOGIN, clientId: 'billing' };
     const app = behind(requireClient(client));
     client.issuer = PARTNER;
@@ -62,7 +62,7 @@ describe('requireClient', () => {
     ['an empty issuer', [{ issuer: '', clientId: 'billing' }]],
     ['a client in an array', [{ issuer: LOGIN, clientId: ['billing'] }]],
     ['an unknown member', [{ issuer: LOGIN, clientId: 'billing', scope: 'a' }]],
-  ])('does not accept %s', (_what, given) => {
+  ])('throws a ConfigurationError for %s', (_what, given) => {
     expect(() => requireClient(...(given as [string]))).toThrow(ConfigurationError);
     expect(() => requireClient(...(given as [string]))).toThrow(/^requireClient/);
   });
@@ -85,10 +85,10 @@ describe('requireIssuer', () => {
 
   it.each<[string, unknown[]]>([
     ['no issuer', []],
-    ['an empty one', ['']],
+    ['an empty issuer', ['']],
     ['an array', [[LOGIN]]],
     ['an object', [{ issuer: LOGIN }]],
-  ])('does not accept %s', (_what, given) => {
+  ])('throws a ConfigurationError for %s', (_what, given) => {
     expect(() => requireIssuer(...(given as [string]))).toThrow(/^requireIssuer/);
   });
 });

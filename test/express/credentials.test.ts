@@ -25,7 +25,7 @@ interface Api {
   readonly send: (fields: readonly string[], path?: string) => Promise<RawAnswer>;
 }
 
-/** An API whose handler says whether somebody was authenticated; requests reach it octet by octet. */
+/** An API whose handler returns whether the request is authenticated. Requests are sent byte by byte. */
 async function start(options: Partial<JwtBearerOptions> = {}): Promise<Api> {
   const issuer = await startIssuer();
   let runs = 0;
@@ -39,35 +39,35 @@ async function start(options: Partial<JwtBearerOptions> = {}): Promise<Api> {
   return { issuer, token: await issuer.issue(), runs: () => runs, send };
 }
 
-async function expectBadRequest(api: Api, answer: RawAnswer, reason: InvalidRequestReason): Promise<void> {
+async function expectBadRequest(api: Api, response: RawAnswer, reason: InvalidRequestReason): Promise<void> {
   const { message } = new InvalidRequestError(reason);
   const parameters = { error: 'invalid_request', error_description: message };
-  expect({ status: answer.status, body: JSON.parse(answer.body) as unknown }).toEqual({
+  expect({ status: response.status, body: JSON.parse(response.body) as unknown }).toEqual({
     status: 400,
     body: parameters,
   });
-  expect(challengesOf(answer)).toEqual([{ scheme: 'Bearer', parameters }]);
+  expect(challengesOf(response)).toEqual([{ scheme: 'Bearer', parameters }]);
   expect(api.runs()).toBe(0);
   expect((await api.send(['Authorization', `Bearer ${api.token}`])).status).toBe(200);
 }
 
-async function expectMissing(api: Api, answer: RawAnswer): Promise<void> {
+async function expectMissing(api: Api, response: RawAnswer): Promise<void> {
   const { message } = new MissingTokenError();
-  expect(answer.status).toBe(401);
-  expect(JSON.parse(answer.body)).toEqual({ error_description: message });
-  expect(challengesOf(answer)).toEqual([{ scheme: 'Bearer', parameters: {} }]);
+  expect(response.status).toBe(401);
+  expect(JSON.parse(response.body)).toEqual({ error_description: message });
+  expect(challengesOf(response)).toEqual([{ scheme: 'Bearer', parameters: {} }]);
   expect(api.runs()).toBe(0);
   expect((await api.send(['Authorization', `Bearer ${api.token}`])).status).toBe(200);
 }
 
 describe('the Authorization header', () => {
-  it.each(['Bearer', 'bearer', 'BEARER', 'bEaReR'])('may name the scheme %s', async (scheme) => {
+  it.each(['Bearer', 'bearer', 'BEARER', 'bEaReR'])('may contain the scheme %s', async (scheme) => {
     const api = await start();
-    const answer = await api.send(['Authorization', `${scheme} ${api.token}`]);
-    expect([answer.status, answer.body]).toEqual([200, '{"authenticated":true}']);
+    const response = await api.send(['Authorization', `${scheme} ${api.token}`]);
+    expect([response.status, response.body]).toEqual([200, '{"authenticated":true}']);
   });
 
-  it('may have several spaces before the token and blanks around it all', async () => {
+  it('may contain several spaces before the token, and white space around the value', async () => {
     const api = await start();
     expect((await api.send(['AUTHORIZATION', ` \t Bearer   ${api.token} \t`])).status).toBe(200);
   });
@@ -75,7 +75,7 @@ describe('the Authorization header', () => {
   it.each<[string, (token: string) => string, InvalidRequestReason]>([
     ['no token', () => 'Bearer', 'malformed_credentials'],
     ['a space and no token', () => 'Bearer ', 'malformed_credentials'],
-    ['a tab for a space', (token) => `Bearer\t${token}`, 'malformed_credentials'],
+    ['a tab instead of a space', (token) => `Bearer\t${token}`, 'malformed_credentials'],
     ['a tab after the space', (token) => `Bearer \t${token}`, 'malformed_credentials'],
     ['a colon after the scheme', (token) => `Bearer: ${token}`, 'malformed_credentials'],
     ['an equals sign after the scheme', (token) => `Bearer=${token}`, 'malformed_credentials'],
@@ -85,17 +85,17 @@ describe('the Authorization header', () => {
     ['two tokens', (token) => `Bearer ${token} ${token}`, 'malformed_credentials'],
     ['the scheme twice', (token) => `Bearer Bearer ${token}`, 'malformed_credentials'],
     ['a parameter', (token) => `Bearer token="${token}"`, 'malformed_credentials'],
-    ['padding within', (token) => `Bearer a=${token}`, 'malformed_credentials'],
-    ['padding alone', () => 'Bearer ==', 'malformed_credentials'],
-    ['an octet outside ASCII', (token) => `Bearer ${token}\xff`, 'malformed_credentials'],
+    ['padding inside the token', (token) => `Bearer a=${token}`, 'malformed_credentials'],
+    ['only padding', () => 'Bearer ==', 'malformed_credentials'],
+    ['a byte outside ASCII', (token) => `Bearer ${token}\xff`, 'malformed_credentials'],
     ['percent encoding', (token) => `Bearer ${token}%3D`, 'malformed_credentials'],
     ['a semicolon', (token) => `Bearer ${token};x=1`, 'malformed_credentials'],
-    ['a comma at its end', (token) => `Bearer ${token},`, 'several_credentials'],
+    ['a comma at the end', (token) => `Bearer ${token},`, 'several_credentials'],
     ['another credential after a comma', (token) => `Bearer ${token}, Bearer ${token}`, 'several_credentials'],
     ['Basic after a comma', (token) => `Bearer ${token},Basic YTpi`, 'several_credentials'],
     ['Basic before a comma', (token) => `Basic YTpi, Bearer ${token}`, 'several_credentials'],
     ['DPoP after a comma', (token) => `Basic YTpi,DPoP ${token}`, 'several_credentials'],
-  ])('is a bad request with %s', async (_what, write, reason) => {
+  ])('causes 400 with %s', async (_what, write, reason) => {
     const api = await start();
     await expectBadRequest(api, await api.send(['Authorization', write(api.token)]), reason);
   });
@@ -103,15 +103,15 @@ describe('the Authorization header', () => {
   it.each<[string, (token: string) => string]>([
     ['empty', () => ''],
     ['Basic', () => 'Basic YTpi'],
-    ['a scheme that begins like Bearer', (token) => `Bearer2 ${token}`],
-    ['a scheme that ends like Bearer', (token) => `XBearer ${token}`],
+    ['a scheme that starts with Bearer', (token) => `Bearer2 ${token}`],
+    ['a scheme that ends with Bearer', (token) => `XBearer ${token}`],
     ['Digest', () => 'Digest username="a", realm="b", uri="/", response="c"'],
-  ])('of no scheme of ours is no credential: %s', async (_what, write) => {
+  ])('contains no credentials if its scheme is not supported: %s', async (_what, write) => {
     const api = await start();
     await expectMissing(api, await api.send(['Authorization', write(api.token)]));
   });
 
-  it('with only a token is told to use the Bearer scheme', async () => {
+  it('with a token and no scheme causes a response that suggests the Bearer scheme', async () => {
     const api = await start();
     const response = await api.send(['Authorization', api.token]);
     expect(response.status).toBe(401);
@@ -120,7 +120,7 @@ describe('the Authorization header', () => {
     });
   });
 
-  it('is the only place where a token is looked for', async () => {
+  it('is the only place that is searched for a token', async () => {
     const api = await start();
     const fields = [
       'Cookie',
@@ -133,16 +133,16 @@ describe('the Authorization header', () => {
     await expectMissing(api, await api.send(fields, `/?access_token=${api.token}`));
   });
 
-  it('may not be there twice, whichever is good', async () => {
+  it('causes 400 if it is sent twice, whichever is valid', async () => {
     const api = await start();
     const good = ['Authorization', `Bearer ${api.token}`];
     for (const other of [good, ['authorization', 'Bearer x'], ['AUTHORIZATION', 'Basic YTpi'], ['Authorization', '']]) {
       const first = await api.send([...good, ...other]);
       const second = await api.send([...other, ...good]);
       const { message } = new InvalidRequestError('several_credentials');
-      for (const answer of [first, second]) {
-        expect(answer.status).toBe(400);
-        expect(challengesOf(answer)[0]?.parameters).toEqual({ error: 'invalid_request', error_description: message });
+      for (const response of [first, second]) {
+        expect(response.status).toBe(400);
+        expect(challengesOf(response)[0]?.parameters).toEqual({ error: 'invalid_request', error_description: message });
       }
     }
     expect(api.runs()).toBe(0);
@@ -150,7 +150,7 @@ describe('the Authorization header', () => {
   });
 });
 
-describe('a token from another place', () => {
+describe('a token that tokenFrom returns', () => {
   const fromCookie: Partial<JwtBearerOptions> = {
     tokenFrom: ({ headers }) => /(?:^|; )token=([^;]*)/.exec(headers.cookie ?? '')?.[1],
   };
@@ -162,28 +162,28 @@ describe('a token from another place', () => {
     await expectMissing(await start(fromCookie), await api.send(['Cookie', 'other=1']));
   });
 
-  it('is missing where null is given', async () => {
+  it('is missing if tokenFrom returns null', async () => {
     const api = await start({ tokenFrom: () => null });
     await expectMissing(api, await api.send([]));
   });
 
-  it('leaves the header in its right', async () => {
+  it('does not disable the Authorization header', async () => {
     const api = await start(fromQuery);
     expect((await api.send(['Authorization', `Bearer ${api.token}`])).status).toBe(200);
   });
 
-  it('is read beside a header of a foreign scheme', async () => {
+  it('is read if the Authorization header has another scheme', async () => {
     const api = await start(fromQuery);
     expect((await api.send(['Authorization', 'Basic YTpi'], `/?token=${api.token}`)).status).toBe(200);
   });
 
-  it('and in the header is a bad request, be it the same token', async () => {
+  it('causes 400 together with a token in the header, even with the same token', async () => {
     const api = await start(fromQuery);
-    const answer = await api.send(['Authorization', `Bearer ${api.token}`], `/?token=${api.token}`);
-    await expectBadRequest(api, answer, 'several_credentials');
+    const response = await api.send(['Authorization', `Bearer ${api.token}`], `/?token=${api.token}`);
+    await expectBadRequest(api, response, 'several_credentials');
   });
 
-  it('may not be there twice', async () => {
+  it('causes 400 if it is sent twice', async () => {
     const api = await start(fromQuery);
     await expectBadRequest(api, await api.send([], `/?token=${api.token}&token=x`), 'several_credentials');
   });
@@ -193,7 +193,7 @@ describe('a token from another place', () => {
     ['%E2%98%83', 'malformed_credentials'],
     ['a%0D%0AX-Evil:1', 'malformed_credentials'],
     ['a,b', 'several_credentials'],
-  ] as const)('keeps the grammar of tokens: %j does not', async (value, reason) => {
+  ] as const)('must match the grammar of tokens: %j does not match', async (value, reason) => {
     const api = await start(fromQuery);
     await expectBadRequest(api, await api.send([], `/?token=${value}`), reason);
   });
@@ -203,7 +203,7 @@ describe('a token from another place', () => {
     await expectMissing(api, await api.send([], '/?token='));
   });
 
-  it('is the programmer’s failure where looking for it throws', async () => {
+  it('causes the error of the application if tokenFrom throws', async () => {
     const issuer = await startIssuer();
     const failure = new Error('no cookie parser');
     const tokenFrom = (): string => {
@@ -212,8 +212,8 @@ describe('a token from another place', () => {
     const { app, errors } = serveWithErrorHandler(
       jwtBearer({ issuer: issuer.url, audience: issuer.audience, tokenFrom }),
     );
-    const answer = await getRaw(await listen(app), []);
-    expect([answer.status, answer.headers['www-authenticate'], answer.body]).toEqual([
+    const response = await getRaw(await listen(app), []);
+    expect([response.status, response.headers['www-authenticate'], response.body]).toEqual([
       500,
       undefined,
       '{"caught":true}',
@@ -226,22 +226,22 @@ describe('a token from another place', () => {
     ['an object', { token: 'x' }],
     ['true', true],
     ['false', false],
-  ])('is the caller’s failure where a parsed body holds %s', async (_what, found) => {
+  ])('causes 400 if the parsed body contains %s', async (_what, found) => {
     const api = await start({ tokenFrom: ({ query }) => ('token' in query ? (found as string) : undefined) });
     await expectBadRequest(api, await api.send([], '/?token=x'), 'malformed_credentials');
   });
 
   it.each([
     ['of a token', (): Promise<string> => Promise.resolve('x')],
-    ['that is rejected, which ends no process', (): Promise<string> => Promise.reject(new Error('no session'))],
-  ])('is the programmer’s failure where it is a promise %s', async (_what, give) => {
+    ['that rejects, without an unhandled rejection', (): Promise<string> => Promise.reject(new Error('no session'))],
+  ])('causes a ConfigurationError if it is a promise %s', async (_what, returnPromise) => {
     const issuer = await startIssuer();
-    const tokenFrom = give as unknown as () => string;
+    const tokenFrom = returnPromise as unknown as () => string;
     const { app, errors } = serveWithErrorHandler(
       jwtBearer({ issuer: issuer.url, audience: issuer.audience, tokenFrom }),
     );
-    const answer = await getRaw(await listen(app), []);
-    expect([answer.status, answer.headers['www-authenticate'], answer.body]).toEqual([
+    const response = await getRaw(await listen(app), []);
+    expect([response.status, response.headers['www-authenticate'], response.body]).toEqual([
       500,
       undefined,
       '{"caught":true}',
@@ -255,26 +255,26 @@ describe('a token from another place', () => {
 describe('optional authentication', () => {
   it.each<[string, string[]]>([
     ['no credentials', []],
-    ['a foreign scheme', ['Authorization', 'Basic YTpi']],
-  ])('admits %s, with no req.auth', async (_what, fields) => {
+    ['another scheme', ['Authorization', 'Basic YTpi']],
+  ])('allows %s and sets no req.auth', async (_what, fields) => {
     const api = await start({ optional: true });
-    const answer = await api.send(fields);
-    expect([answer.status, answer.body]).toEqual([200, '{"authenticated":false}']);
-    expect(answer.headers['www-authenticate']).toBeUndefined();
+    const response = await api.send(fields);
+    expect([response.status, response.body]).toEqual([200, '{"authenticated":false}']);
+    expect(response.headers['www-authenticate']).toBeUndefined();
     expect((await api.send(['Authorization', `Bearer ${api.token}`])).body).toBe('{"authenticated":true}');
   });
 
   it.each<[string, (token: string) => string[], number]>([
-    ['a bad token', (token) => ['Authorization', `Bearer ${token}x`], 401],
+    ['an invalid token', (token) => ['Authorization', `Bearer ${token}x`], 401],
     ['an opaque token', () => ['Authorization', 'Bearer x'], 401],
-    ['a scheme without token', () => ['Authorization', 'Bearer'], 400],
+    ['a scheme without a token', () => ['Authorization', 'Bearer'], 400],
     ['a tab before the token', (token) => ['Authorization', `Bearer\t${token}`], 400],
     ['two headers', (token) => ['Authorization', `Bearer ${token}`, 'Authorization', 'Basic YTpi'], 400],
-  ])('still refuses %s', async (_what, write, status) => {
+  ])('still rejects %s', async (_what, write, status) => {
     const api = await start({ optional: true });
-    const answer = await api.send(write(api.token));
-    expect(answer.status).toBe(status);
-    expect(challengesOf(answer)[0]?.parameters.error).toBe(status === 400 ? 'invalid_request' : 'invalid_token');
+    const response = await api.send(write(api.token));
+    expect(response.status).toBe(status);
+    expect(challengesOf(response)[0]?.parameters.error).toBe(status === 400 ? 'invalid_request' : 'invalid_token');
     expect(api.runs()).toBe(0);
   });
 });

@@ -25,8 +25,8 @@ function guard(issuer: TestIssuer, errors: 'problem' | 'next'): Parameters<typeo
   return [jwtBearer({ issuer: issuer.url, audience: issuer.audience, errors })];
 }
 
-describe('an upstream that cannot be had', () => {
-  it('reaches the error handler with Retry-After and without a challenge', async () => {
+describe('an unavailable authorization server', () => {
+  it('causes an error with Retry-After and without a challenge in the error handler', async () => {
     const issuer = await startIssuer();
     await issuer.goDown();
     const { app, errors } = serveWithErrorHandler(...guard(issuer, 'next'));
@@ -37,7 +37,7 @@ describe('an upstream that cannot be had', () => {
     expect(errors[0]).toBeInstanceOf(UpstreamError);
   });
 
-  it('is a problem where that was said', async () => {
+  it("causes a problem document with errors: 'problem'", async () => {
     const issuer = await startIssuer();
     await issuer.goDown();
     const app = serve(...guard(issuer, 'problem'));
@@ -51,7 +51,7 @@ describe('an upstream that cannot be had', () => {
     expect(handled(app)).toBe(0);
   });
 
-  it('is no reason to accept or to wait with what can be refused without it', async () => {
+  it('does not affect rejections that need no key', async () => {
     const issuer = await startIssuer();
     await issuer.goDown();
     const app = serveFor(issuer);
@@ -87,7 +87,7 @@ describe('error classes', () => {
     [7.01, 8],
     [Number.NaN, 1],
     [Number.POSITIVE_INFINITY, 86_400],
-  ])('make whole seconds of what to wait: %d becomes %d', (given, written) => {
+  ])('round Retry-After up to whole seconds: %d becomes %d', (given, written) => {
     expect(new UpstreamError('keys_unavailable', given).retryAfter).toBe(written);
   });
 });

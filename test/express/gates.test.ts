@@ -33,29 +33,35 @@ function guard(issuer: TestIssuer, ...gates: Middleware[]): ReturnType<typeof se
 }
 
 describe('a gate', () => {
-  it.each(GATES)('lets pass by $what, and 403 it is otherwise', async ({ gate, good, bad, reason, scope }) => {
-    const issuer = await startIssuer();
-    const app = guard(issuer, gate);
-    expect((await get(app, await issuer.issue(good))).status).toBe(200);
-    await expectForbidden(app, await issuer.issue(bad), reason, scope);
-  });
+  it.each(GATES)(
+    'accepts a token with $what and responds 403 to others',
+    async ({ gate, good, bad, reason, scope }) => {
+      const issuer = await startIssuer();
+      const app = guard(issuer, gate);
+      expect((await get(app, await issuer.issue(good))).status).toBe(200);
+      await expectForbidden(app, await issuer.issue(bad), reason, scope);
+    },
+  );
 
-  it.each(GATES)('is not reached without a token, or with a bad one: $what', async ({ gate, good }) => {
+  it.each(GATES)('is not called without a token or with an invalid one: $what', async ({ gate, good }) => {
     const issuer = await startIssuer();
     const app = guard(issuer, gate);
     await expectRefused(app, undefined, 401, undefined);
     await expectRefused(app, await issuer.issue({ ...good, exp: 1 }), 401, 'invalid_token');
   });
 
-  it.each(GATES)('alone is a mistake, and no handler runs: $what', async ({ gate, good }) => {
-    const issuer = await startIssuer();
-    const error = await expectHandedOver(await issuer.issue(good), gate);
-    expect(error).toBeInstanceOf(ConfigurationError);
-    expect(error).toMatchObject({ reason: 'not_authenticated', status: undefined });
-  });
+  it.each(GATES)(
+    'without authentication causes a ConfigurationError, and no handler runs: $what',
+    async ({ gate, good }) => {
+      const issuer = await startIssuer();
+      const error = await expectHandedOver(await issuer.issue(good), gate);
+      expect(error).toBeInstanceOf(ConfigurationError);
+      expect(error).toMatchObject({ reason: 'not_authenticated', status: undefined });
+    },
+  );
 
   it.each(GATES)(
-    'behind optional authentication asks who presents nothing for a token: $what',
+    'behind optional authentication responds 401 to a request without a token: $what',
     async ({ gate, good }) => {
       const issuer = await startIssuer();
       const options = { issuer: issuer.url, audience: issuer.audience, optional: true, realm: 'r' };
@@ -66,7 +72,7 @@ describe('a gate', () => {
     },
   );
 
-  it('is one of many that all have to agree', async () => {
+  it('is combined with other gates, which must all accept', async () => {
     const issuer = await startIssuer();
     const app = guard(issuer, requireScopes('a'), requireClient('c'), requireMachine());
     const good = { scope: 'a', client_id: 'c', sub: 'c' };
@@ -77,7 +83,7 @@ describe('a gate', () => {
   });
 
   it.each(['constructor', 'toString', '__proto__', 'hasOwnProperty'])(
-    'is not fooled by %s, which every object has',
+    'is not confused by %s, a member of every object',
     async (name) => {
       const issuer = await startIssuer();
       const app = guard(
@@ -92,7 +98,7 @@ describe('a gate', () => {
     },
   );
 
-  it('does not find by __proto__ what a token lacks', async () => {
+  it('does not find a missing claim through __proto__', async () => {
     const issuer = await startIssuer();
     const claims = { iss: issuer.url, aud: issuer.audience, exp: issuer.now + 300, sub: 'alice' };
     const payload = new TextEncoder().encode(JSON.stringify(claims).replace('{', '{"__proto__":{"role":"admin"},'));
@@ -107,7 +113,7 @@ describe('a gate', () => {
 describe('a predicate', () => {
   const asPredicate = (decide: () => unknown): (() => boolean) => decide as () => boolean;
 
-  it('gets the caller and the request, and may be async', async () => {
+  it('receives the auth object and the request, and may be async', async () => {
     const issuer = await startIssuer();
     const gate = requireThat((auth, req) => Promise.resolve(req.query.tenant === auth.claims.tenant));
     const app = express();
@@ -131,9 +137,9 @@ describe('a predicate', () => {
     ['a function', () => () => true],
     ['a promise of false', () => Promise.resolve(false)],
     ['a promise of 1', () => Promise.resolve(1)],
-    ['a promise of nothing', () => Promise.resolve()],
+    ['a promise of undefined', () => Promise.resolve()],
     ['a promise of a function', () => Promise.resolve(() => true)],
-  ])('that gives %s says no', async (_what, decide) => {
+  ])('that returns %s rejects', async (_what, decide) => {
     const issuer = await startIssuer();
     const token = await issuer.issue({ x: 1 });
     await expectForbidden(guard(issuer, requireThat(asPredicate(decide))), token, 'condition_failed');
@@ -144,14 +150,14 @@ describe('a predicate', () => {
     ['true', () => true],
     ['a promise of true', () => Promise.resolve(true)],
     [
-      'something thenable of true',
+      'an object with a method then that resolves to true',
       () => ({
         then: (done: (value: boolean) => void) => {
           done(true);
         },
       }),
     ],
-  ])('that gives %s says yes', async (_what, decide) => {
+  ])('that returns %s accepts', async (_what, decide) => {
     const issuer = await startIssuer();
     const app = guard(issuer, requireThat(asPredicate(decide)), requireClaim('x', asPredicate(decide)));
     expect((await get(app, await issuer.issue({ x: 1 }))).status).toBe(200);
@@ -162,13 +168,13 @@ describe('a predicate', () => {
     ['undefined', undefined],
     ["'route'", 'route'],
     ['true', true],
-  ])('that throws %s, or rejects with it, sends it to the error handler', async (_what, thrown) => {
+  ])('that throws %s, or rejects with it, passes it to the error handler', async (_what, thrown) => {
     const issuer = await startIssuer();
     const authenticate = jwtBearer({ issuer: issuer.url, audience: issuer.audience });
     const throwing = (): never => {
       throw thrown;
     };
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- What must not happen may.
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- A predicate may reject with any value.
     const rejecting = (): Promise<boolean> => Promise.reject(thrown);
     for (const predicate of [throwing, rejecting]) {
       for (const gate of [requireThat(predicate), requireClaim('sub', predicate)]) {
@@ -179,7 +185,7 @@ describe('a predicate', () => {
     }
   });
 
-  it('may ask for more scope', async () => {
+  it('may require more scopes', async () => {
     const issuer = await startIssuer();
     const app = guard(
       issuer,
@@ -189,7 +195,7 @@ describe('a predicate', () => {
   });
 });
 
-describe('the answer of a gate', () => {
+describe('the response of a gate', () => {
   const options = (issuer: TestIssuer): { issuer: string; audience: string } => ({
     issuer: issuer.url,
     audience: issuer.audience,
@@ -197,7 +203,7 @@ describe('the answer of a gate', () => {
   const description = new InsufficientScopeError('scope_missing').message;
   const challenge = { realm: 'r', error: 'insufficient_scope', error_description: description, scope: 'a' };
 
-  it('is a problem where the middleware before it answers so', async () => {
+  it('is a problem document if the middleware before it responds with one', async () => {
     const issuer = await startIssuer();
     const app = serve(jwtBearer({ ...options(issuer), realm: 'r', errors: 'problem' }), requireScopes('a'));
     const response = await get(app, await issuer.issue());
@@ -207,7 +213,7 @@ describe('the answer of a gate', () => {
     expect(handled(app)).toBe(0);
   });
 
-  it('is left to the error handler where the middleware before it does so', async () => {
+  it('is left to the error handler if the middleware before it does the same', async () => {
     const issuer = await startIssuer();
     const { app, errors } = serveWithErrorHandler(
       jwtBearer({ ...options(issuer), realm: 'r', errors: 'next' }),
@@ -220,7 +226,7 @@ describe('the answer of a gate', () => {
     expect(errors[0]).toMatchObject({ reason: 'scope_missing', scopes: ['a'] });
   });
 
-  it('follows the last authentication of several', async () => {
+  it('is configured by the last of several authentications', async () => {
     const issuer = await startIssuer();
     const first = jwtBearer({ ...options(issuer), realm: 'outer', errors: 'problem' });
     const second = jwtBearer({ ...options(issuer), realm: 'inner' });
@@ -229,7 +235,7 @@ describe('the answer of a gate', () => {
     expect(challengesOf(response)[0]?.parameters.realm).toBe('inner');
   });
 
-  it('does not see an earlier authentication that an optional middleware does not confirm', async () => {
+  it('ignores an earlier authentication that an optional middleware does not confirm', async () => {
     const issuer = await startIssuer();
     const token = await issuer.issue({ scope: 'a' });
     const outer = jwtBearer({ ...options(issuer), tokenFrom: () => token, property: 'outer' });
@@ -245,12 +251,12 @@ describe('the answer of a gate', () => {
     expect(seen).toEqual([undefined, undefined, undefined]);
   });
 
-  it('does not see an earlier authentication that a later middleware rejects', async () => {
+  it('ignores an earlier authentication that a later middleware rejects', async () => {
     const [issuer, other] = [await startIssuer(), await startIssuer()];
     const app = express();
     const seen: unknown[] = [];
     app.use(jwtBearer(options(issuer)), jwtBearer({ ...options(other), errors: 'next' }));
-    // An error handler that continues is a mistake, but it must open nothing.
+    // An error handler that continues is a mistake, but it must not allow the request.
     app.use(((_error, req, _res, next) => {
       seen.push(getOptionalAuth(req), Reflect.get(req, 'auth'));
       next();
@@ -262,7 +268,7 @@ describe('the answer of a gate', () => {
     expect(seen).toEqual([undefined, undefined]);
   });
 
-  it('does not see a foreign req.auth behind an optional middleware', async () => {
+  it('ignores a req.auth of other software behind an optional middleware', async () => {
     const issuer = await startIssuer();
     const app = express();
     app.use((req, _res, next) => {
@@ -275,14 +281,14 @@ describe('the answer of a gate', () => {
     expect((await get(app)).body).toEqual({ auth: null });
   });
 
-  it('is about the caller of its own issuer where there are two', async () => {
+  it('is about the client of its own issuer if there are two issuers', async () => {
     const [one, two] = [await startIssuer(), await startIssuer()];
     const app = express();
-    const who: Middleware = (req, res) => {
+    const respondWithIssuer: Middleware = (req, res) => {
       res.end(getAuth(req).issuer);
     };
-    app.use('/one', jwtBearer(options(one)), requireScopes('a'), who);
-    app.use('/two', jwtBearer(options(two)), requireScopes('b'), who);
+    app.use('/one', jwtBearer(options(one)), requireScopes('a'), respondWithIssuer);
+    app.use('/two', jwtBearer(options(two)), requireScopes('b'), respondWithIssuer);
 
     const send = async (path: string, token: string): Promise<[number, string]> => {
       const { status, text } = await supertest(app).get(path).set('Authorization', `Bearer ${token}`);

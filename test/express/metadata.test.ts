@@ -49,7 +49,7 @@ function mistake(options: Record<string, unknown>): ConfigurationError {
   throw new Error('no mistake was found');
 }
 
-describe('the address', () => {
+describe('the metadata URL', () => {
   it.each([
     ['https://api.example.com', `https://api.example.com${WELL_KNOWN}`, 'https://api.example.com'],
     ['https://api.example.com/', `https://api.example.com${WELL_KNOWN}`, 'https://api.example.com/'],
@@ -70,7 +70,7 @@ describe('the address', () => {
     expect(await documentOf({ ...GOOD, resource })).toMatchObject({ resource: written });
   });
 
-  it('belongs to one resource: several are served side by side, and nothing else', async () => {
+  it('belongs to one resource: several are served side by side, and no other URL is', async () => {
     const app = serve(
       { ...GOOD, resource: 'https://api.example.com' },
       { ...GOOD, resource: 'https://api.example.com/a' },
@@ -99,7 +99,7 @@ describe.each(VERSIONS)('the response with Express $version', ({ express }) => {
   app.use('/.well-known', protectedResourceMetadata(GOOD));
   app.use(protectedResourceMetadata({ ...GOOD, resource: `${audience}/mcp`, maxAge: 0 }));
 
-  it('is JSON that every origin may read and caches may keep', async () => {
+  it('is JSON that every origin may read and caches may store', async () => {
     const response = await supertest(app).get(WELL_KNOWN).set('Origin', 'https://app.example.org');
     expect(response.status).toBe(200);
     expect(response.body).toEqual({
@@ -179,7 +179,7 @@ describe('the document', () => {
     });
   });
 
-  it('takes from the bearer middleware what it accepts', async () => {
+  it('contains what the bearer middleware accepts', async () => {
     const jwt = jwtBearer({
       issuer: 'https://auth.example.com/',
       audience,
@@ -196,7 +196,7 @@ describe('the document', () => {
     });
   });
 
-  it('combines several bearer middlewares, and its own options win', async () => {
+  it('combines several bearer middlewares, and its own options have priority', async () => {
     const opaque = introspectionBearer({ issuer, audience, clientId: 'a', clientSecret: 'b', dpop: 'required' });
     const several = bearer(
       trustedIssuers([
@@ -233,7 +233,7 @@ describe('the document', () => {
   });
 });
 
-describe('a mistake', () => {
+describe('a ConfigurationError', () => {
   it.each([
     ['resource', undefined, 'expected an https: URL'],
     ['resource', 'https://api.example.com/#a', 'Remove the fragment'],
@@ -260,19 +260,23 @@ describe('a mistake', () => {
     ['jwksUri', 'http://api.example.com/keys', 'expected an https: URL'],
     ['resourceSigningAlgValuesSupported', ['none'], 'without "none"'],
     ['resourceDocumentation', 'docs', 'Pass the address of a page for developers.'],
-    ['signedMetadata', { issuer, privateKey: 'x', algorithm: 'ES256' }, 'expected { issuer, privateKey, algorithm, keyId? }'],
+    [
+      'signedMetadata',
+      { issuer, privateKey: 'x', algorithm: 'ES256' },
+      'expected { issuer, privateKey, algorithm, keyId? }',
+    ],
     ['maxAge', -1, 'expected a whole number of seconds from 0 to 31536000'],
-  ])('in %s: %p', (name, value, text) => {
+  ])('names the option %s: %p', (name, value, text) => {
     const error = mistake({ [name]: value });
     expect(error.option).toBe(`protectedResourceMetadata: ${name}`);
     expect(error.message).toContain(text);
   });
 
-  it('in the name of an option has a suggestion', () => {
+  it('suggests the correct name of an option', () => {
     expect(mistake({ authorization_servers: [issuer] }).message).toContain('Did you mean authorizationServers?');
   });
 
-  it('is a bearer middleware without a known issuer, or with one that is no URL', () => {
+  it('reports a bearer middleware without a known issuer, or with an issuer that is not a URL', () => {
     const own = bearer({ verify: () => Promise.reject(new Error()) });
     expect(mistake({ authorizationServers: undefined, bearer: own }).message).toContain(
       'got a bearer without a known issuer',
@@ -283,7 +287,7 @@ describe('a mistake', () => {
     );
   });
 
-  it('never shows a private key', () => {
+  it('never contains a private key', () => {
     const privateKey = { kty: 'EC', d: 'secret-value' };
     expect(mistake({ signedMetadata: { issuer, privateKey, algorithm: 'ES256' } }).message).not.toContain(
       'secret-value',

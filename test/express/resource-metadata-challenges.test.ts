@@ -46,7 +46,7 @@ describe('resourceMetadata', () => {
     });
   });
 
-  it('is in every 401 and 403, those of gates included', async () => {
+  it('is in every 401 and 403, also in those of gates', async () => {
     const options = { resourceMetadata: metadata, realm: 'mcp' };
     const token = await scene.issuer.issue({ scope: 'a' });
     const found = [
@@ -61,7 +61,7 @@ describe('resourceMetadata', () => {
     expect(found.map(({ parameters }) => parameters?.scope)).toEqual([undefined, 'b', ...Array<undefined>(3)]);
   });
 
-  it('is on the response and the error of an error handler', async () => {
+  it('is on the response and on the error that an error handler receives', async () => {
     const { issuer } = scene;
     const options = { issuer: issuer.url, audience: issuer.audience, resourceMetadata: metadata };
     const { app, errors } = serveWithErrorHandler(jwtBearer({ ...options, errors: 'next' }));
@@ -70,7 +70,7 @@ describe('resourceMetadata', () => {
     expect(errors).toEqual([expect.objectContaining({ headers: expect.objectContaining({}) as unknown })]);
   });
 
-  it('is absent from a failure of the upstream', async () => {
+  it('is absent from a failure of the authorization server', async () => {
     const issuer = await startIssuer();
     await issuer.goDown();
     const app = serve(
@@ -82,7 +82,7 @@ describe('resourceMetadata', () => {
 });
 
 describe('challengeScopes', () => {
-  it('are in every challenge, unless a gate names scopes of its own', async () => {
+  it('are in every challenge, unless a gate has its own scopes', async () => {
     const options = { challengeScopes: ['a', 'b'] };
     const token = await scene.issuer.issue({ scope: 'a' });
     const found = [
@@ -100,10 +100,10 @@ describe('challengeScopes', () => {
   });
 });
 
-describe('with several schemes', () => {
+describe('the challenges of several schemes', () => {
   const options = { resourceMetadata: url, challengeScopes: ['a'] };
 
-  it('each has both parameters, and Bearer comes first', async () => {
+  it('have both parameters, and Bearer comes first', async () => {
     const response = await supertest(serve(dpopBearer(scene.issuer, 'allowed', options))).get('/');
     expect(challengesOf(response)).toEqual([
       { scheme: 'Bearer', parameters: { resource_metadata: url, scope: 'a' } },
@@ -111,7 +111,7 @@ describe('with several schemes', () => {
     ]);
   });
 
-  it('each has the scopes of the gate, because clients read the first scope', async () => {
+  it('have the scopes of the gate, because clients read the first scope', async () => {
     const app = serve(dpopBearer(scene.issuer, 'allowed', options), requireScopes('files:write'));
     const response = await present(app, scene.token, await scene.prove());
     expect(response.status).toBe(403);
@@ -128,7 +128,7 @@ describe('with several schemes', () => {
     ]);
   });
 
-  it('Bearer always has a parameter', async () => {
+  it('always have a parameter for Bearer', async () => {
     const app = serve(dpopBearer(scene.issuer, 'allowed'));
     for (const response of [await supertest(app).get('/'), await present(app, 'x', undefined, 'DPoP')]) {
       expect(response.headers['www-authenticate']).toMatch(/^Bearer realm="api", DPoP [a-z_]+="/);
@@ -136,7 +136,7 @@ describe('with several schemes', () => {
   });
 });
 
-describe('a mistake', () => {
+describe('a ConfigurationError', () => {
   const verifier = { verify: () => Promise.reject(new Error()) };
 
   it.each([
@@ -148,7 +148,7 @@ describe('a mistake', () => {
     ['challengeScopes', 'a'],
     ['challengeScopes', ['a b']],
     ['challengeScopes', ['offline_access']],
-  ])('in %s: %p', (name, value) => {
+  ])('names the option %s: %p', (name, value) => {
     const make = (): unknown => bearer(verifier, { [name]: value });
     expect(make).toThrow(ConfigurationError);
     expect(make).toThrow(`bearer: ${name}: expected`);

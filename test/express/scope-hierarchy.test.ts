@@ -46,7 +46,7 @@ describe('scopeHierarchy', () => {
     ['files:admin', requireAnyScope('orders:read', 'files:read'), 200],
     ['files:read', requireAnyScope('orders:read', 'files:write'), 403],
     ['constructor', requireScopes('files:read'), 403],
-  ])('decides about a token with %s', async (scope, gate, status) => {
+  ])('applies to a token with %s', async (scope, gate, status) => {
     expect((await respond(scope, { scopeHierarchy }, gate)).status).toBe(status);
   });
 
@@ -65,7 +65,7 @@ describe('scopeHierarchy', () => {
     expect(await respond('other', { scopeHierarchy }, gate)).toMatchObject({ status: 403, scope });
   });
 
-  it('is that of the middleware before the gate', async () => {
+  it('comes from the middleware before the gate', async () => {
     const issuer = await startIssuer();
     const options = { issuer: issuer.url, audience: issuer.audience };
     const app = express();
@@ -81,19 +81,19 @@ describe('scopeHierarchy', () => {
     expect(await Promise.all(statuses)).toEqual([200, 403]);
   });
 
-  it('includes what is reachable, and nothing else', () => {
+  it('includes exactly the reachable scopes', () => {
     const scope = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
     const table = fc.dictionary(scope, fc.uniqueArray(scope, { minLength: 1 }));
     fc.assert(
-      fc.property(table, scope, scope, (given, held, needed) => {
+      fc.property(table, scope, scope, (given, granted, needed) => {
         // A scope includes only later ones, so there is no cycle.
         const entries = Object.entries(given).map(([from, to]) => [from, to.filter((each) => each > from)] as const);
         const clean = Object.fromEntries(entries.filter(([, to]) => to.length > 0));
-        const reachable = new Set([held]);
+        const reachable = new Set([granted]);
         for (const each of reachable) for (const next of clean[each] ?? []) reachable.add(next);
         const hierarchy = ScopeHierarchy.of(clean);
-        expect(hierarchy.isGranted([held], needed)).toBe(reachable.has(needed));
-        expect(hierarchy.expand([held]).sort()).toEqual([...reachable].sort());
+        expect(hierarchy.isGranted([granted], needed)).toBe(reachable.has(needed));
+        expect(hierarchy.expand([granted]).sort()).toEqual([...reachable].sort());
       }),
     );
   });
@@ -125,7 +125,7 @@ describe('scopeNames', () => {
   });
 });
 
-describe('a mistake', () => {
+describe('a ConfigurationError', () => {
   const make = (options: Record<string, unknown>) => (): unknown =>
     bearer({ verify: () => Promise.reject(new Error()) }, options);
 
@@ -133,20 +133,20 @@ describe('a mistake', () => {
     [{ a: ['a'] }, 'a → a'],
     [{ a: ['b'], b: ['a'] }, 'a → b → a'],
     [{ z: ['a'], a: ['b'], b: ['c'], c: ['d', 'a'] }, 'a → b → c → a'],
-  ])('is a cycle: %j', (hierarchy, cycle) => {
+  ])('reports a cycle: %j', (hierarchy, cycle) => {
     expect(make({ scopeHierarchy: hierarchy })).toThrow(ConfigurationError);
     expect(make({ scopeHierarchy: hierarchy })).toThrow(`bearer: scopeHierarchy: expected no cycle, got ${cycle}.`);
   });
 
   it.each([null, [], 'a', { a: 'b' }, { a: [] }, { a: [1] }, { 'a b': ['c'] }, { a: ['b c'] }, { '': ['a'] }])(
-    'is the hierarchy %j',
+    'rejects the hierarchy %j',
     (hierarchy) => {
       expect(make({ scopeHierarchy: hierarchy })).toThrow('bearer: scopeHierarchy: expected');
     },
   );
 
   it.each([null, [], 'a', { a: 1 }, { a: ['b'] }, { a: 'b c' }, { 'a b': 'c' }, { a: '' }])(
-    'are the names %j',
+    'rejects the names %j',
     (names) => {
       expect(make({ scopeNames: names })).toThrow('bearer: scopeNames: expected');
     },

@@ -17,7 +17,7 @@ beforeAll(async () => {
 
 afterAll(() => issuer.close());
 
-async function ask(gate: Middleware, claims: Record<string, unknown>) {
+async function send(gate: Middleware, claims: Record<string, unknown>) {
   const app = serve(jwtBearer({ issuer: issuer.url, audience: issuer.audience }), gate);
   return get(app, await issuer.issue(claims));
 }
@@ -26,24 +26,24 @@ describe('step-up authentication', () => {
   it.each([
     ['an accepted context', { acrValues: ['gold', 'silver'] }, { acr: 'silver' }],
     ['a recent authentication', { maxAge: 60 }, { ago: 60 }],
-    ['a recent authentication by a clock that is ahead', { maxAge: 60 }, { ago: -4 }],
+    ['a recent authentication with a clock that is ahead', { maxAge: 60 }, { ago: -4 }],
     ['both', { acrValues: ['gold'], maxAge: 60 }, { acr: 'gold', ago: 1 }],
-  ])('lets %s pass', async (_, options, { ago, ...claims }: { ago?: number; acr?: string }) => {
+  ])('accepts %s', async (_, options, { ago, ...claims }: { ago?: number; acr?: string }) => {
     const authTime = ago === undefined ? {} : { auth_time: issuer.now - ago };
-    expect((await ask(requireAuthentication(options), { ...claims, ...authTime })).status).toBe(200);
+    expect((await send(requireAuthentication(options), { ...claims, ...authTime })).status).toBe(200);
   });
 
   it.each([
     ['another context', { acrValues: ['gold'] }, { acr: 'silver' }],
     ['no context', { acrValues: ['gold'] }, {}],
     ['a context in an array', { acrValues: ['gold'] }, { acr: ['gold'] }],
-    ['an authentication long ago', { maxAge: 60 }, { auth_time: 1 }],
+    ['an old authentication', { maxAge: 60 }, { auth_time: 1 }],
     ['an authentication in the future', { maxAge: 60 }, { auth_time: 9_999_999_999 }],
-    ['an authentication at no time', { maxAge: 60 }, {}],
-    ['a time that is text', { maxAge: 60 }, { auth_time: '9999999999' }],
+    ['a missing auth_time', { maxAge: 60 }, {}],
+    ['an auth_time that is a string', { maxAge: 60 }, { auth_time: '9999999999' }],
     ['the context without the time', { acrValues: ['gold'], maxAge: 60 }, { acr: 'gold' }],
-  ])('does not take %s', async (_, options, claims) => {
-    const response = await ask(requireAuthentication(options), claims);
+  ])('rejects %s', async (_, options, claims) => {
+    const response = await send(requireAuthentication(options), claims);
     expect(response.status).toBe(401);
     expect(response.body).toEqual({
       error: 'insufficient_user_authentication',
@@ -51,8 +51,8 @@ describe('step-up authentication', () => {
     });
   });
 
-  it('tells the client what to ask the person for', async () => {
-    const response = await ask(requireAuthentication({ acrValues: ['gold', 'silver'], maxAge: 60 }), {});
+  it('tells the client which authentication to request from the user', async () => {
+    const response = await send(requireAuthentication({ acrValues: ['gold', 'silver'], maxAge: 60 }), {});
     expect(challengesOf(response)).toEqual([
       {
         scheme: 'Bearer',
@@ -74,7 +74,7 @@ describe('step-up authentication', () => {
     ['half a second', { maxAge: 0.5 }],
     ['a negative age', { maxAge: -1 }],
     ['an unknown option', { acr: ['gold'] }],
-  ])('is not made with %s', (_, options: object) => {
+  ])('throws a ConfigurationError for %s', (_, options: object) => {
     expect(() => requireAuthentication(options)).toThrow(ConfigurationError);
   });
 });
@@ -84,41 +84,56 @@ describe('rich authorization requests', () => {
 
   it.each<[string, Middleware, unknown]>([
     ['details of the type', requireAuthorizationDetails('payment'), [payment]],
-    ['one among others', requireAuthorizationDetails('payment'), [{ type: 'account' }, payment]],
-    ['what the predicate accepts', requireAuthorizationDetails('payment', ({ amount }) => amount === 100), [payment]],
+    ['a matching object among others', requireAuthorizationDetails('payment'), [{ type: 'account' }, payment]],
     [
-      'the one that an async predicate accepts',
+      'details that the predicate accepts',
+      requireAuthorizationDetails('payment', ({ amount }) => amount === 100),
+      [payment],
+    ],
+    [
+      'details that an async predicate accepts',
       requireAuthorizationDetails('payment', ({ amount }) => Promise.resolve(amount === 100)),
       [{ type: 'payment', amount: 1 }, payment],
     ],
-  ])('lets %s pass', async (_, gate, details) => {
-    expect((await ask(gate, { authorization_details: details })).status).toBe(200);
+  ])('accept %s', async (_, gate, details) => {
+    expect((await send(gate, { authorization_details: details })).status).toBe(200);
   });
 
   it.each<[string, Middleware, unknown]>([
     ['no details', requireAuthorizationDetails('payment'), undefined],
     ['another type', requireAuthorizationDetails('payment'), [{ type: 'account' }]],
-    ['an object that is in no array', requireAuthorizationDetails('payment'), payment],
+    ['an object that is not in an array', requireAuthorizationDetails('payment'), payment],
     ['text', requireAuthorizationDetails('payment'), 'payment'],
-    ['odd members', requireAuthorizationDetails('payment'), [null, 'payment', ['payment'], {}, { type: ['payment'] }]],
+    [
+      'members of wrong types',
+      requireAuthorizationDetails('payment'),
+      [null, 'payment', ['payment'], {}, { type: ['payment'] }],
+    ],
     ['an inherited name', requireAuthorizationDetails('toString'), [{}]],
-    ['what the predicate refuses', requireAuthorizationDetails('payment', () => false), [payment]],
-    ['something truthy', requireAuthorizationDetails('payment', (() => 'yes') as unknown as () => boolean), [payment]],
-  ])('do not take %s', async (_, gate, details) => {
-    const response = await ask(gate, { authorization_details: details });
+    ['details that the predicate rejects', requireAuthorizationDetails('payment', () => false), [payment]],
+    [
+      'a truthy result of the predicate',
+      requireAuthorizationDetails('payment', (() => 'yes') as unknown as () => boolean),
+      [payment],
+    ],
+  ])('reject %s', async (_, gate, details) => {
+    const response = await send(gate, { authorization_details: details });
     expect(response.status).toBe(403);
     expect(response.body).toMatchObject({ error: 'insufficient_scope' });
   });
 
-  it('hand what a predicate throws to the error handler', async () => {
+  it('pass the error of a predicate to the error handler', async () => {
     const gate = requireAuthorizationDetails('payment', () => Promise.reject(new Error('no database')));
-    expect((await ask(gate, { authorization_details: [payment] })).status).toBe(500);
+    expect((await send(gate, { authorization_details: [payment] })).status).toBe(500);
   });
 
   it.each([
     ['no type', () => requireAuthorizationDetails('')],
-    ['a predicate that is none', () => requireAuthorizationDetails('payment', true as unknown as () => boolean)],
-  ])('are not made with %s', (_, make) => {
+    [
+      'a predicate that is not a function',
+      () => requireAuthorizationDetails('payment', true as unknown as () => boolean),
+    ],
+  ])('throw a ConfigurationError for %s', (_, make) => {
     expect(make).toThrow(ConfigurationError);
   });
 });

@@ -9,7 +9,7 @@ const SALESFORCE = '00D5g000004XXXX!AQEAQLongTextWith.Dots_and-more';
 
 describe('a token outside the grammar of bearer tokens', () => {
   it.each([SALESFORCE, `a${ALL}z`, 'a b', 'a,b', '"quoted"', '{"json":true}', 'a=b', '!'])(
-    'is accepted with allowAnyTokenCharacters only: %s',
+    'is accepted only with allowAnyTokenCharacters: %s',
     async (token) => {
       const issuer = await startIssuer();
       issuer.issueOpaque({}, token);
@@ -27,12 +27,15 @@ describe('a token outside the grammar of bearer tokens', () => {
     expect(issuer.requests.introspection).toBe(0);
   });
 
-  it.each(['x, Bearer y', 'x,DPoP y', ''])('does not hide several credentials, or none: %j', async (token) => {
-    const issuer = await startIssuer();
-    await expectRefused(apiFor(issuer, { allowAnyTokenCharacters: true }), token, 400, 'invalid_request');
-  });
+  it.each(['x, Bearer y', 'x,DPoP y', ''])(
+    'does not hide several credentials or missing credentials: %j',
+    async (token) => {
+      const issuer = await startIssuer();
+      await expectRefused(apiFor(issuer, { allowAnyTokenCharacters: true }), token, 400, 'invalid_request');
+    },
+  );
 
-  it('is accepted from another place, too', async () => {
+  it('is accepted from tokenFrom, too', async () => {
     const issuer = await startIssuer();
     issuer.issueOpaque({}, SALESFORCE);
     const app = apiFor(issuer, { allowAnyTokenCharacters: true, tokenFrom: () => SALESFORCE });
@@ -42,7 +45,7 @@ describe('a token outside the grammar of bearer tokens', () => {
     await expectRefused(strange, undefined, 400, 'invalid_request');
   });
 
-  it('is accepted through every verifier that contains one which accepts it', async () => {
+  it('is accepted by every verifier that contains one which accepts it', async () => {
     const issuer = await startIssuer();
     issuer.issueOpaque({}, SALESFORCE);
     const opaque = verifierFor(issuer, { allowAnyTokenCharacters: true });

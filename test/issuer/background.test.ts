@@ -13,7 +13,7 @@ simulateTime();
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-describe('a verifier that nobody references any more', () => {
+describe('a verifier that nothing references any more', () => {
   async function useVerifiers(issuer: TestIssuer, count: number): Promise<void> {
     const options = {
       issuer: issuer.url,
@@ -24,7 +24,7 @@ describe('a verifier that nobody references any more', () => {
     for (let i = 0; i < count; i++) await verifyAsync(jwtVerifier(options), await issuer.issue());
   }
 
-  it('is collected and fetches nothing more', async () => {
+  it('is garbage-collected and sends no more requests', async () => {
     const issuer = await startIssuer();
     await useVerifiers(issuer, 20);
     expect(issuer.requests.jwks).toBe(20);
@@ -36,7 +36,7 @@ describe('a verifier that nobody references any more', () => {
     expect(issuer.requests.jwks).toBeLessThan(25);
   });
 
-  it('fetches if it is still referenced', async () => {
+  it('still sends requests if it is referenced', async () => {
     const issuer = await startIssuer();
     const verifier = jwtVerifier({
       issuer: issuer.url,
@@ -54,30 +54,33 @@ describe('a verifier that nobody references any more', () => {
 });
 
 describe('background work', () => {
-  it.each(['a successful first fetch', 'a failed first fetch'])('belongs to no request: %s', async (first) => {
-    const issuer = await startIssuer();
-    const requests = new AsyncLocalStorage<string>();
-    const seen: (string | undefined)[] = [];
-    const observed: Fetch = (url, init) => {
-      seen.push(requests.getStore());
-      return watchedFetch(url, init);
-    };
-    const make = () =>
-      jwtVerifier({ issuer: issuer.url, audience: issuer.audience, fetch: observed, keys: { refreshInterval: 60 } });
-    if (first === 'a failed first fetch') issuer.fail('jwks', 'error');
-    const token = await issuer.issue();
-    const verifier = await requests.run('first request', async () => {
-      const created = make();
-      await verifyAsync(created, token).catch(() => undefined);
-      return created;
-    });
-    issuer.heal();
-    expect(seen).toEqual(['first request', 'first request']);
-    await advance({ seconds: 200 });
-    await eventually('refreshes', () => seen.length > 4);
-    expect(new Set(seen.slice(2))).toEqual(new Set([undefined]));
-    await verifier.close();
-  });
+  it.each(['a successful first fetch', 'a failed first fetch'])(
+    'does not run in the context of a request: %s',
+    async (first) => {
+      const issuer = await startIssuer();
+      const requests = new AsyncLocalStorage<string>();
+      const seen: (string | undefined)[] = [];
+      const observed: Fetch = (url, init) => {
+        seen.push(requests.getStore());
+        return watchedFetch(url, init);
+      };
+      const make = () =>
+        jwtVerifier({ issuer: issuer.url, audience: issuer.audience, fetch: observed, keys: { refreshInterval: 60 } });
+      if (first === 'a failed first fetch') issuer.fail('jwks', 'error');
+      const token = await issuer.issue();
+      const verifier = await requests.run('first request', async () => {
+        const created = make();
+        await verifyAsync(created, token).catch(() => undefined);
+        return created;
+      });
+      issuer.heal();
+      expect(seen).toEqual(['first request', 'first request']);
+      await advance({ seconds: 200 });
+      await eventually('refreshes', () => seen.length > 4);
+      expect(new Set(seen.slice(2))).toEqual(new Set([undefined]));
+      await verifier.close();
+    },
+  );
 });
 
 describe('timers that are numbers, as in jsdom and Electron', () => {

@@ -8,11 +8,11 @@ import { startIssuer, verifyAsync } from '../support/helpers.js';
 import { movableClock, SECRET, verifierFor } from '../support/introspection.js';
 import { simulateTime, untilDeadline } from '../support/time.js';
 
-/** What the endpoint saw when it was asked about one token. */
-async function question(issuer: TestIssuer, options: Partial<IntrospectionVerifierOptions>) {
+/** Introspects one token and returns the request that the endpoint received. */
+async function introspect(issuer: TestIssuer, options: Partial<IntrospectionVerifierOptions>) {
   await verifierFor(issuer, options).verify(issuer.issueOpaque());
   const seen = issuer.introspection.seen.at(-1);
-  if (seen === undefined) throw new Error('nobody asked');
+  if (seen === undefined) throw new Error('no introspection request');
   return seen;
 }
 
@@ -27,17 +27,17 @@ const HOSTILE = [
 ];
 
 describe('client_secret_basic', () => {
-  it.each(HOSTILE)('carries $id and $secret unharmed', async ({ id, secret }) => {
+  it.each(HOSTILE)('transmits $id and $secret unchanged', async ({ id, secret }) => {
     const issuer = await startIssuer();
     issuer.introspection.client = { id, secret };
-    const { headers, form } = await question(issuer, { clientId: id, clientSecret: secret });
+    const { headers, form } = await introspect(issuer, { clientId: id, clientSecret: secret });
     expect(credentialsOf({ method: 'POST', headers, form: {} })).toEqual({ id, secret });
     expect(Object.keys(form)).toEqual(['token', 'token_type_hint']);
   });
 
   it('form-encodes id and secret before base64', async () => {
     const issuer = await startIssuer();
-    const { headers } = await question(issuer, { clientId: 'a:b c', clientSecret: 'd+e%f:ü' });
+    const { headers } = await introspect(issuer, { clientId: 'a:b c', clientSecret: 'd+e%f:ü' });
     const [scheme, encoded = ''] = (headers.authorization ?? '').split(' ');
     expect(scheme).toBe('Basic');
     expect(Buffer.from(encoded, 'base64').toString()).toBe('a%3Ab+c:d%2Be%25f%3A%C3%BC');
@@ -45,10 +45,10 @@ describe('client_secret_basic', () => {
 });
 
 describe('client_secret_post', () => {
-  it.each(HOSTILE)('carries $id and $secret unharmed', async ({ id, secret }) => {
+  it.each(HOSTILE)('transmits $id and $secret unchanged', async ({ id, secret }) => {
     const issuer = await startIssuer();
     const options = { clientId: id, clientSecret: secret, clientAuthentication: 'client_secret_post' } as const;
-    const { headers, form } = await question(issuer, options);
+    const { headers, form } = await introspect(issuer, options);
     expect(form).toMatchObject({ client_id: id, client_secret: secret });
     expect(headers.authorization).toBeUndefined();
   });
@@ -70,11 +70,11 @@ describe('private_key_jwt', () => {
     };
   }
 
-  it('signs an assertion with a key in any form', async () => {
+  it('signs an assertion with a private key of each supported format', async () => {
     const issuer = await startIssuer();
     const { publicKey, forms } = await makeKeys();
     for (const [form, privateKey] of forms) {
-      const seen = await question(issuer, { clientAuthentication: { privateKey, algorithm } });
+      const seen = await introspect(issuer, { clientAuthentication: { privateKey, algorithm } });
       expect(seen.headers.authorization).toBeUndefined();
       expect(seen.form).toMatchObject({
         client_id: 'api',
@@ -89,7 +89,7 @@ describe('private_key_jwt', () => {
     }
   });
 
-  it('signs a new one for each question, by the clock that it was given', async () => {
+  it('signs a new assertion for each request, with the time of the option clock', async () => {
     const issuer = await startIssuer();
     const { publicKey, forms } = await makeKeys();
     const privateKey = forms[0]?.[1] ?? '';
@@ -107,31 +107,31 @@ describe('private_key_jwt', () => {
     expect(payloads.map(({ iat }) => iat)).toEqual([time.now - 30, time.now]);
   });
 
-  it('is for the endpoint where no issuer is configured', async () => {
+  it('has the endpoint as its audience if no issuer is configured', async () => {
     const issuer = await startIssuer();
     const { publicKey, forms } = await makeKeys();
     const clientAuthentication = { privateKey: forms[0]?.[1] ?? '', algorithm };
     const { introspectionEndpoint } = issuer;
-    const seen = await question(issuer, { clientAuthentication, introspectionEndpoint, issuer: undefined });
+    const seen = await introspect(issuer, { clientAuthentication, introspectionEndpoint, issuer: undefined });
     const audience = introspectionEndpoint;
     await expect(jwtVerify(seen.form.client_assertion ?? '', publicKey, { audience })).resolves.toBeDefined();
   });
 
   it.each<[string, JWK | string]>([
-    ['text that is no PEM', 'not a key'],
-    ['a JWK that is none', { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', d: 'AA' }],
+    ['text that is not PEM', 'not a key'],
+    ['a JWK with invalid coordinates', { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', d: 'AA' }],
     ['a symmetric JWK', { kty: 'oct', k: 'AAAA' }],
-  ])('is not made with %s', async (_, privateKey) => {
+  ])('rejects %s as a private key', async (_, privateKey) => {
     const issuer = await startIssuer();
     expect(() => verifierFor(issuer, { clientAuthentication: { privateKey, algorithm } })).toThrow(ConfigurationError);
   });
 });
 
 describe('tls_client_auth', () => {
-  it('names the client and leaves the rest to fetch', async () => {
+  it('sends the client id and leaves the TLS certificate to fetch', async () => {
     const issuer = await startIssuer();
     const urls: string[] = [];
-    const seen = await question(issuer, {
+    const seen = await introspect(issuer, {
       clientAuthentication: 'tls_client_auth',
       fetch: (url, init) => {
         urls.push(url);
@@ -144,16 +144,16 @@ describe('tls_client_auth', () => {
   });
 });
 
-describe('a bearer token of our own', () => {
-  it('is asked for at each question', async () => {
+describe('a bearer token for the introspection endpoint', () => {
+  it('is requested from the function for each introspection', async () => {
     const issuer = await startIssuer();
     let calls = 0;
-    const bearerToken = () => Promise.resolve(`our-token-${++calls}`);
+    const bearerToken = () => Promise.resolve(`api-token-${++calls}`);
     const verifier = verifierFor(issuer, { clientAuthentication: { bearerToken } });
     await verifier.verify(issuer.issueOpaque());
     await verifier.verify(issuer.issueOpaque());
     const sent = issuer.introspection.seen.map(({ headers }) => headers.authorization);
-    expect(sent).toEqual(['Bearer our-token-1', 'Bearer our-token-2']);
+    expect(sent).toEqual(['Bearer api-token-1', 'Bearer api-token-2']);
   });
 
   it.each([
@@ -162,8 +162,8 @@ describe('a bearer token of our own', () => {
     ['a number', 5],
     ['a line break inside', 'hush\nhush'],
     ['a control character', 'hush\u0001'],
-    ['what is not Latin', 'hush-秘密'],
-  ])('with %s is our failure and is shown nowhere', async (_, value) => {
+    ['characters outside Latin-1', 'hush-秘密'],
+  ])('with %s causes 503 and appears in no error', async (_, value) => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { clientAuthentication: { bearerToken: () => value as string } });
     const error: unknown = await verifyAsync(verifier, issuer.issueOpaque()).catch((each: unknown) => each);
@@ -172,7 +172,7 @@ describe('a bearer token of our own', () => {
     expect(issuer.requests.introspection).toBe(0);
   });
 
-  it('that cannot be had does not make the server look unreachable', async () => {
+  it('that is unavailable does not count as an outage of the authorization server', async () => {
     const issuer = await startIssuer();
     let value = 'hush\nhush';
     const verifier = verifierFor(issuer, { clientAuthentication: { bearerToken: () => value } });
@@ -187,40 +187,43 @@ describe('a secret that rotates', () => {
   async function rotating() {
     const issuer = await startIssuer();
     const time = movableClock(issuer.now);
-    const state = { asked: 0, secret: 'first' };
+    const state = { calls: 0, secret: 'first' };
     issuer.introspection.client = { id: 'api', secret: 'first' };
     const rotate = (): void => {
       state.secret = 'second';
       issuer.introspection.client = { id: 'api', secret: 'second' };
     };
     const clientSecret = (): string => {
-      state.asked++;
+      state.calls++;
       return state.secret;
     };
     const verifier = verifierFor(issuer, { clientSecret, clock: time.clock });
     return { issuer, time, state, rotate, verifier };
   }
 
-  it('is asked for once while it is good', async () => {
+  it('is requested from the function once while it works', async () => {
     const { issuer, state, verifier } = await rotating();
     for (let i = 0; i < 5; i++) await verifier.verify(issuer.issueOpaque());
-    expect(state.asked).toBe(1);
+    expect(state.calls).toBe(1);
   });
 
-  it.each([400, 401, 403])('is asked for again when the server answers %d, and no caller notices', async (refusal) => {
-    const { issuer, time, state, rotate, verifier } = await rotating();
-    issuer.introspection.refusal = refusal;
-    await verifier.verify(issuer.issueOpaque());
-    rotate();
-    time.now += 5;
-    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
-    expect(state.asked).toBe(2);
-    expect(issuer.requests.introspection).toBe(3);
-    await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
-    expect(state.asked).toBe(2);
-  });
+  it.each([400, 401, 403])(
+    'is requested again when the server responds %d, and the caller gets a result',
+    async (status) => {
+      const { issuer, time, state, rotate, verifier } = await rotating();
+      issuer.introspection.refusal = status;
+      await verifier.verify(issuer.issueOpaque());
+      rotate();
+      time.now += 5;
+      await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+      expect(state.calls).toBe(2);
+      expect(issuer.requests.introspection).toBe(3);
+      await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
+      expect(state.calls).toBe(2);
+    },
+  );
 
-  it('is asked for once for all callers of that moment, and none of them notices', async () => {
+  it('is requested once for all concurrent callers, and all of them get a result', async () => {
     const { issuer, time, state, rotate, verifier } = await rotating();
     await verifier.verify(issuer.issueOpaque());
     rotate();
@@ -229,32 +232,32 @@ describe('a secret that rotates', () => {
       Array.from({ length: 20 }, () => verifyAsync(verifier, issuer.issueOpaque())),
     );
     expect(results.filter(({ status }) => status === 'rejected')).toEqual([]);
-    expect(state.asked).toBe(2);
+    expect(state.calls).toBe(2);
   });
 
-  it('is not asked for again for each caller whose token the server refuses so', async () => {
+  it('is not requested again for each caller whose token the server rejects in this way', async () => {
     const { issuer, time, state, verifier } = await rotating();
     await verifier.verify(issuer.issueOpaque());
     issuer.introspection.failFor('forged', (res) => res.writeHead(400).end());
     const forged = () => expect(verifier.verify('forged')).rejects.toMatchObject({ status: 503 });
     for (let i = 0; i < 10; i++) await forged();
-    expect(state.asked).toBe(1);
+    expect(state.calls).toBe(1);
     time.now += 5;
     for (let i = 0; i < 10; i++) await forged();
-    expect(state.asked).toBe(2);
+    expect(state.calls).toBe(2);
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 
-  it('that is still wrong is our failure: 503, one retry, no result', async () => {
+  it('that is still wrong causes 503 after one retry, without a cached result', async () => {
     const { issuer, time, state, verifier } = await rotating();
-    issuer.introspection.client = { id: 'api', secret: 'never told' };
+    issuer.introspection.client = { id: 'api', secret: 'unknown to the API' };
     const token = issuer.issueOpaque();
     await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503, reason: 'introspection_unavailable' });
     time.now += 5;
     const before = issuer.requests.introspection;
     await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503 });
     expect(issuer.requests.introspection - before).toBe(2);
-    state.secret = 'never told';
+    state.secret = 'unknown to the API';
     time.now += 5;
     await expect(verifier.verify(token)).resolves.toBeDefined();
   });
@@ -267,10 +270,10 @@ describe('a secret that rotates', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('the vault is sealed'))],
-    ['gives nothing', () => undefined],
-    ['gives an empty string', () => ''],
-    ['gives an object', () => ({ secret: 's' })],
-  ])('by a function that %s is our failure, until it gives one', async (_, failing) => {
+    ['returns nothing', () => undefined],
+    ['returns an empty string', () => ''],
+    ['returns an object', () => ({ secret: 's' })],
+  ])('from a function that %s causes 503 until the function returns a secret', async (_, failing) => {
     const issuer = await startIssuer();
     let clientSecret = failing as () => string;
     const verifier = verifierFor(issuer, { clientSecret: () => clientSecret() });
@@ -281,19 +284,19 @@ describe('a secret that rotates', () => {
   });
 });
 
-describe('a function of the user’s that never answers', () => {
+describe('a function of the application that never settles', () => {
   simulateTime();
 
-  it.each<[string, (answer: () => Promise<string>) => Partial<IntrospectionVerifierOptions>]>([
+  it.each<[string, (secretFunction: () => Promise<string>) => Partial<IntrospectionVerifierOptions>]>([
     ['clientSecret', (clientSecret) => ({ clientSecret })],
     ['bearerToken', (bearerToken) => ({ clientAuthentication: { bearerToken } })],
-  ])('is not waited for beyond the timeout, and asked again: %s', async (_, options) => {
+  ])('is stopped by the timeout and called again later: %s', async (_, options) => {
     const issuer = await startIssuer();
-    let answer = (): Promise<string> => new Promise(() => undefined);
-    const verifier = verifierFor(issuer, { timeout: 2, ...options(() => answer()) });
+    let secretFunction = (): Promise<string> => new Promise(() => undefined);
+    const verifier = verifierFor(issuer, { timeout: 2, ...options(() => secretFunction()) });
     const token = issuer.issueOpaque();
     await expect(untilDeadline(verifyAsync(verifier, token))).rejects.toMatchObject({ status: 503 });
-    answer = () => Promise.resolve('back');
+    secretFunction = () => Promise.resolve('back');
     await expect(untilDeadline(verifyAsync(verifier, token))).resolves.toBeDefined();
   });
 });
@@ -304,7 +307,7 @@ describe('a secret', () => {
     ['client_secret_post', { clientSecret: SECRET, clientAuthentication: 'client_secret_post' }],
     ['a function', { clientSecret: () => SECRET }],
     ['a bearer token', { clientAuthentication: { bearerToken: () => SECRET.replaceAll(' ', '-') } }],
-  ])('is never shown by the verifier or by an error: %s', async (_, options) => {
+  ])('appears in neither the verifier nor an error: %s', async (_, options) => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, options);
     const things: unknown[] = [verifier];

@@ -12,7 +12,7 @@ async function verifyWith(make: (response: Response) => unknown): Promise<unknow
   return verifyAsync(verifier, await issuer.issue());
 }
 
-describe('a fetch of another make', () => {
+describe('a custom fetch', () => {
   it.each<[string, (response: Response) => unknown]>([
     ['undici', (response) => response],
     [
@@ -42,7 +42,7 @@ describe('a fetch of another make', () => {
     ['a string', (response) => response.text()],
     ['the parsed body', (response) => response.json()],
     ['a response without a body', ({ status, headers }) => ({ status, headers })],
-  ])('that returns %s gets an error that names the option', async (_, make) => {
+  ])('that returns %s causes an error that names the option', async (_, make) => {
     await expect(verifyWith(make)).rejects.toMatchObject({ status: 503 });
     const error: unknown = await verifyWith(make).catch((each: unknown) => each);
     expect(messagesOf(error)).toContain('the option fetch must return a Response');
@@ -52,7 +52,7 @@ describe('a fetch of another make', () => {
     ['a stream of Node.js', (text) => ({ status: 200, body: Readable.from([text, text]) })],
     ['text()', (text) => ({ status: 200, text: () => Promise.resolve(text + text) })],
     ['arrayBuffer()', (text) => ({ status: 200, arrayBuffer: () => Promise.resolve(Buffer.from(text + text)) })],
-  ])('is limited in bytes: %s', async (_, make) => {
+  ])('has a limit in bytes: %s', async (_, make) => {
     const http = {
       fetch: (() => Promise.resolve(make('x'.repeat(600)))) as unknown as Fetch,
       timeout: 1,
@@ -70,7 +70,7 @@ function messagesOf(error: unknown): string {
     : '';
 }
 
-describe('a pool of connections that are all dead', () => {
+describe('a pool in which all connections are dead', () => {
   it('is replaced by new connections', async () => {
     let generation = 0;
     const handler: RequestListener = (_req, res) => setTimeout(() => res.end('{}'), 20);

@@ -10,15 +10,15 @@ describe('an introspection endpoint that moved', () => {
     await verifier.verify(issuer.issueOpaque());
     issuer.metadata.introspection_endpoint = `${issuer.introspectionEndpoint}-moved`;
     const { introspection } = issuer;
-    const answer = introspection.answer.bind(introspection);
+    const originalAnswer = introspection.answer.bind(introspection);
     introspection.answer = async (req, res, fault) => {
-      if (req.url?.endsWith('-moved') === true) await answer(req, res, fault);
+      if (req.url?.endsWith('-moved') === true) await originalAnswer(req, res, fault);
       else res.writeHead(404).end();
     };
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 
-  it('is searched at most once in 30 seconds', async () => {
+  it('is searched for at most once in 30 seconds', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     issuer.fail('introspection', 'missing');

@@ -23,8 +23,8 @@ const STATUSES = [400, 401, 403, 404, 405, 429, 500, 502, 503, 201, 204, 206].ma
 }));
 const TABLE = [...FAULTS.map((fault) => ({ fault, name: String(fault) })), ...STATUSES];
 
-describe('a server that cannot tell', () => {
-  it.each(TABLE)('is an outage, no fault of the caller, and no result: $name', async ({ fault }) => {
+describe('a server with an invalid response', () => {
+  it.each(TABLE)('causes 503 for the caller and no cached result: $name', async ({ fault }) => {
     const issuer = await startIssuer();
     const app = apiFor(issuer, { maxBytes: 100_000 });
     const token = issuer.issueOpaque();
@@ -36,18 +36,18 @@ describe('a server that cannot tell', () => {
   });
 
   it.each<[string, string]>([
-    ['a byte order of its own', '\ufffe{"active":true}'],
-    ['an answer that is cut off', '{"active":true'],
-    ['two answers', '{"active":true}{"active":true}'],
-    ['a signed answer that nobody asked for', 'eyJhbGciOiJub25lIn0.eyJhY3RpdmUiOnRydWV9.'],
+    ['a wrong byte order', '\ufffe{"active":true}'],
+    ['an incomplete response', '{"active":true'],
+    ['two responses', '{"active":true}{"active":true}'],
+    ['a signed response that was not requested', 'eyJhbGciOiJub25lIn0.eyJhY3RpdmUiOnRydWV9.'],
     ['nothing', ''],
-  ])('is an outage with %s', async (_, body) => {
+  ])('causes 503 if it sends %s', async (_, body) => {
     const issuer = await startIssuer();
     issuer.fail('introspection', (res) => res.setHeader('Content-Type', 'application/json').end(body));
     await expectUnavailable(apiFor(issuer), 'token', 'introspection_unavailable');
   });
 
-  it('is an outage where it does not answer with UTF-8', async () => {
+  it('causes 503 if its response is not UTF-8', async () => {
     const issuer = await startIssuer();
     const body = Buffer.concat([Buffer.from('{"active":true,"sub":"'), Buffer.from([0xff]), Buffer.from('"}')]);
     issuer.fail('introspection', (res) => res.setHeader('Content-Type', 'application/json').end(body));
@@ -57,7 +57,7 @@ describe('a server that cannot tell', () => {
 
 describe('a server that fails for one token', () => {
   it.each(TABLE.filter(({ name }) => !['hang', 'drip', 'hangup', 'truncated'].includes(name)))(
-    'goes on for all others: $name',
+    'still introspects all other tokens: $name',
     async ({ fault }) => {
       const issuer = await startIssuer();
       const app = apiFor(issuer, { maxBytes: 100_000 });
@@ -66,14 +66,14 @@ describe('a server that fails for one token', () => {
         await expectUnavailable(app, 'forged', 'introspection_unavailable');
         expect((await get(app, issuer.issueOpaque())).status).toBe(200);
       }
-      // Not remembered as a result either: it is asked about each time.
+      // The failure is not cached either: each verification introspects the token again.
       expect(issuer.introspection.timesAsked('forged')).toBe(5);
     },
   );
 });
 
-describe('a server that cannot be reached', () => {
-  it.each<Fault>(['hangup', 'hang'])('is left alone for longer and longer: %s', async (fault) => {
+describe('an unreachable server', () => {
+  it.each<Fault>(['hangup', 'hang'])('is called less and less often: %s', async (fault) => {
     const issuer = await startIssuer();
     issuer.fail('introspection', fault);
     const verifier = verifierFor(issuer, { timeout: 1 });
@@ -91,7 +91,7 @@ describe('a server that cannot be reached', () => {
     expect(seen.length).toBeLessThanOrEqual(9);
   });
 
-  it('is not connected to, and nobody waits, while it is left alone', async () => {
+  it('gets no connection during the pause, and callers get 503 immediately', async () => {
     const issuer = await startIssuer();
     const time = movableClock();
     let calls = 0;
@@ -114,7 +114,7 @@ describe('a server that cannot be reached', () => {
     expect(calls).toBeGreaterThan(tried);
   });
 
-  it('is tried by one caller at a time, and then by all', async () => {
+  it('is called by one caller at a time after the pause, and then by all', async () => {
     const issuer = await startIssuer();
     const time = movableClock(issuer.now);
     const verifier = verifierFor(issuer, { clock: time.clock });
@@ -126,13 +126,13 @@ describe('a server that cannot be reached', () => {
     const tokens = Array.from({ length: 20 }, () => issuer.issueOpaque());
     const outcomes = await Promise.allSettled(tokens.map((token) => verifyAsync(verifier, token)));
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-    // One question of our own, whether it is there, and the caller's.
+    // One request of the package as a probe, and one for the caller's token.
     expect(issuer.requests.introspection).toBe(2);
     const later = await Promise.allSettled(tokens.map((token) => verifyAsync(verifier, token)));
     expect(later.filter(({ status }) => status === 'rejected')).toEqual([]);
   });
 
-  it('is not left alone for longer because many callers notice at once', async () => {
+  it('causes no longer pause if many callers notice the failure together', async () => {
     const issuer = await startIssuer();
     const time = movableClock(issuer.now);
     const verifier = verifierFor(issuer, { clock: time.clock });
@@ -147,7 +147,7 @@ describe('a server that cannot be reached', () => {
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 
-  it('is no longer left alone once it has answered, be it with an error', async () => {
+  it('is called again as soon as it has responded, even with an error', async () => {
     const issuer = await startIssuer();
     const time = movableClock(issuer.now);
     const verifier = verifierFor(issuer, { clock: time.clock });
@@ -161,7 +161,7 @@ describe('a server that cannot be reached', () => {
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 
-  it('does not keep out tokens whose result is remembered', async () => {
+  it('does not affect tokens whose result is cached', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer);
     const token = issuer.issueOpaque();
@@ -173,7 +173,7 @@ describe('a server that cannot be reached', () => {
     await expectInvalidToken(app, 'garbage', 'inactive');
   });
 
-  it('has its questions ended by close', async () => {
+  it('has its pending requests aborted by close', async () => {
     const issuer = await startIssuer();
     issuer.fail('introspection', 'hang');
     const verifier = verifierFor(issuer);
@@ -185,8 +185,8 @@ describe('a server that cannot be reached', () => {
   });
 });
 
-describe('many questions at once', () => {
-  it('are no leak that Node warns of', async () => {
+describe('many concurrent introspection requests', () => {
+  it('cause no warning of Node.js about a leak', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     await verifier.ready();
@@ -200,7 +200,7 @@ describe('many questions at once', () => {
   });
 });
 
-describe('a kept-alive connection that the server had closed', () => {
+describe('a keep-alive connection that the server has closed', () => {
   it('is replaced by a new one, once', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer);
@@ -214,7 +214,7 @@ describe('a kept-alive connection that the server had closed', () => {
     expect([hangups, handled(app)]).toEqual([2, 1]);
   });
 
-  it('is not replaced for ever', async () => {
+  it('is replaced a limited number of times', async () => {
     const issuer = await startIssuer();
     issuer.fail('introspection', 'hangup');
     await expect(verifierFor(issuer).verify('token')).rejects.toMatchObject({ status: 503 });
@@ -223,8 +223,8 @@ describe('a kept-alive connection that the server had closed', () => {
   });
 });
 
-describe('a token that only its own exchange breaks at', () => {
-  it.each<Fault>(['hangup', 'hang'])('cuts off nobody else: %s', async (fault) => {
+describe('a token that always breaks the connection', () => {
+  it.each<Fault>(['hangup', 'hang'])('does not affect other tokens: %s', async (fault) => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     await verifier.ready();
@@ -235,7 +235,7 @@ describe('a token that only its own exchange breaks at', () => {
     }
   });
 
-  it('is not a token of this server where the server says that it knows no such kind', async () => {
+  it('is rejected if the server responds that it does not support this type of token', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     issuer.fail('introspection', (res) => {
@@ -245,25 +245,25 @@ describe('a token that only its own exchange breaks at', () => {
   });
 });
 
-describe('a flood of made-up tokens', () => {
-  it('asks no more than a hundred questions at once', async () => {
+describe('a flood of forged tokens', () => {
+  it('causes at most 100 concurrent requests', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     await verifier.ready();
-    let underWay = 0;
-    let most = 0;
+    let concurrent = 0;
+    let maximum = 0;
     issuer.fail('introspection', (res) => {
-      most = Math.max(most, ++underWay);
+      maximum = Math.max(maximum, ++concurrent);
       setImmediate(() => {
-        underWay--;
+        concurrent--;
         res.setHeader('Content-Type', 'application/json').end('{"active":false}');
       });
     });
     const outcomes = await Promise.allSettled(
-      Array.from({ length: 2_000 }, (_, i) => verifyAsync(verifier, `made-up-${i}`)),
+      Array.from({ length: 2_000 }, (_, i) => verifyAsync(verifier, `forged-${i}`)),
     );
     const statuses = outcomes.map((each) => each.status === 'rejected' && (each.reason as { status: number }).status);
-    expect(most).toBeLessThanOrEqual(100);
+    expect(maximum).toBeLessThanOrEqual(100);
     expect(statuses.filter((status) => status === 401)).toHaveLength(1_100);
     expect(statuses.filter((status) => status === 503)).toHaveLength(900);
     await expect(verifier.verify('one-more')).rejects.toMatchObject({ status: 401 });
@@ -281,26 +281,26 @@ describe('maxStale', () => {
     return { issuer, time, verifier, token, result, verify };
   }
 
-  it('lets a known-good result stand in an outage, for that long', async () => {
+  it('allows the last valid result during an outage, for that time', async () => {
     const { issuer, time, verifier, token, result, verify } = await stale();
     await issuer.goDown();
     time.now += 159;
     expect(cachedResult(verifier, token)).toBeUndefined();
     await expect(verify()).resolves.toBe(result);
-    // Now the server is left alone; the result stands all the same.
+    // The server is not called now. The result is still used.
     await expect(verify()).resolves.toBe(result);
     time.now += 1;
     await expect(verify()).rejects.toMatchObject({ status: 503 });
   });
 
-  it.each<Fault>(['error', 'html', 'hangup'])('lets it stand whatever the outage is: %s', async (fault) => {
+  it.each<Fault>(['error', 'html', 'hangup'])('allows it in every kind of outage: %s', async (fault) => {
     const { issuer, time, result, verify } = await stale();
     issuer.fail('introspection', fault);
     time.now += 100;
     await expect(verify()).resolves.toBe(result);
   });
 
-  it('lets it stand never past exp', async () => {
+  it('never allows it after exp', async () => {
     const { issuer, time, verify } = await stale({ exp: Math.floor(Date.now() / 1000) + 90 });
     await issuer.goDown();
     time.now += 89;
@@ -309,7 +309,7 @@ describe('maxStale', () => {
     await expect(verify()).rejects.toMatchObject({ status: 503 });
   });
 
-  it('lets it stand never after the server said no', async () => {
+  it('never allows it after the server has rejected the token', async () => {
     const { issuer, time, token, verify } = await stale();
     issuer.revoke(token);
     time.now += 60;
@@ -319,7 +319,7 @@ describe('maxStale', () => {
     await expect(verify()).rejects.toMatchObject({ status: 503 });
   });
 
-  it('lets it stand never after it was forgotten', async () => {
+  it('never allows it after invalidate', async () => {
     const { issuer, verifier, token, verify } = await stale();
     await verifier.invalidate(token);
     await issuer.goDown();
@@ -335,7 +335,7 @@ describe('maxStale', () => {
     await expect(verify()).rejects.toMatchObject({ status: 503 });
   });
 
-  it('is of no use while the server answers', async () => {
+  it('has no effect while the server responds', async () => {
     const { issuer, time, verify } = await stale();
     time.now += 60;
     await verify();

@@ -24,20 +24,20 @@ const UNUSABLE: [string, (jwk: object) => unknown[]][] = [
   ['no keys', () => []],
   ['only keys for encryption', (jwk) => [{ ...jwk, use: 'enc', alg: undefined }]],
   ['only symmetric keys', () => [{ kty: 'oct', k: 'AAAA' }]],
-  ['only keys off their curve', (jwk) => [offCurve(jwk), offCurve(jwk, 'a')]],
+  ['only keys with a point that is not on the curve', (jwk) => [offCurve(jwk), offCurve(jwk, 'a')]],
   ['only keys for another purpose', (jwk) => [{ ...jwk, alg: 'ECDH-ES' }]],
   ['only values that are not keys', () => [null, 1, 'key', []]],
 ];
 
 describe('a JWKS without a usable key', () => {
-  it.each(UNUSABLE)('is a failure of the issuer at the first fetch: %s', async (_, keysOf) => {
+  it.each(UNUSABLE)('causes 503 at the first fetch: %s', async (_, keysOf) => {
     const issuer = await startIssuer();
     issuer.published = keysOf(issuer.key.publicJwk);
     const app = serveFor(issuer);
     await expectRefused(app, await issuer.issue(), 503, 'temporarily_unavailable');
   });
 
-  it.each(UNUSABLE)('leaves good keys in use until maxStale: %s', async (_, keysOf) => {
+  it.each(UNUSABLE)('does not replace valid keys before maxStale ends: %s', async (_, keysOf) => {
     const issuer = await startIssuer();
     const app = serveFor(issuer, { keys: { refreshInterval: 60, maxStale: 600 }, fetch: watchedFetch });
     const token = await issuer.issue({ exp: issuer.now + 86_400 });
@@ -49,7 +49,7 @@ describe('a JWKS without a usable key', () => {
     await expectRefused(app, token, 503, 'temporarily_unavailable');
   });
 
-  it('does not replace good keys when an unknown key id causes the fetch', async () => {
+  it('does not replace valid keys when an unknown key id causes the fetch', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     const token = await issuer.issue();
@@ -81,7 +81,7 @@ describe('a key without an id', () => {
 });
 
 describe('a token without a key id', () => {
-  it('is tried with 50 keys of its algorithm, and no more', async () => {
+  it('is verified with at most 50 keys of its algorithm', async () => {
     const issuer = await startIssuer();
     const others = await Promise.all(Array.from({ length: 50 }, () => makeSigningKey()));
     const rsa = await makeSigningKey('RS256');
@@ -93,7 +93,7 @@ describe('a token without a key id', () => {
     await expect(verifierFor(issuer).verify(token)).rejects.toMatchObject({ reason: 'signature_mismatch' });
   });
 
-  it('is not tried with the key of a key id that is not a string, if it names that id', async () => {
+  it('is not verified with a key whose key id is not a string', async () => {
     const issuer = await startIssuer();
     issuer.published = [{ ...issuer.key.publicJwk, kid: 7 }];
     const verifier = verifierFor(issuer);
@@ -129,7 +129,7 @@ describe('a large JWKS', () => {
     expect(Jwks.of({ keys: [{ ...publicJwk, [name]: value }] })?.keys).toEqual([]);
   });
 
-  it('treats null members as absent', async () => {
+  it('may have null members, which count as absent', async () => {
     const { publicJwk } = await makeSigningKey();
     const jwks = Jwks.of({ keys: [{ ...publicJwk, use: null, key_ops: null, alg: null }] });
     await expect(jwks?.find('ES256', publicJwk.kid)).resolves.toHaveLength(1);
@@ -137,7 +137,7 @@ describe('a large JWKS', () => {
 });
 
 describe('keys that cannot be imported', () => {
-  it('are imported once, however many forged tokens there are', async () => {
+  it('are imported once, even for many forged tokens', async () => {
     const issuer = await startIssuer();
     const good = await makeSigningKey();
     const bad = Array.from({ length: 40 }, (_, i) => offCurve(issuer.key.publicJwk, `bad-${i}`));

@@ -18,7 +18,7 @@ async function forged(issuer: TestIssuer, header: Record<string, unknown> = {}):
   return issuer.issue({ exp: issuer.now + 86_400 }, { key: await makeSigningKey(), header });
 }
 
-/** Sends tokens that no key of the issuer signed, until the verifier does not call the issuer any more. */
+/** Sends tokens that no key of the issuer signed, until the verifier stops calling the issuer. */
 async function drain(issuer: TestIssuer, verifier: ReturnType<typeof jwtVerifier>): Promise<void> {
   for (let i = 0; i < 20; i++) {
     const { jwks } = issuer.requests;
@@ -67,7 +67,7 @@ describe('a new key under the same key id', () => {
     await expect(verifier.verify(old)).rejects.toMatchObject({ reason: 'signature_mismatch' });
   });
 
-  it('is searched within the same budget as unknown key ids', async () => {
+  it('is searched for within the same limit as unknown key ids', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     await verifier.ready();
@@ -83,7 +83,7 @@ describe('a key that was rotated during a flood of forged tokens', () => {
   it.each([
     ['with key ids', {}],
     ['without key ids', { kid: undefined }],
-  ])('gets 503 with Retry-After, and 200 after one cooldown: %s', async (_, header) => {
+  ])('causes 503 with Retry-After, and 200 after one cooldown: %s', async (_, header) => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { cooldown: 20 });
     await verifier.ready();
@@ -111,7 +111,7 @@ describe('a key that was rotated during a flood of forged tokens', () => {
     }
   });
 
-  it('never costs the issuer more than 12 requests in a minute', async () => {
+  it('never causes more than 12 requests per minute to the issuer', async () => {
     const issuer = await startIssuer();
     issuer.cacheControl = 'max-age=86400';
     const verifier = verifierFor(issuer);

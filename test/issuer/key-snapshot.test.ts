@@ -6,7 +6,7 @@ import { advance, eventually, simulateTime, untilDeadline } from '../support/tim
 
 simulateTime();
 
-/** A store as a file or Redis is one: what is in it has been through JSON. */
+/** A store that serializes its values as JSON, as Redis or a file does. */
 class JsonStore implements Store {
   readonly entries = new Map<string, string>();
 
@@ -29,7 +29,7 @@ class JsonStore implements Store {
     return Promise.resolve();
   }
 
-  /** Changes what was saved, as whoever can write to the store could. */
+  /** Changes a saved value, as anyone with write access to the store could. */
   alter(change: (saved: Record<string, unknown>) => unknown): void {
     for (const [key, json] of this.entries) {
       this.entries.set(key, JSON.stringify(change(JSON.parse(json) as Record<string, unknown>)));
@@ -43,7 +43,7 @@ function boot(issuer: TestIssuer, store: Store, options: Partial<JwtVerifierOpti
   return jwtVerifier({ issuer: issuer.url, audience: issuer.audience, keySnapshot: store, ...options });
 }
 
-/** An issuer whose keys a process has saved before it ended. */
+/** An issuer whose keys an earlier process saved. */
 async function setUp(options: Partial<JwtVerifierOptions> = {}) {
   const issuer = await startIssuer();
   const store = new JsonStore();
@@ -56,7 +56,7 @@ async function setUp(options: Partial<JwtVerifierOptions> = {}) {
 }
 
 describe('a key snapshot', () => {
-  it('lets a process that boots during an outage work', async () => {
+  it('lets a process start during an outage', async () => {
     const { issuer, store, token } = await setUp();
     await issuer.goDown();
     await advance({ seconds: 3_600 });
@@ -66,13 +66,13 @@ describe('a key snapshot', () => {
     await expect(boot(issuer, new JsonStore()).verify(token)).rejects.toMatchObject({ status: 503 });
   });
 
-  it('saves a process the first requests while it is fresh', async () => {
+  it('makes the first requests independent of the issuer while it is fresh', async () => {
     const { issuer, store, token } = await setUp();
     await expect(boot(issuer, store).verify(token)).resolves.toBeDefined();
     expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
   });
 
-  it('gives way to the issuer once that can be asked', async () => {
+  it('is replaced by the issuer’s keys when the issuer is available', async () => {
     const { issuer, store, token } = await setUp();
     await advance({ seconds: 3_600 });
     await issuer.rotate();
@@ -81,7 +81,7 @@ describe('a key snapshot', () => {
     await expect(verifier.verify(await issuer.issue())).resolves.toBeDefined();
   });
 
-  it('is ignored when it is older than maxStale', async () => {
+  it('is ignored if it is older than maxStale', async () => {
     const { issuer, store, token } = await setUp({ keys: { maxStale: 1_000 } });
     await issuer.goDown();
     await advance({ seconds: 1_001 });
@@ -90,7 +90,7 @@ describe('a key snapshot', () => {
     });
   });
 
-  it('serves a configured jwksUri as well', async () => {
+  it('also works with a configured jwksUri', async () => {
     const issuer = await startIssuer();
     const store = new JsonStore();
     const options = { jwksUri: issuer.jwksUri };
@@ -104,7 +104,7 @@ describe('a key snapshot', () => {
     });
   });
 
-  it('holds public keys only', async () => {
+  it('contains only public keys', async () => {
     const issuer = await startIssuer();
     const leaked = await makeSigningKey();
     issuer.published.push({ ...leaked.publicJwk, d: 'c2VjcmV0' }, { kty: 'oct', k: 'c2VjcmV0' });
@@ -125,10 +125,10 @@ describe('a key snapshot', () => {
     ['unusable keys', (saved: object) => ({ ...saved, jwks: { keys: [{ kty: 'oct', k: 'AAAA' }] } })],
     ['no time', (saved: object) => ({ ...saved, fetchedAt: 'now' })],
     ['a time long ago', (saved: object) => ({ ...saved, fetchedAt: 0 })],
-    ['no address', (saved: object) => ({ ...saved, jwksUri: undefined })],
-    ['an address that is not to be asked', (saved: object) => ({ ...saved, jwksUri: 'http://keys.example.com/' })],
-    ['an address of another kind', (saved: object) => ({ ...saved, jwksUri: 'file:///etc/passwd' })],
-  ])('is not believed when it holds %s', async (_, change) => {
+    ['no jwks_uri', (saved: object) => ({ ...saved, jwksUri: undefined })],
+    ['a URL that the verifier must not call', (saved: object) => ({ ...saved, jwksUri: 'http://keys.example.com/' })],
+    ['a URL that is not http or https', (saved: object) => ({ ...saved, jwksUri: 'file:///etc/passwd' })],
+  ])('is ignored if it contains %s', async (_, change) => {
     const { issuer, store, token } = await setUp();
     await issuer.goDown();
     await expect(boot(issuer, store).verify(token)).resolves.toBeDefined();
@@ -136,7 +136,7 @@ describe('a key snapshot', () => {
     await expect(boot(issuer, store).verify(token)).rejects.toMatchObject({ status: 503 });
   });
 
-  it('from a clock that ran ahead does not stay fresh for longer than a new one', async () => {
+  it('from a clock that was ahead does not stay fresh for longer than a new snapshot', async () => {
     const { issuer, store, token } = await setUp();
     store.alter((saved) => ({ ...saved, fetchedAt: issuer.now + 1_000 * DAY }));
     const verifier = boot(issuer, store);
@@ -144,7 +144,7 @@ describe('a key snapshot', () => {
     expect(verifier.health().keys.age).toBe(0);
   });
 
-  it('is looked for again where the store could not be had at first', async () => {
+  it('is read again if the store was unavailable at first', async () => {
     const { issuer, store, token } = await setUp();
     await issuer.goDown();
     let isConnected = false;
@@ -162,7 +162,7 @@ describe('a key snapshot', () => {
     expect(verifier.health()).not.toHaveProperty('snapshotError');
   });
 
-  it('waits for its store as long as keys.timeout says', async () => {
+  it('is read with the timeout of keys.timeout', async () => {
     const { issuer, store, token } = await setUp();
     await issuer.goDown();
     const slow: Store = {
@@ -183,7 +183,7 @@ describe('a key snapshot', () => {
   });
 
   it.each([
-    ['refuses', () => Promise.reject(new Error('store is down'))],
+    ['rejects', () => Promise.reject(new Error('store is down'))],
     ['hangs', () => new Promise<never>(() => undefined)],
     [
       'throws',
@@ -191,7 +191,7 @@ describe('a key snapshot', () => {
         throw new Error('store is broken');
       },
     ],
-  ])('is done without where the store %s, and health tells it', async (_, fail) => {
+  ])('is skipped if the store %s, and health reports the failure', async (_, fail) => {
     const issuer = await startIssuer();
     const store: Store = { get: fail, set: fail, add: fail, delete: fail };
     const verifier = boot(issuer, store);

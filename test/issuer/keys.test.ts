@@ -12,13 +12,13 @@ function verifierFor(issuer: TestIssuer, keys: KeyOptions = {}): ReturnType<type
 
 const DAYS = 30 * 86_400;
 
-/** A token that outlives the simulated time. */
+/** A token that does not expire during the simulated time. */
 function longLived(issuer: TestIssuer): Promise<string> {
   return issuer.issue({ exp: issuer.now + DAYS });
 }
 
 describe('keys that are fresh', () => {
-  it('are fetched once, with the metadata, for a thousand first requests at once', async () => {
+  it('are fetched once, with the metadata, for a thousand concurrent first requests', async () => {
     const issuer = await startIssuer();
     const app = serveFor(issuer).listen(0);
     const { port } = app.address() as { port: number };
@@ -42,8 +42,8 @@ describe('keys that are fresh', () => {
     { title: 'max-age', keys: {}, cacheControl: 'public, max-age=900', fresh: 900 },
     { title: 'at least a minute', keys: {}, cacheControl: 'no-cache, max-age=0', fresh: 60 },
     { title: 'at most a day', keys: {}, cacheControl: 'max-age=9999999', fresh: 86_400 },
-    { title: 'ten minutes where nothing is said', keys: {}, cacheControl: undefined, fresh: 600 },
-  ])('are refreshed in the background before that is over: $title', async ({ keys, cacheControl, fresh }) => {
+    { title: 'ten minutes without Cache-Control', keys: {}, cacheControl: undefined, fresh: 600 },
+  ])('are refreshed in the background before they expire: $title', async ({ keys, cacheControl, fresh }) => {
     const issuer = await startIssuer();
     issuer.cacheControl = cacheControl;
     const verifier = verifierFor(issuer, keys);
@@ -55,7 +55,7 @@ describe('keys that are fresh', () => {
     expect(verifier.health().keys.state).toBe('fresh');
   });
 
-  it('serve requests while a refresh is under way', async () => {
+  it('verify requests while a refresh runs', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { refreshInterval: 100 });
     await verifier.ready();
@@ -65,7 +65,7 @@ describe('keys that are fresh', () => {
     await expect(verifier.verify(await issuer.issue())).resolves.toMatchObject({ clientId: 'client-1' });
   });
 
-  it('are asked for at different moments by different processes', async () => {
+  it('are fetched at different times by different processes', async () => {
     const issuer = await startIssuer();
     const verifiers = Array.from({ length: 20 }, () => verifierFor(issuer, { refreshInterval: 1_000 }));
     await Promise.all(verifiers.map((verifier) => verifier.ready()));
@@ -76,7 +76,7 @@ describe('keys that are fresh', () => {
 });
 
 describe('a key that is rotated', () => {
-  it('is found at once, and the old one is refused from then on', async () => {
+  it('is found immediately, and the old key is rejected from then on', async () => {
     const issuer = await startIssuer();
     const app = serveFor(issuer);
     const old = await issuer.issue();
@@ -97,7 +97,7 @@ describe('a key that is rotated', () => {
     expect(issuer.requests.jwks).toBe(2);
   });
 
-  it('is found although the issuer gives its keys no id', async () => {
+  it('is found even if the keys of the issuer have no key ids', async () => {
     const issuer = await startIssuer();
     const withoutIds = (): void => {
       issuer.published = issuer.published.map((key) => ({ ...(key as object), kid: undefined }));
@@ -111,7 +111,7 @@ describe('a key that is rotated', () => {
     await expect(verifier.verify(token)).resolves.toMatchObject({ format: 'jwt' });
   });
 
-  it('is refused after the next refresh once it has left the JWKS, remembered or not', async () => {
+  it('is rejected after the next refresh without it, even if the result is cached', async () => {
     const issuer = await startIssuer();
     const app = serveFor(issuer, { keys: { refreshInterval: 60 }, fetch: watchedFetch });
     const token = await issuer.issue();
@@ -126,7 +126,7 @@ describe('a key that is rotated', () => {
     expect(response.body).toMatchObject({ error_description: 'The access token was signed with an unknown key.' });
   });
 
-  it('leaves what is remembered alone where a refresh brings the same keys', async () => {
+  it('does not remove cached results if a refresh returns the same keys', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { refreshInterval: 60 });
     const token = await issuer.issue();
@@ -138,7 +138,7 @@ describe('a key that is rotated', () => {
 });
 
 describe('a flood of unknown key ids', () => {
-  it('costs the issuer a burst, then one fetch per cooldown, and valid callers nothing', async () => {
+  it('causes a burst of fetches, then one fetch per cooldown, and does not affect valid callers', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { cooldown: 30 });
     const valid = await longLived(issuer);
@@ -170,7 +170,7 @@ describe('a flood of unknown key ids', () => {
     expect(cachedResult(verifier, valid)).toBeDefined();
   });
 
-  it('delays a genuine rotation by no more than the cooldown', async () => {
+  it('delays a real rotation by at most the cooldown', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { cooldown: 30 });
     await verifier.ready();
@@ -182,7 +182,7 @@ describe('a flood of unknown key ids', () => {
     await expect(verifier.verify(await issuer.issue())).resolves.toBeDefined();
   });
 
-  it('of untrusted issuers, audiences or algorithms makes no request at all', async () => {
+  it('with untrusted issuers, audiences or algorithms causes no request', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     for (const claims of [{ iss: 'https://evil.example.com' }, { aud: 'other' }, { exp: 1 }]) {
@@ -192,21 +192,24 @@ describe('a flood of unknown key ids', () => {
   });
 });
 
-describe('keys that cannot be safe', () => {
+describe('unsafe keys', () => {
   it.each([
     ['with a private part', (jwk: object) => ({ ...jwk, d: 'AA' })],
     ['symmetric', (jwk: object) => ({ ...jwk, kty: 'oct', k: 'AAAA' })],
     ['for encryption', (jwk: object) => ({ ...jwk, use: 'enc' })],
     ['for another operation', (jwk: object) => ({ ...jwk, use: undefined, key_ops: ['encrypt'] })],
     ['for another algorithm', (jwk: object) => ({ ...jwk, alg: 'ES384' })],
-    ['off their curve', (jwk: object) => ({ ...jwk, x: Buffer.alloc(32, 1).toString('base64url') })],
+    [
+      'with a point that is not on the curve',
+      (jwk: object) => ({ ...jwk, x: Buffer.alloc(32, 1).toString('base64url') }),
+    ],
     ['of another type', (jwk: object) => ({ ...jwk, kty: 'RSA' })],
-    ['that are no object', () => 'key'],
+    ['that are not objects', () => 'key'],
     ['that are null', () => null],
-  ])('are not used, and the good ones beside them are: %s', async (_, spoil) => {
+  ])('are not used, while valid keys of the same set are: %s', async (_, change) => {
     const issuer = await startIssuer();
     const good = await makeSigningKey();
-    issuer.published = [spoil(issuer.key.publicJwk), good.publicJwk];
+    issuer.published = [change(issuer.key.publicJwk), good.publicJwk];
     const verifier = verifierFor(issuer);
     await expect(verifier.verify(await issuer.issue())).rejects.toMatchObject({ reason: 'unknown_key' });
     await expect(verifier.verify(await issuer.issue({}, { key: good }))).resolves.toBeDefined();
@@ -220,22 +223,22 @@ describe('keys that cannot be safe', () => {
     ['a modulus of more than 8,192 bits', (jwk: { n?: string }) => ({ ...jwk, n: (jwk.n ?? '').repeat(5) })],
     ['an exponent of more than 32 bits', (jwk: object) => ({ ...jwk, e: 'AQAAAAE' })],
     ['a modulus of zeros', (jwk: object) => ({ ...jwk, n: Buffer.alloc(256).toString('base64url') })],
-  ])('are not used: RSA with %s', async (_, spoil) => {
+  ])('are not used: RSA with %s', async (_, change) => {
     const issuer = await startIssuer({ algorithm: 'RS256' });
     const token = await issuer.issue();
     await expect(verifierFor(issuer).verify(token)).resolves.toBeDefined();
     const good = await makeSigningKey();
-    issuer.published = [spoil(issuer.key.publicJwk), good.publicJwk];
+    issuer.published = [change(issuer.key.publicJwk), good.publicJwk];
     await expect(verifierFor(issuer).verify(token)).rejects.toMatchObject({ reason: 'unknown_key' });
   });
 
-  it('make a set of more than 1,000 keys unusable as a whole', async () => {
+  it('make a set of more than 1,000 keys unusable', async () => {
     const issuer = await startIssuer();
     issuer.published = Array.from({ length: 1_001 }, () => issuer.key.publicJwk);
     await expect(verifierFor(issuer).verify(await issuer.issue())).rejects.toMatchObject({ status: 503 });
   });
 
-  it('with the same id are each tried', async () => {
+  it('that have the same key id are all tried', async () => {
     const issuer = await startIssuer();
     const stranger = await makeSigningKey();
     issuer.published = [{ ...stranger.publicJwk, kid: issuer.key.kid }, issuer.key.publicJwk];
@@ -244,7 +247,7 @@ describe('keys that cannot be safe', () => {
 });
 
 describe('a verifier', () => {
-  it('tells the age and freshness of its keys', async () => {
+  it('reports the age and freshness of its keys', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { refreshInterval: 1_000 });
     expect(verifier.health()).toEqual({
@@ -259,7 +262,7 @@ describe('a verifier', () => {
     });
   });
 
-  it('asks for nothing any more once it is closed', async () => {
+  it('sends no more requests after close', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { refreshInterval: 60 });
     await verifier.ready();

@@ -14,7 +14,7 @@ describe('the keys of an issuer', () => {
     { wellKnown: 'oauth-authorization-server', path: '/a/b%20c' },
     { path: '/tenant' },
     {},
-  ])('are found by its metadata: %p', async (options) => {
+  ])('are found through its metadata: %p', async (options) => {
     const issuer = await startIssuer(options);
     const app = serveFor(issuer);
     expect((await get(app, await issuer.issue())).status).toBe(200);
@@ -22,7 +22,7 @@ describe('the keys of an issuer', () => {
     expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
   });
 
-  it('are found for an issuer whose name ends with a slash, which its tokens must carry', async () => {
+  it('are found for an issuer with a trailing slash, which its tokens must have', async () => {
     const issuer = await startIssuer();
     issuer.metadata.issuer = `${issuer.url}/`;
     const app = serveFor(issuer, { issuer: `${issuer.url}/` });
@@ -30,7 +30,7 @@ describe('the keys of an issuer', () => {
     await expectInvalidToken(app, await issuer.issue(), 'issuer_mismatch');
   });
 
-  it('are asked for at jwksUri without any metadata', async () => {
+  it('are fetched from jwksUri without metadata', async () => {
     const issuer = await startIssuer();
     issuer.fail('metadata', 'error');
     const app = serveFor(issuer, { jwksUri: issuer.jwksUri });
@@ -38,7 +38,7 @@ describe('the keys of an issuer', () => {
     expect(issuer.requests).toMatchObject({ metadata: 0, jwks: 1 });
   });
 
-  it('are asked for nowhere where they were handed in', async () => {
+  it('are not fetched if they are configured', async () => {
     const issuer = await startIssuer();
     await issuer.goDown();
     const app = serveFor(issuer, { jwks: { keys: [issuer.key.publicJwk] } });
@@ -47,7 +47,7 @@ describe('the keys of an issuer', () => {
     await expectInvalidToken(app, await issuer.issue({}, { key: stranger.key }), 'unknown_key');
   });
 
-  it('are at hand after ready()', async () => {
+  it('are loaded after ready()', async () => {
     const issuer = await startIssuer();
     const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
     await verifier.ready();
@@ -62,7 +62,7 @@ describe('the keys of an issuer', () => {
     ['openid-configuration', 502],
     ['oauth-authorization-server', 503],
     ['oauth-authorization-server', 504],
-  ])('are found by the other address if %s answers %i', async (failing, status) => {
+  ])('are found at the other address if %s responds %i', async (failing, status) => {
     const issuer = await startIssuer();
     const app = serveFor(issuer, {
       fetch: (url, init) => {
@@ -73,7 +73,7 @@ describe('the keys of an issuer', () => {
     expect((await get(app, await issuer.issue())).status).toBe(200);
   });
 
-  it('are found by metadata at metadataUrl, which must name exactly the issuer', async () => {
+  it('are found through metadata at metadataUrl, which must name exactly the issuer', async () => {
     const inside = await startIssuer();
     const issuer = 'https://auth.example.com/tenant';
     const metadataUrl = `${inside.url}/.well-known/openid-configuration`;
@@ -88,17 +88,17 @@ describe('the keys of an issuer', () => {
     await expectUnavailable(serveFor(inside, { issuer, metadataUrl }), token, 'metadata_unavailable');
   });
 
-  it('are asked for with a fetch of one’s own', async () => {
+  it('are fetched with a custom fetch', async () => {
     const issuer = await startIssuer();
-    const asked: string[] = [];
+    const urls: string[] = [];
     const app = serveFor(issuer, {
       fetch: (url, init) => {
-        asked.push(url);
+        urls.push(url);
         return fetch(url, init);
       },
     });
     expect((await get(app, await issuer.issue())).status).toBe(200);
-    expect(asked).toEqual([`${issuer.url}/.well-known/openid-configuration`, issuer.jwksUri]);
+    expect(urls).toEqual([`${issuer.url}/.well-known/openid-configuration`, issuer.jwksUri]);
   });
 });
 
@@ -107,16 +107,16 @@ describe('metadata', () => {
 
   it.each<[string, Record<string, unknown>, UpstreamReason]>([
     ['names another issuer', { issuer: `https://${MARKER}.example.com` }, 'metadata_unavailable'],
-    ['names an issuer with a slash more', { issuer: 'SLASH' }, 'metadata_unavailable'],
+    ['names an issuer with an additional slash', { issuer: 'SLASH' }, 'metadata_unavailable'],
     ['names no issuer', { issuer: undefined }, 'metadata_unavailable'],
     ['names an issuer in an array', { issuer: ['ISSUER'] }, 'metadata_unavailable'],
-    ['has a jwks_uri that is no URL', { jwks_uri: MARKER }, 'keys_unavailable'],
+    ['has a jwks_uri that is not a URL', { jwks_uri: MARKER }, 'keys_unavailable'],
     ['has a jwks_uri that is a number', { jwks_uri: 1 }, 'keys_unavailable'],
     ['has a jwks_uri that is null', { jwks_uri: null }, 'keys_unavailable'],
-    ['has a jwks_uri over http to elsewhere', { jwks_uri: `http://${MARKER}.example.com/jwks` }, 'keys_unavailable'],
-    ['has a jwks_uri that is a file', { jwks_uri: `file:///${MARKER}` }, 'keys_unavailable'],
+    ['has an http: jwks_uri outside loopback', { jwks_uri: `http://${MARKER}.example.com/jwks` }, 'keys_unavailable'],
+    ['has a jwks_uri that is a file URL', { jwks_uri: `file:///${MARKER}` }, 'keys_unavailable'],
     ['has a jwks_uri with a password', { jwks_uri: `https://user:${MARKER}@example.com/jwks` }, 'keys_unavailable'],
-  ])('is not believed that %s', async (_what, members, reason) => {
+  ])('is rejected if it %s', async (_what, members, reason) => {
     const issuer = await startIssuer();
     const written = JSON.stringify(members).replace('SLASH', `${issuer.url}/`).replace('ISSUER', issuer.url);
     Object.assign(issuer.metadata, members, JSON.parse(written));
@@ -131,13 +131,13 @@ describe('metadata', () => {
     expect((await get(app, await issuer.issue())).status).toBe(200);
   });
 
-  it('that lacks a jwks_uri leads to no keys', async () => {
+  it('without a jwks_uri provides no keys', async () => {
     const issuer = await startIssuer();
     issuer.metadata.jwks_uri = undefined;
     await expectUnavailable(serveFor(issuer), await issuer.issue(), 'keys_unavailable');
   });
 
-  it('of an issuer that has neither form is an outage', async () => {
+  it('that is missing at both addresses causes 503', async () => {
     const issuer = await startIssuer({ path: '/tenant' });
     const elsewhere = issuer.url.replace('/tenant', '/other');
     const app = serve(jwtBearer({ issuer: elsewhere, audience: issuer.audience }));
@@ -146,17 +146,17 @@ describe('metadata', () => {
   });
 });
 
-describe('an issuer that cannot be had at the start', () => {
+describe('an issuer that is unavailable at startup', () => {
   const FAULTS: Fault[] = ['error', 'truncated', 'html', 'huge', 'redirect', 'missing', 'hangup', 'hang', 'drip'];
-  const answering = (body: string): Fault => {
+  const respondWith = (body: string): Fault => {
     return (res) => res.setHeader('Content-Type', 'application/json').end(body);
   };
   const more: [string, Fault][] = [
-    ['an array', answering('[]')],
-    ['null', answering('null')],
-    ['a string', answering('"keys"')],
-    ['nothing', answering('')],
-    ['what is not UTF-8', (res) => res.end(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))],
+    ['an array', respondWith('[]')],
+    ['null', respondWith('null')],
+    ['a string', respondWith('"keys"')],
+    ['nothing', respondWith('')],
+    ['bytes that are not UTF-8', (res) => res.end(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))],
     ['204', (res) => res.writeHead(204).end()],
     ['401', (res) => res.writeHead(401, { 'WWW-Authenticate': 'Basic realm="upstream"' }).end()],
     ['429', (res) => res.writeHead(429, { 'Retry-After': '1000000' }).end()],
@@ -170,21 +170,24 @@ describe('an issuer that cannot be had at the start', () => {
     named.map(([what, fault]) => ({ document, reason, what, fault })),
   );
 
-  it.each(table)('is 503 and heals without a restart: its $document is $what', async ({ document, reason, fault }) => {
-    const issuer = await startIssuer();
-    let now = issuer.now;
-    const app = serveFor(issuer, { clock: () => now, keys: { timeout: 0.15 } });
-    issuer.fail(document, fault);
-    const response = await expectUnavailable(app, await issuer.issue(), reason);
-    expect(response.text).not.toMatch(/127\.0\.0\.1|ECONN|html|keys"|elsewhere|upstream/i);
+  it.each(table)(
+    'causes 503 and recovers without a restart: its $document is $what',
+    async ({ document, reason, fault }) => {
+      const issuer = await startIssuer();
+      let now = issuer.now;
+      const app = serveFor(issuer, { clock: () => now, keys: { timeout: 0.15 } });
+      issuer.fail(document, fault);
+      const response = await expectUnavailable(app, await issuer.issue(), reason);
+      expect(response.text).not.toMatch(/127\.0\.0\.1|ECONN|html|keys"|elsewhere|upstream/i);
 
-    issuer.heal();
-    // The longest pause that a server can ask for.
-    now += 301;
-    expect((await get(app, await issuer.issue())).status).toBe(200);
-  });
+      issuer.heal();
+      // The longest pause that a server can request.
+      now += 301;
+      expect((await get(app, await issuer.issue())).status).toBe(200);
+    },
+  );
 
-  it('is 503 and heals without a restart: it is down', async () => {
+  it('causes 503 and recovers without a restart: it is down', async () => {
     const issuer = await startIssuer();
     let now = issuer.now;
     const app = serveFor(issuer, { clock: () => now });
@@ -200,13 +203,13 @@ describe('an issuer that cannot be had at the start', () => {
     ['no keys', {}],
     ['keys that are an object', { keys: {} }],
     ['keys that are null', { keys: null }],
-  ])('is one whose JWKS has %s', async (_what, document) => {
+  ])('causes 503 if its JWKS has %s', async (_what, document) => {
     const issuer = await startIssuer();
-    issuer.fail('jwks', answering(JSON.stringify(document)));
+    issuer.fail('jwks', respondWith(JSON.stringify(document)));
     await expectUnavailable(serveFor(issuer), await issuer.issue(), 'keys_unavailable');
   });
 
-  it('leaves ready() to reject, and a later one to succeed', async () => {
+  it('makes ready() reject, and a later ready() resolve', async () => {
     const issuer = await startIssuer();
     let now = issuer.now;
     const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience, clock: () => now });

@@ -22,15 +22,15 @@ function longLived(issuer: TestIssuer): Promise<string> {
   return issuer.issue({ exp: issuer.now + 30 * DAY });
 }
 
-describe('an issuer that fails from the start', () => {
-  it.each(TABLE)('is an outage and no fault of the caller: $fault', async ({ fault }) => {
+describe('an issuer that fails from the beginning', () => {
+  it.each(TABLE)('causes 503 and no challenge: $fault', async ({ fault }) => {
     const issuer = await startIssuer();
     const app = serveFor(issuer, { keys: { maxBytes: 100_000 } });
     issuer.fail('jwks', fault);
-    const refused = await untilDeadline(expectRefused(app, await issuer.issue(), 503, 'temporarily_unavailable'));
-    expect(refused.headers).toMatchObject({ 'retry-after': '1', 'cache-control': 'no-store' });
-    expect(refused.headers).not.toHaveProperty('www-authenticate');
-    expect(refused.body).toEqual({
+    const unavailable = await untilDeadline(expectRefused(app, await issuer.issue(), 503, 'temporarily_unavailable'));
+    expect(unavailable.headers).toMatchObject({ 'retry-after': '1', 'cache-control': 'no-store' });
+    expect(unavailable.headers).not.toHaveProperty('www-authenticate');
+    expect(unavailable.body).toEqual({
       error: 'temporarily_unavailable',
       error_description: 'The keys of the authorization server are temporarily unavailable.',
     });
@@ -39,7 +39,7 @@ describe('an issuer that fails from the start', () => {
     expect((await get(app, await issuer.issue())).status).toBe(200);
   });
 
-  it('is asked again less and less often, however many callers there are', async () => {
+  it('is called less and less often, regardless of the number of callers', async () => {
     const issuer = await startIssuer();
     issuer.fail('jwks', 'error');
     const verifier = verifierFor(issuer);
@@ -55,14 +55,14 @@ describe('an issuer that fails from the start', () => {
       if (issuer.requests.jwks > before) seen.push(seconds);
       await advance({ seconds: 1 });
     }
-    // 1, 2, 4, 8, 16 seconds apart, then 30; each by up to a tenth later, and seen here at the full second after.
+    // The pauses are 1, 2, 4, 8, 16 and then 30 seconds, each up to a tenth longer. The test sees the next full second.
     const gaps = seen.slice(1).map((at, i) => at - (seen[i] ?? 0));
     expect(issuer.requests.jwks).toBeLessThanOrEqual(9);
     expect(issuer.requests.jwks).toBeGreaterThanOrEqual(7);
     expect(Math.max(...gaps)).toBeLessThanOrEqual(66);
   });
 
-  it('is waited for by nobody for long once it has failed', async () => {
+  it('delays only the first callers', async () => {
     const issuer = await startIssuer();
     issuer.fail('jwks', 'hang');
     const verifier = verifierFor(issuer, { keys: { timeout: 30 } });
@@ -74,7 +74,7 @@ describe('an issuer that fails from the start', () => {
     expect(Date.now() - began).toBeLessThanOrEqual(2_000);
   });
 
-  it('says for how long, and answers at once meanwhile', async () => {
+  it('causes an immediate 503 with Retry-After during the pause', async () => {
     const issuer = await startIssuer();
     issuer.fail('metadata', 'error');
     const verifier = verifierFor(issuer);
@@ -82,11 +82,11 @@ describe('an issuer that fails from the start', () => {
     await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'metadata_unavailable', retryAfter: 1 });
     await advance({ seconds: 1.2 });
     await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'metadata_unavailable', retryAfter: 2 });
-    // Two attempts at two well-known addresses.
+    // Two attempts at each of two well-known URLs.
     expect(issuer.requests.metadata).toBe(4);
   });
 
-  it('tells those who look at the cause of a redirect, and quotes nothing of it', async () => {
+  it('has a redirect reported in the cause, without its text', async () => {
     const issuer = await startIssuer();
     issuer.fail('jwks', 'redirect');
     const error: unknown = await verifyAsync(verifierFor(issuer), await issuer.issue()).catch((each: unknown) => each);
@@ -95,8 +95,8 @@ describe('an issuer that fails from the start', () => {
   });
 });
 
-describe('an issuer that fails while its keys are known', () => {
-  it.each(TABLE)('is not noticed by callers until maxStale is over: $fault', async ({ fault }) => {
+describe('an issuer that fails while its keys are cached', () => {
+  it.each(TABLE)('does not affect callers until maxStale is over: $fault', async ({ fault }) => {
     const issuer = await startIssuer();
     const app = serveFor(issuer, {
       fetch: watchedFetch,
@@ -116,7 +116,7 @@ describe('an issuer that fails while its keys are known', () => {
     expect((await get(app, token)).status).toBe(200);
   });
 
-  it('is noticed at once with maxStale: 0', async () => {
+  it('affects callers immediately with maxStale: 0', async () => {
     const issuer = await startIssuer();
     const app = serveFor(issuer, { fetch: watchedFetch, keys: { refreshInterval: 60, maxStale: 0 } });
     const token = await issuer.issue();
@@ -128,7 +128,7 @@ describe('an issuer that fails while its keys are known', () => {
     await expectRefused(app, token, 503, 'temporarily_unavailable');
   });
 
-  it('is waited for by no request, even where no timer has run', async () => {
+  it('delays no request, even if no timer has run', async () => {
     const issuer = await startIssuer();
     let now = 1_000_000_000;
     const clock = (): number => now;
@@ -150,7 +150,7 @@ describe('an issuer that fails while its keys are known', () => {
     await expect(verifier.verify(await issuer.issue(claims))).resolves.toBeDefined();
   });
 
-  it('cannot be asked for an unknown key, so its callers are told to come again', async () => {
+  it('cannot be called for an unknown key, so callers get 503 with Retry-After', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     await verifier.ready();
@@ -163,7 +163,7 @@ describe('an issuer that fails while its keys are known', () => {
     await expect(verifier.verify(token)).resolves.toBeDefined();
   });
 
-  it('may call itself by another name meanwhile: its metadata is not believed', async () => {
+  it('may name another issuer in its metadata, which is rejected', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { keys: { refreshInterval: 60 } });
     await verifier.ready();
@@ -191,7 +191,7 @@ describe('an issuer that fails while its keys are known', () => {
   });
 });
 
-describe('a kept-alive connection that the issuer had closed', () => {
+describe('a keep-alive connection that the issuer has closed', () => {
   it('is replaced by a new one, once', async () => {
     const issuer = await startIssuer();
     let hangups = 0;
@@ -204,7 +204,7 @@ describe('a kept-alive connection that the issuer had closed', () => {
     expect(hangups).toBe(2);
   });
 
-  it('is not replaced for ever', async () => {
+  it('is replaced a limited number of times', async () => {
     const issuer = await startIssuer();
     issuer.fail('jwks', 'hangup');
     await expect(verifierFor(issuer).verify(await issuer.issue())).rejects.toMatchObject({ status: 503 });

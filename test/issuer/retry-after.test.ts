@@ -18,32 +18,35 @@ const DATE = 'Tue, 05 Aug 2031 10:00:00 GMT';
 const CASES: [string, number, string, string | undefined, number][] = [
   ['seconds', 429, '60', undefined, 60],
   ['seconds', 503, '60', undefined, 60],
-  ['a date, by the clock of the server', 429, 'Tue, 05 Aug 2031 10:01:30 GMT', DATE, 90],
-  ['a date, by the clock of the server', 503, 'Tue, 05 Aug 2031 10:01:30 GMT', DATE, 90],
+  ['a date, relative to the Date of the response', 429, 'Tue, 05 Aug 2031 10:01:30 GMT', DATE, 90],
+  ['a date, relative to the Date of the response', 503, 'Tue, 05 Aug 2031 10:01:30 GMT', DATE, 90],
   ['at most five minutes', 429, '100000', undefined, 300],
-  ['less than the own pause', 503, '0', undefined, 1],
-  ['a date that is over', 503, 'Tue, 05 Aug 2031 09:00:00 GMT', DATE, 1],
+  ['less than the normal pause', 503, '0', undefined, 1],
+  ['a date in the past', 503, 'Tue, 05 Aug 2031 09:00:00 GMT', DATE, 1],
 ];
 
 describe.each(['metadata', 'jwks'] as const)('Retry-After of the %s', (document) => {
-  it.each(CASES)('is respected, and callers are told: %s (%i, %s)', async (_, status, value, date, pause) => {
-    const issuer = await startIssuer();
-    const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience, fetch: watchedFetch });
-    issuer.fail(document, busy(status, value, date));
-    const token = await issuer.issue({ exp: issuer.now + 3_600 });
-    await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503, retryAfter: pause });
-    expect(issuer.requests[document]).toBe(1);
-    await advance({ seconds: pause - 0.5 });
-    await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503, retryAfter: 1 });
-    expect(issuer.requests[document]).toBe(1);
-    issuer.heal();
-    await advance({ seconds: pause * 0.1 + 1 });
-    await expect(verifyAsync(verifier, token)).resolves.toBeDefined();
-  });
+  it.each(CASES)(
+    'sets the pause, and the Retry-After for callers: %s (%i, %s)',
+    async (_, status, value, date, pause) => {
+      const issuer = await startIssuer();
+      const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience, fetch: watchedFetch });
+      issuer.fail(document, busy(status, value, date));
+      const token = await issuer.issue({ exp: issuer.now + 3_600 });
+      await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503, retryAfter: pause });
+      expect(issuer.requests[document]).toBe(1);
+      await advance({ seconds: pause - 0.5 });
+      await expect(verifier.verify(token)).rejects.toMatchObject({ status: 503, retryAfter: 1 });
+      expect(issuer.requests[document]).toBe(1);
+      issuer.heal();
+      await advance({ seconds: pause * 0.1 + 1 });
+      await expect(verifyAsync(verifier, token)).resolves.toBeDefined();
+    },
+  );
 });
 
-describe('Retry-After that is unreadable', () => {
-  it('leaves the pause as it is', async () => {
+describe('an unreadable Retry-After', () => {
+  it('does not change the pause', async () => {
     const issuer = await startIssuer();
     const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience, fetch: watchedFetch });
     issuer.fail('jwks', busy(503, 'soon'));
@@ -75,7 +78,7 @@ describe('Retry-After of a key set whose old keys are cached', () => {
 });
 
 describe('Retry-After of the introspection endpoint', () => {
-  it('of a 429 pauses all requests', async () => {
+  it('with 429 pauses all requests', async () => {
     const issuer = await startIssuer();
     const time = movableClock(issuer.now);
     const verifier = verifierFor(issuer, { clock: time.clock });
@@ -89,7 +92,7 @@ describe('Retry-After of the introspection endpoint', () => {
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 
-  it('of a 503 pauses all requests, if the server also answers a probe so', async () => {
+  it('with 503 pauses all requests if the server also responds to a probe with 503', async () => {
     const issuer = await startIssuer();
     const time = movableClock(issuer.now);
     const verifier = verifierFor(issuer, { clock: time.clock });
@@ -99,7 +102,7 @@ describe('Retry-After of the introspection endpoint', () => {
     expect(issuer.requests.introspection).toBe(2);
   });
 
-  it('of a 503 for one token does not block the tokens of other callers', async () => {
+  it('with 503 for one token does not block the tokens of other callers', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     issuer.introspection.failFor('poison', busy(503, '60'));

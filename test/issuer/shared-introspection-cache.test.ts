@@ -5,16 +5,16 @@ import { cachedResult, startIssuer, verifyAsync } from '../support/helpers.js';
 import { movableClock, verifierFor } from '../support/introspection.js';
 import { eventually, simulateTime, untilDeadline } from '../support/time.js';
 
-/** Several processes, as far as memory goes: each verifier has its own, and all share one store. */
-async function fleet(store: Store = memoryStore(), options: Partial<IntrospectionVerifierOptions> = {}) {
+/** Several processes: each verifier has its own cache, and all share one store. */
+async function setUpProcesses(store: Store = memoryStore(), options: Partial<IntrospectionVerifierOptions> = {}) {
   const issuer = await startIssuer();
   const time = movableClock(issuer.now);
-  const another = () => verifierFor(issuer, { store, clock: time.clock, ...options });
-  return { issuer, time, store, another };
+  const createVerifier = () => verifierFor(issuer, { store, clock: time.clock, ...options });
+  return { issuer, time, store, createVerifier };
 }
 
-/** Keeps the next answer about a token back until told. */
-function holdBack(issuer: TestIssuer, token: string): () => void {
+/** Delays the next response for a token until the returned function is called. */
+function delayResponse(issuer: TestIssuer, token: string): () => void {
   let release = (): void => undefined;
   issuer.introspection.failFor(token, (res) => {
     const body = JSON.stringify({ active: true, aud: issuer.audience });
@@ -26,36 +26,37 @@ function holdBack(issuer: TestIssuer, token: string): () => void {
 }
 
 describe('results in a store', () => {
-  it('are of use to a process that has never asked', async () => {
-    const { issuer, another } = await fleet();
+  it('are used by a process that has not introspected the token', async () => {
+    const { issuer, createVerifier } = await setUpProcesses();
     const token = issuer.issueOpaque({ scope: 'a b', tenant: { id: 9_007_199_254_740_991 } });
-    const first = await another().verify(token);
-    const second = await another().verify(token);
+    const first = await createVerifier().verify(token);
+    const second = await createVerifier().verify(token);
     expect(second).toEqual(first);
     expect(issuer.requests.introspection).toBe(1);
   });
 
-  it('are there for refusals too', async () => {
-    const { issuer, another } = await fleet();
-    for (let i = 0; i < 3; i++) await expect(another().verify('garbage')).rejects.toMatchObject({ reason: 'inactive' });
+  it('include negative results', async () => {
+    const { issuer, createVerifier } = await setUpProcesses();
+    for (let i = 0; i < 3; i++)
+      await expect(createVerifier().verify('garbage')).rejects.toMatchObject({ reason: 'inactive' });
     expect(issuer.requests.introspection).toBe(1);
   });
 
-  it('are judged by each API itself', async () => {
-    const { issuer, another, store, time } = await fleet();
+  it('are checked by each API itself', async () => {
+    const { issuer, createVerifier, store, time } = await setUpProcesses();
     const token = issuer.issueOpaque();
-    await another().verify(token);
+    await createVerifier().verify(token);
     const other = verifierFor(issuer, { store, clock: time.clock, audience: 'another' });
     await expect(other.verify(token)).rejects.toMatchObject({ reason: 'audience_mismatch' });
     expect(issuer.requests.introspection).toBe(1);
   });
 
   it.each<[string, Partial<IntrospectionVerifierOptions>]>([
-    ['asks as another client', { clientId: 'other' }],
-    ['asks elsewhere', { issuer: 'https://elsewhere.example.com' }],
-    ['wants signed answers', { signedResponse: true }],
-  ])('are not for an API that %s', async (_, options) => {
-    const { issuer, store, time } = await fleet();
+    ['introspects as another client', { clientId: 'other' }],
+    ['uses another authorization server', { issuer: 'https://elsewhere.example.com' }],
+    ['requires signed responses', { signedResponse: true }],
+  ])('are not used by an API that %s', async (_, options) => {
+    const { issuer, store, time } = await setUpProcesses();
     const { introspectionEndpoint } = issuer;
     const token = issuer.issueOpaque();
     await verifierFor(issuer, { store, clock: time.clock, introspectionEndpoint }).verify(token);
@@ -65,12 +66,12 @@ describe('results in a store', () => {
     await other.close();
   });
 
-  it('end after cache.maxAge, counted from when the server was asked, in all processes together', async () => {
-    const { issuer, time, another } = await fleet(memoryStore(), { cache: { maxAge: 60 } });
+  it('expire in all processes cache.maxAge after the introspection request', async () => {
+    const { issuer, time, createVerifier } = await setUpProcesses(memoryStore(), { cache: { maxAge: 60 } });
     const token = issuer.issueOpaque();
-    await another().verify(token);
+    await createVerifier().verify(token);
     time.now += 59;
-    const late = another();
+    const late = createVerifier();
     await late.verify(token);
     issuer.revoke(token);
     time.now += 1;
@@ -78,44 +79,47 @@ describe('results in a store', () => {
     await expect(late.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
   });
 
-  it('are asked about once by many processes at the same time', async () => {
-    const { issuer, another } = await fleet();
+  it('are requested once by many processes at the same time', async () => {
+    const { issuer, createVerifier } = await setUpProcesses();
     const token = issuer.issueOpaque();
-    await Promise.all(Array.from({ length: 20 }, () => verifyAsync(another(), token)));
+    await Promise.all(Array.from({ length: 20 }, () => verifyAsync(createVerifier(), token)));
     expect(issuer.requests.introspection).toBe(1);
   });
 
-  it('are looked for once more by who has waited for its turn', async () => {
-    const memory = memoryStore();
+  it('are read once more by a process that has waited for its turn', async () => {
+    const backend = memoryStore();
     let before = (): Promise<unknown> => Promise.resolve();
-    // Between a look that finds nothing and the claim, another process asks and is done.
+    // Between the first lookup and the reservation, another process introspects the token.
     const store: Store = {
-      ...memory,
+      ...backend,
       add: async (key, lifetime) => {
         const first = before;
         before = () => Promise.resolve();
         await first();
-        return memory.add(key, lifetime);
+        return backend.add(key, lifetime);
       },
     };
-    const { issuer, another } = await fleet(store);
+    const { issuer, createVerifier } = await setUpProcesses(store);
     const token = issuer.issueOpaque();
-    before = () => verifyAsync(another(), token);
-    await another().verify(token);
+    before = () => verifyAsync(createVerifier(), token);
+    await createVerifier().verify(token);
     expect(issuer.requests.introspection).toBe(1);
   });
 
-  it('do not depend on a process that dies while it asks', async () => {
-    const memory = memoryStore();
-    const { issuer, another } = await fleet({ ...memory, add: () => Promise.resolve(false) }, { timeout: 0.5 });
-    await expect(another().verify(issuer.issueOpaque())).resolves.toBeDefined();
+  it('do not depend on a process that dies during its introspection request', async () => {
+    const backend = memoryStore();
+    const { issuer, createVerifier } = await setUpProcesses(
+      { ...backend, add: () => Promise.resolve(false) },
+      { timeout: 0.5 },
+    );
+    await expect(createVerifier().verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
 });
 
-describe('invalidate, where results are shared', () => {
-  it('reaches all processes within 5 seconds', async () => {
-    const { issuer, time, another } = await fleet();
-    const [here, there] = [another(), another()];
+describe('invalidate with a shared store', () => {
+  it('takes effect in all processes within 5 seconds', async () => {
+    const { issuer, time, createVerifier } = await setUpProcesses();
+    const [here, there] = [createVerifier(), createVerifier()];
     const token = issuer.issueOpaque();
     await Promise.all([here.verify(token), there.verify(token)]);
     issuer.revoke(token);
@@ -126,46 +130,46 @@ describe('invalidate, where results are shared', () => {
     await expect(there.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
   });
 
-  it.each(['this process', 'another process'])('is not undone by a question that %s has under way', async (which) => {
-    const { issuer, time, another } = await fleet();
-    const [asking, other] = [another(), another()];
+  it.each(['this process', 'another process'])('is not undone by a request that %s has already sent', async (which) => {
+    const { issuer, time, createVerifier } = await setUpProcesses();
+    const [introspecting, other] = [createVerifier(), createVerifier()];
     const token = issuer.issueOpaque();
-    const release = holdBack(issuer, token);
-    const running = asking.verify(token);
-    await eventually('the question is put', () => issuer.introspection.timesAsked(token) === 1);
-    await (which === 'this process' ? asking : other).invalidate(token);
+    const release = delayResponse(issuer, token);
+    const running = introspecting.verify(token);
+    await eventually('the introspection request is received', () => issuer.introspection.timesAsked(token) === 1);
+    await (which === 'this process' ? introspecting : other).invalidate(token);
     release();
     await running;
     time.now += 5;
     issuer.introspection.failFor(token, (res) => {
       res.setHeader('Content-Type', 'application/json').end('{"active":false}');
     });
-    for (const verifier of [asking, other, another()]) {
+    for (const verifier of [introspecting, other, createVerifier()]) {
       await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
     }
   });
 
-  it('says so where the store cannot be told', async () => {
+  it('rejects if the store is unavailable', async () => {
     const broken: Store = {
       ...memoryStore(),
       set: () => Promise.reject(new Error('gone')),
       delete: () => Promise.reject(new Error('gone')),
     };
-    const { another } = await fleet(broken);
-    await expect(another().invalidate('token')).rejects.toThrow('gone');
+    const { createVerifier } = await setUpProcesses(broken);
+    await expect(createVerifier().invalidate('token')).rejects.toThrow('gone');
   });
 
-  it('drops what this process remembers all the same', async () => {
-    const memory = memoryStore();
+  it('removes the result of this process even if the store is unavailable', async () => {
+    const backend = memoryStore();
     let isGone = false;
     const guard = <T>(call: () => Promise<T>): Promise<T> => (isGone ? Promise.reject(new Error('gone')) : call());
-    const { issuer, another } = await fleet({
-      get: (key) => guard(() => memory.get(key)),
-      set: (key, value, lifetime) => guard(() => memory.set(key, value, lifetime)),
-      add: (key, lifetime) => guard(() => memory.add(key, lifetime)),
-      delete: (key) => guard(() => memory.delete(key)),
+    const { issuer, createVerifier } = await setUpProcesses({
+      get: (key) => guard(() => backend.get(key)),
+      set: (key, value, lifetime) => guard(() => backend.set(key, value, lifetime)),
+      add: (key, lifetime) => guard(() => backend.add(key, lifetime)),
+      delete: (key) => guard(() => backend.delete(key)),
     });
-    const verifier = another();
+    const verifier = createVerifier();
     const token = issuer.issueOpaque();
     await verifier.verify(token);
     isGone = true;
@@ -174,65 +178,65 @@ describe('invalidate, where results are shared', () => {
   });
 });
 
-describe('what is in a store', () => {
+describe('a value in the store', () => {
   const now = Math.floor(Date.now() / 1000);
   const response = { active: true, aud: 'https://api.example.com', client_id: 'forged', exp: now + 600 };
   const saved = { version: 1, response, introspectedAt: now };
 
-  /** A store in which every key has that value. */
+  /** A store in which every key has the same value. */
   async function verifyWith(value: unknown) {
-    const memory = memoryStore();
-    const { issuer, time, another } = await fleet({ ...memory, get: () => Promise.resolve(value) });
+    const backend = memoryStore();
+    const { issuer, time, createVerifier } = await setUpProcesses({ ...backend, get: () => Promise.resolve(value) });
     time.now = now;
-    const token = issuer.issueOpaque({ client_id: 'asked' });
-    const outcome = await verifyAsync(another(), token)
+    const token = issuer.issueOpaque({ client_id: 'introspected' });
+    const outcome = await verifyAsync(createVerifier(), token)
       .then(({ clientId }) => clientId)
       .catch((error: unknown) => (error as { reason?: string }).reason);
-    return { outcome, asked: issuer.requests.introspection };
+    return { outcome, requests: issuer.requests.introspection };
   }
 
-  it('is believed as it was saved', async () => {
-    expect(await verifyWith(saved)).toEqual({ outcome: 'forged', asked: 0 });
+  it('is used as it was saved', async () => {
+    expect(await verifyWith(saved)).toEqual({ outcome: 'forged', requests: 0 });
   });
 
   it.each<[string, unknown]>([
     ['another version', { ...saved, version: 2 }],
     ['no version', { response, introspectedAt: now }],
-    ['a version that is text', { ...saved, version: '1' }],
-    ['active as text', { ...saved, response: { ...response, active: 'true' } }],
+    ['a version that is a string', { ...saved, version: '1' }],
+    ['active as a string', { ...saved, response: { ...response, active: 'true' } }],
     ['active as a number', { ...saved, response: { ...response, active: 1 } }],
     ['no active', { ...saved, response: { ...response, active: undefined } }],
     ['no response', { version: 1, introspectedAt: now }],
     ['a response that is null', { ...saved, response: null }],
     ['a response that is an array', { ...saved, response: [response] }],
-    ['a response that is text', { ...saved, response: JSON.stringify(response) }],
+    ['a response that is a string', { ...saved, response: JSON.stringify(response) }],
     ['an array', [saved]],
     ['text', JSON.stringify(saved)],
     ['a number', 1],
     ['true', true],
     ['null', null],
     ['no introspectedAt', { version: 1, response }],
-    ['introspectedAt as text', { ...saved, introspectedAt: String(now) }],
+    ['introspectedAt as a string', { ...saved, introspectedAt: String(now) }],
     ['introspectedAt that is infinite', { ...saved, introspectedAt: Number.POSITIVE_INFINITY }],
-    ['introspectedAt that is no number', { ...saved, introspectedAt: Number.NaN }],
+    ['introspectedAt that is NaN', { ...saved, introspectedAt: Number.NaN }],
     ['introspectedAt far in the future', { ...saved, introspectedAt: now + 3_600 }],
     ['introspectedAt too long ago', { ...saved, introspectedAt: now - 60 }],
-    ['an exp that is over', { ...saved, response: { ...response, exp: now - 1 } }],
-  ])('is not believed, and the server asked, where it is %s', async (_, value) => {
-    expect(await verifyWith(value)).toEqual({ outcome: 'asked', asked: 1 });
+    ['an exp in the past', { ...saved, response: { ...response, exp: now - 1 } }],
+  ])('is ignored, and the token is introspected, if it is %s', async (_, value) => {
+    expect(await verifyWith(value)).toEqual({ outcome: 'introspected', requests: 1 });
   });
 
   it.each<[string, object, string]>([
     ['another audience', { aud: 'another' }, 'audience_mismatch'],
     ['no audience', { aud: undefined }, 'audience_missing'],
     ['another issuer', { iss: 'https://elsewhere.example.com' }, 'issuer_mismatch'],
-    ['a time to come', { nbf: now + 3_600 }, 'not_yet_valid'],
-    ['exp as text', { exp: '9999999999' }, 'claim_malformed'],
+    ['an nbf in the future', { nbf: now + 3_600 }, 'not_yet_valid'],
+    ['exp as a string', { exp: '9999999999' }, 'claim_malformed'],
     ['a subject that is a number', { sub: 1 }, 'claim_malformed'],
     ['active false', { active: false }, 'inactive'],
-  ])('is checked like an answer of the server: %s', async (_, changes, outcome) => {
+  ])('is checked like a response of the server: %s', async (_, changes, outcome) => {
     const value = { ...saved, response: { ...response, ...changes } };
-    expect(await verifyWith(value)).toEqual({ outcome, asked: 0 });
+    expect(await verifyWith(value)).toEqual({ outcome, requests: 0 });
   });
 
   it.each<[string, () => unknown]>([
@@ -243,19 +247,19 @@ describe('what is in a store', () => {
         throw new Error('gone');
       },
     ],
-    ['gives nothing at all', () => undefined],
-  ])('is not needed: a store that %s', async (_, call) => {
+    ['returns nothing', () => undefined],
+  ])('is optional: a store that %s', async (_, call) => {
     const broken = { get: call, set: call, add: call, delete: call } as unknown as Store;
-    const { issuer, another } = await fleet(broken);
-    await expect(another().verify(issuer.issueOpaque())).resolves.toBeDefined();
-    await expect(another().verify('garbage')).rejects.toMatchObject({ reason: 'inactive' });
+    const { issuer, createVerifier } = await setUpProcesses(broken);
+    await expect(createVerifier().verify(issuer.issueOpaque())).resolves.toBeDefined();
+    await expect(createVerifier().verify('garbage')).rejects.toMatchObject({ reason: 'inactive' });
   });
 });
 
-describe('a store that never answers', () => {
+describe('a store that never responds', () => {
   simulateTime();
 
-  it('is waited for a second, and then left alone for a while', async () => {
+  it('delays a request by one second, and is then not called for a while', async () => {
     let calls = 0;
     const never = (): Promise<never> => {
       calls++;

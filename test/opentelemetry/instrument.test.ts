@@ -23,6 +23,7 @@ import {
   InvalidRequestError,
   InvalidTokenError,
   jwtBearer,
+  jwtVerifier,
   MissingTokenError,
   requireScopes,
   type ResourceServerError,
@@ -30,7 +31,9 @@ import {
 } from '../../lib/index.js';
 import { type Instrumentation, instrument, type InstrumentOptions } from '../../lib/opentelemetry/index.js';
 import { SENTENCES } from '../../lib/reasons.js';
+import { createScene, present, serveDpop } from '../support/dpop.js';
 import { get, serve, startIssuer } from '../support/helpers.js';
+import { verifierFor } from '../support/introspection.js';
 import { ROOT } from '../support/type-check.js';
 
 const ISSUER = 'https://auth.example.com';
@@ -41,10 +44,11 @@ let meterProvider: MeterProvider;
 let spanExporter: InMemorySpanExporter;
 let tracerProvider: BasicTracerProvider;
 const running: Instrumentation[] = [];
+const scene = createScene();
 
 beforeEach(() => {
   metricExporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
-  // Collected by `collect`, never by the timer.
+  // Exported by `collect`, never by the timer.
   const reader = new PeriodicExportingMetricReader({ exporter: metricExporter, exportIntervalMillis: 3_600_000 });
   meterProvider = new MeterProvider({ readers: [reader] });
   spanExporter = new InMemorySpanExporter();
@@ -179,7 +183,7 @@ describe('requests', () => {
 });
 
 describe('the sets of attribute values are bounded:', () => {
-  it('a reason that this package does not have is _OTHER', async () => {
+  it('a reason that is not of this package is _OTHER', async () => {
     start();
     reject(new InvalidTokenError('made-up-by-a-caller' as 'expired'));
     expect(await rejectionOf()).toMatchObject({ 'error.type': '_OTHER' });
@@ -218,7 +222,7 @@ describe('the other channels', () => {
 
   it('count fetches of documents, with the kind of failure', async () => {
     start();
-    const failure = new HttpError('timeout', `${ISSUER}/jwks did not answer`);
+    const failure = new HttpError('timeout', `${ISSUER}/jwks did not respond`);
     publish('keys.refreshed', { issuer: ISSUER, document: 'keys' });
     publish('keys.refresh_failed', { issuer: ISSUER, document: 'keys', error: failure });
     const unavailable = new UpstreamError('keys_unavailable', 1, { cause: failure });
@@ -259,7 +263,7 @@ describe('the other channels', () => {
       issuer: ISSUER,
       duration: 5,
       outcome: 'failed',
-      error: new HttpError('unreachable', 'no answer'),
+      error: new HttpError('unreachable', 'no response'),
     });
     const metric = (await collect()).find(
       ({ descriptor }) => descriptor.name === 'express_resource_server.introspection.duration',
@@ -307,7 +311,7 @@ describe('spans', () => {
     expect(JSON.stringify([span?.attributes, span?.events])).not.toContain('text of the server');
   });
 
-  it('have the span of the request as their parent, which learns why the request was rejected', () => {
+  it('have the span of the request as their parent, which contains the reason of the rejection', () => {
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
     start();
     const request = tracerProvider.getTracer('http').startSpan('GET /');
@@ -325,7 +329,7 @@ describe('spans', () => {
     });
   });
 
-  it('learn whose token was accepted, and the client only if that is requested', () => {
+  it('contain the issuer of an accepted token, and the client only if that is requested', () => {
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
     start({ clientId: true });
     const request = tracerProvider.getTracer('http').startSpan('GET /');
@@ -341,7 +345,7 @@ describe('spans', () => {
 });
 
 describe('a real API', () => {
-  it('has metrics of the requests that it accepts and rejects, gates included', async () => {
+  it('has metrics of the requests that it accepts and rejects, including rejections by gates', async () => {
     const issuer = await startIssuer();
     const options = { issuer: issuer.url, audience: issuer.audience };
     const app = serve(jwtBearer(options), requireScopes('orders:read'));
@@ -356,7 +360,7 @@ describe('a real API', () => {
       1,
     ];
     expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([
-      // A gate rejected the second one.
+      // A gate rejected the second request.
       [{ ...from, 'express_resource_server.client.id': 'client-1' }, 2],
     ]);
     expect(await valuesOf('express_resource_server.requests.rejected')).toEqual([
@@ -364,6 +368,69 @@ describe('a real API', () => {
       rejected('scope_missing', 'insufficient_rights'),
       rejected('token_missing', 'no_credentials'),
     ]);
+  });
+});
+
+describe('a real verifier', () => {
+  const from = (issuer: { readonly url: string }): Record<string, unknown> => ({
+    'express_resource_server.issuer': issuer.url,
+  });
+
+  it('has metrics of its cache and of the documents that it fetches', async () => {
+    const issuer = await startIssuer();
+    start();
+    const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
+    const token = await issuer.issue();
+    for (let i = 0; i < 3; i++) await verifier.verify(token);
+    const document = (name: string) => ({ ...from(issuer), 'express_resource_server.document': name });
+    const result = (name: string) => ({ ...from(issuer), 'express_resource_server.cache.result': name });
+    expect(await valuesOf('express_resource_server.document.fetches')).toEqual([
+      [document('metadata'), 1],
+      [document('keys'), 1],
+    ]);
+    expect(await valuesOf('express_resource_server.cache.lookups')).toEqual([
+      [result('miss'), 1],
+      [result('hit'), 2],
+    ]);
+  });
+
+  it('has metrics of failed fetches and of the use of stale keys', async () => {
+    const issuer = await startIssuer();
+    start();
+    const time = { now: Date.now() / 1000 };
+    const verifier = jwtVerifier({
+      issuer: issuer.url,
+      audience: issuer.audience,
+      clock: () => time.now,
+      keys: { refreshInterval: 60 },
+    });
+    const token = await issuer.issue();
+    await verifier.verify(token);
+    issuer.fail('jwks', 'error');
+    time.now += 61;
+    await verifier.verify(token);
+    const failed = { ...from(issuer), 'express_resource_server.document': 'keys', 'error.type': 'status' };
+    expect(await valuesOf('express_resource_server.document.fetches')).toContainEqual([failed, 1]);
+    expect(await valuesOf('express_resource_server.stale_keys.uses')).toEqual([[from(issuer), 1]]);
+    await verifier.close();
+  });
+
+  it('has a metric and a span of each introspection', async () => {
+    const issuer = await startIssuer();
+    start();
+    const verifier = verifierFor(issuer);
+    await verifier.verify(issuer.issueOpaque());
+    const active = { ...from(issuer), 'express_resource_server.introspection.outcome': 'active' };
+    expect(await valuesOf('express_resource_server.introspection.duration')).toEqual([[active, 1]]);
+    expect(spanExporter.getFinishedSpans()).toMatchObject([{ name: 'introspection', attributes: active }]);
+  });
+
+  it('has a metric of replayed proofs', async () => {
+    start();
+    const app = serveDpop(scene.issuer);
+    const proof = await scene.prove();
+    for (let i = 0; i < 2; i++) await present(app, scene.token, proof);
+    expect(await valuesOf('express_resource_server.dpop.replays')).toEqual([[{}, 1]]);
   });
 });
 
@@ -405,14 +472,14 @@ describe('instrument', () => {
     expect(spanExporter.getFinishedSpans()).toHaveLength(1);
   });
 
-  it('ends with close', async () => {
+  it('stops with close', async () => {
     start().close();
     accept('client-1');
     expect(await valuesOf('express_resource_server.requests.accepted')).toEqual([]);
     expect(channel('express-resource-server.request.accepted').hasSubscribers).toBe(false);
   });
 
-  it('keeps a provider that throws away from the request, and reports it to the logger of OpenTelemetry', () => {
+  it('does not let the exception of a provider fail the request, and reports it to the logger of OpenTelemetry', () => {
     const logged: unknown[] = [];
     const ignore = (): void => undefined;
     const logger: DiagLogger = {
@@ -433,7 +500,7 @@ describe('instrument', () => {
     expect(logged).toEqual(['express-resource-server: a measurement failed']);
   });
 
-  it('names every metric, its unit and its purpose', async () => {
+  it('describes every metric with its unit and its purpose', async () => {
     start();
     publishAll();
     const found = (await collect()).map(({ descriptor: { name, unit, description } }) => [
@@ -454,9 +521,9 @@ describe('instrument', () => {
 
   it.each<[string, unknown, RegExp]>([
     ['an unknown option', { clientid: true }, /Did you mean clientId\?/],
-    ['a provider that is none', { meterProvider: {} }, /instrument: meterProvider: expected/],
+    ['an invalid provider', { meterProvider: {} }, /instrument: meterProvider: expected/],
     [
-      'a tracer provider that is none',
+      'an invalid tracer provider',
       { tracerProvider: { getMeter: () => undefined } },
       /instrument: tracerProvider: expected/,
     ],
@@ -466,7 +533,7 @@ describe('instrument', () => {
     expect(() => start(options as InstrumentOptions)).toThrow(message);
   });
 
-  it('knows every reason', async () => {
+  it('contains every reason', async () => {
     start();
     const reasons = Object.keys(SENTENCES);
     for (const reason of reasons) reject(new InvalidTokenError(reason as 'rejected'));

@@ -20,7 +20,6 @@ import { GROUPS, PROJECTS, TOOLS } from './projects.js';
 const execute = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const FOLDER = join(tmpdir(), `projects-${createHash('sha256').update(ROOT).digest('hex').slice(0, 8)}`);
-const TOOLS_FOLDER = join(FOLDER, 'tools');
 const TARBALL = join(FOLDER, 'package.tgz');
 const PARALLEL = 2;
 const TIMEOUT = 180_000;
@@ -37,7 +36,9 @@ const started = performance.now();
 if (!existsSync(join(ROOT, 'dist/index.cjs'))) await execute('npm', ['run', 'build'], { cwd: ROOT });
 mkdirSync(FOLDER, { recursive: true });
 await pack();
-await install(TOOLS_FOLDER, TOOLS);
+for (const tool of new Set(chosen.flatMap(({ node, tools }) => [node ?? [], tools].flat()))) {
+  await install(toolFolder(tool), { [tool]: TOOLS[tool] });
+}
 for (const group of new Set(chosen.flatMap(({ group }) => group ?? []))) {
   await install(join(FOLDER, group), GROUPS[group]);
   await installPackage(join(FOLDER, group));
@@ -71,6 +72,14 @@ async function pack() {
   renameSync(join(FOLDER, JSON.parse(stdout)[0].filename), TARBALL);
 }
 
+function toolFolder(tool) {
+  return join(FOLDER, 'tools', tool);
+}
+
+function toolBin(tool) {
+  return join(toolFolder(tool), 'node_modules/.bin');
+}
+
 /** Installs packages, unless the last run has installed the same. */
 async function install(folder, dependencies) {
   const text = JSON.stringify({ private: true, dependencies }, null, 2);
@@ -95,7 +104,7 @@ async function npm(cwd, ...args) {
 }
 
 /** Runs one project: `undefined`, or what failed. */
-async function runProject({ name, group, node, files, run, expect }) {
+async function runProject({ name, group, node, tools, files, run, expect }) {
   const home = join(FOLDER, group ?? 'alone');
   const folder = join(home, name.replaceAll(/[^A-Za-z0-9.]+/g, '-'));
   rmSync(folder, { recursive: true, force: true });
@@ -104,12 +113,11 @@ async function runProject({ name, group, node, files, run, expect }) {
     writeFileSync(join(folder, file), text);
   }
   if (group === undefined) cpSync(TARBALL, join(folder, 'package.tgz'));
-  const bin = node === undefined ? dirname(process.execPath) : join(TOOLS_FOLDER, 'node_modules', node, 'bin');
+  const bin = node === undefined ? dirname(process.execPath) : join(toolFolder(node), 'node_modules', node, 'bin');
   const env = {
     HOME: process.env.HOME,
-    PATH: [bin, join(home, 'node_modules/.bin'), process.env.PATH].join(':'),
+    PATH: [bin, join(home, 'node_modules/.bin'), ...tools.map(toolBin), process.env.PATH].join(':'),
     GROUP: home,
-    TOOLS: join(TOOLS_FOLDER, 'node_modules/.bin'),
     LONELY: join(FOLDER, 'lonely', name.replaceAll(/[^A-Za-z0-9.]+/g, '-')),
     NO_COLOR: '1',
     CI: 'true',

@@ -40,21 +40,21 @@ const forJwts = (options: Partial<JwtBearerOptions>): Middleware =>
 const forOpaque = (options: Partial<IntrospectionBearerOptions>): Middleware =>
   introspectionBearer({ issuer: server.url, clientId: 'api', clientSecret: SECRETS.api, audience: OPAQUE, ...options });
 
-type Seen = { status: number; proof: string | undefined }[];
+type RecordedResponses = { status: number; proof: string | undefined }[];
 
 /** An API that returns the scheme, and its responses so far. */
-async function listenTo(guard: Middleware): Promise<{ url: string; seen: Seen }> {
-  const seen: Seen = [];
-  const note: RequestHandler = (req, res, next) => {
-    res.on('finish', () => seen.push({ status: res.statusCode, proof: req.get('dpop') }));
+async function listenTo(guard: Middleware): Promise<{ url: string; responses: RecordedResponses }> {
+  const responses: RecordedResponses = [];
+  const record: RequestHandler = (req, res, next) => {
+    res.on('finish', () => responses.push({ status: res.statusCode, proof: req.get('dpop') }));
     next();
   };
   const app = express();
-  app.use(note, guard, (req, res) => {
+  app.use(record, guard, (req, res) => {
     const { clientId, scheme, format } = getAuth(req);
     res.json({ clientId, scheme, format });
   });
-  return { url: `http://127.0.0.1:${await listen(app)}/orders?limit=1`, seen };
+  return { url: `http://127.0.0.1:${await listen(app)}/orders?limit=1`, responses };
 }
 
 async function discover(clientId: 'anyone' | 'prover'): Promise<client.Configuration> {
@@ -88,11 +88,11 @@ describe('a DPoP-bound token of openid-client', () => {
   };
 
   it.each([['required'], ['allowed']] as const)('is accepted with a proof for each request: %s', async (dpop) => {
-    const { url, seen } = await listenTo(forJwts({ dpop }));
+    const { url, responses } = await listenTo(forJwts({ dpop }));
     const token = await issue(JWT);
     expect(await call(url, token)).toEqual({ clientId: 'prover', scheme: 'DPoP', format: 'jwt' });
     expect(await call(url, token)).toEqual({ clientId: 'prover', scheme: 'DPoP', format: 'jwt' });
-    expect(seen.map(({ status }) => status)).toEqual([200, 200]);
+    expect(responses.map(({ status }) => status)).toEqual([200, 200]);
   });
 
   it('can be opaque', async () => {
@@ -104,11 +104,11 @@ describe('a DPoP-bound token of openid-client', () => {
     ['JWT', JWT, (dpop: JwtBearerOptions['dpop']) => forJwts({ ...(dpop && { dpop }) })],
     ['opaque', OPAQUE, (dpop: JwtBearerOptions['dpop']) => forOpaque({ ...(dpop && { dpop }) })],
   ])('is accepted with the required nonce, which the client keeps using: %s', async (_format, resource, guard) => {
-    const { url, seen } = await listenTo(guard({ mode: 'required', nonce: true }));
+    const { url, responses } = await listenTo(guard({ mode: 'required', nonce: true }));
     const token = await issue(resource);
     await call(url, token);
     await call(url, token);
-    expect(seen.map(({ status }) => status)).toEqual([401, 200, 200]);
+    expect(responses.map(({ status }) => status)).toEqual([401, 200, 200]);
   });
 
   it('is accepted with the profile fapi2', async () => {
@@ -129,10 +129,10 @@ describe('a DPoP-bound token of openid-client', () => {
       },
     ],
   ])('is rejected if it is stolen and sent %s', async (_how, steal) => {
-    const { url, seen } = await listenTo(forJwts({ dpop: 'allowed' }));
+    const { url, responses } = await listenTo(forJwts({ dpop: 'allowed' }));
     const token = await issue(JWT);
     await call(url, token);
-    const headers = await steal(token, seen[0]?.proof ?? '', url);
+    const headers = await steal(token, responses[0]?.proof ?? '', url);
     expect((await fetch(url, { headers })).status).toBe(401);
   });
 });
@@ -153,7 +153,7 @@ async function captureProof(token: string, url: string, headers: Headers, handle
 
 describe('a DPoP-bound token of oauth4webapi', () => {
   it.each(['ES256', 'PS256', 'Ed25519'])('is accepted after a retry with the required nonce: %s', async (alg) => {
-    const { url, seen } = await listenTo(forJwts({ dpop: { mode: 'required', nonce: true } }));
+    const { url, responses } = await listenTo(forJwts({ dpop: { mode: 'required', nonce: true } }));
     const handle = oauth.DPoP({}, await generateKeyPair(alg, { extractable: true }));
     const token = await issueBoundTo(handle);
     const call = (): Promise<Response> =>
@@ -166,7 +166,7 @@ describe('a DPoP-bound token of oauth4webapi', () => {
       throw error;
     });
     expect(await response.json()).toMatchObject({ clientId: 'prover', scheme: 'DPoP' });
-    expect(seen.map(({ status }) => status)).toEqual([401, 200]);
+    expect(responses.map(({ status }) => status)).toEqual([401, 200]);
   });
 
   async function issueBoundTo(handle: oauth.DPoPHandle): Promise<string> {
@@ -196,12 +196,12 @@ describe('a certificate-bound token of a real server', () => {
   it.each(guards)('is accepted only on a connection with that certificate: %s', async (_what, resource, guard) => {
     const port = await listenTls(serve(guard()), makeCertificate('api'));
     const token = await server.issueTo(own, resource);
-    const answers = [
+    const results = [
       await getTls(port, { token, certificate: own }),
       await getTls(port, { token, certificate: other }),
       await getTls(port, { token }),
     ];
-    expect(answers.map(({ status }) => status)).toEqual([200, 401, 401]);
+    expect(results.map(({ status }) => status)).toEqual([200, 401, 401]);
   });
 
   it('has the confirmation of RFC 8705', async () => {

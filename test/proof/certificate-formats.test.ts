@@ -97,7 +97,7 @@ describe.each(FORMATS)('the certificate format %s', (format) => {
   it.each<[string, () => readonly string[]]>([
     ['no header', () => []],
     ['an empty header', () => [HEADERS[format], '']],
-    ['a header of blanks', () => [HEADERS[format], ' \t ']],
+    ['a header of spaces and tabs', () => [HEADERS[format], ' \t ']],
   ])('contains no certificate in %s', async (_what, fields) => {
     await expectRejected(apiWith(sourceFor(format)), fields(), ['certificate_missing']);
   });
@@ -106,8 +106,8 @@ describe.each(FORMATS)('the certificate format %s', (format) => {
     ['sent twice', (good) => [HEADERS[format], good, HEADERS[format], good]],
     ['sent twice, first by the client', (good) => [HEADERS[format], WRITTEN[format](other), HEADERS[format], good]],
     ['sent twice, in another case', (good) => [HEADERS[format], good, HEADERS[format].toUpperCase(), good]],
-    ['joined with another by a comma', (good) => [HEADERS[format], `${good}, ${good}`]],
-    ['joined with nothing by a comma', (good) => [HEADERS[format], `${good},`]],
+    ['followed by a comma and another certificate', (good) => [HEADERS[format], `${good}, ${good}`]],
+    ['followed by a comma', (good) => [HEADERS[format], `${good},`]],
     ['without its last part', (good) => [HEADERS[format], good.slice(0, -40)]],
     ['without its first part', (good) => [HEADERS[format], good.slice(40)]],
     ['garbage', () => [HEADERS[format], 'garbage']],

@@ -35,9 +35,9 @@ const pemOf = (one: TestCertificate, between: string, another: TestCertificate):
     '-----END CERTIFICATE-----\n',
   ].join('\n');
 
-type Given = ClientCertificate | Promise<ClientCertificate>;
+type ReturnedCertificate = ClientCertificate | Promise<ClientCertificate>;
 
-function behind(certificate: (cert: string | undefined) => Given): Middleware {
+function behind(certificate: (cert: string | undefined) => ReturnedCertificate): Middleware {
   return jwtBearer({
     issuer: issuer.url,
     audience: issuer.audience,
@@ -46,14 +46,14 @@ function behind(certificate: (cert: string | undefined) => Given): Middleware {
 }
 
 describe('mtls.certificate as a function', () => {
-  it.each<[string, () => Given]>([
+  it.each<[string, () => ReturnedCertificate]>([
     ['PEM', () => own.cert],
     ['a promise of PEM', () => Promise.resolve(own.cert)],
     ['DER', () => own.der],
     ['DER as a Uint8Array', () => Uint8Array.from(own.der)],
     ['a promise of DER', async () => Promise.resolve(own.der)],
-  ])('can return %s', async (_what, give) => {
-    expect((await get(serve(behind(give)), token)).status).toBe(200);
+  ])('can return %s', async (_what, certificateFunction) => {
+    expect((await get(serve(behind(certificateFunction)), token)).status).toBe(200);
   });
 
   it('is called for each request', async () => {
@@ -82,9 +82,9 @@ describe('mtls.certificate as a function', () => {
     ['two certificates in bytes', () => Buffer.from(own.cert + other.cert), 'certificate_malformed'],
     ['a certificate and more', () => Buffer.concat([own.der, own.der]), 'certificate_malformed'],
     ['base64 with text after its padding', () => pemOf(own, '====', other), 'certificate_malformed'],
-    ['half a certificate', () => own.der.subarray(0, 100), 'certificate_malformed'],
-  ])('that returns %s proves nothing', async (_what, give, reason) => {
-    await expectInvalidToken(serve(behind(give as () => Given)), token, reason);
+    ['half of a certificate', () => own.der.subarray(0, 100), 'certificate_malformed'],
+  ])('that returns %s causes a rejection', async (_what, certificateFunction, reason) => {
+    await expectInvalidToken(serve(behind(certificateFunction as () => ReturnedCertificate)), token, reason);
   });
 
   it.each<[string, () => unknown]>([
@@ -95,13 +95,13 @@ describe('mtls.certificate as a function', () => {
     ['an object with length 0', () => ({ length: 0 })],
     ['a function', () => () => own.der],
     ['a promise of true', () => Promise.resolve(true)],
-  ])('that returns %s is a ConfigurationError', async (_what, give) => {
-    const error = await expectHandedOver(token, behind(give as () => Given));
+  ])('that returns %s causes a ConfigurationError', async (_what, certificateFunction) => {
+    const error = await expectHandedOver(token, behind(certificateFunction as () => ReturnedCertificate));
     expect(error).toBeInstanceOf(ConfigurationError);
     expect(error).toMatchObject({ reason: 'verifier_invalid', option: 'bearer: result of mtls.certificate' });
   });
 
-  it.each<[string, (error: Error) => Given]>([
+  it.each<[string, (error: Error) => ReturnedCertificate]>([
     [
       'throws',
       (error) => {

@@ -81,9 +81,9 @@ function auth(scheme: string, token?: string): () => Promise<string[]> {
 describe('the challenge to a request with invalid credentials', () => {
   it.each(ERRORS)('(%s) has the error for the right scheme', async (_, fields, { code, message }, mode, schemes) => {
     const app = serve(dpopBearer(scene.issuer, mode, { realm: 'orders' }));
-    const answer = await getRaw(await listen(app), await fields());
-    expect([JSON.parse(answer.body), handled(app)]).toEqual([{ error: code, error_description: message }, 0]);
-    const found = challengesOf(answer);
+    const response = await getRaw(await listen(app), await fields());
+    expect([JSON.parse(response.body), handled(app)]).toEqual([{ error: code, error_description: message }, 0]);
+    const found = challengesOf(response);
     expect(found.map(({ scheme }) => scheme)).toEqual(mode === 'required' ? ['DPoP'] : ['Bearer', 'DPoP']);
     for (const { scheme, parameters } of found) {
       const always = scheme === 'DPoP' ? { realm: 'orders', algs: ALGS } : { realm: 'orders' };
@@ -115,8 +115,8 @@ describe('a gate behind dpop', () => {
         { scheme: 'DPoP', parameters: { ...details, algs: ALGS } },
       ],
     ]);
-    const held = await present(app, await scene.issuer.issue(), undefined, 'Bearer');
-    expect([held.status, challengesOf(held)]).toEqual([
+    const accepted = await present(app, await scene.issuer.issue(), undefined, 'Bearer');
+    expect([accepted.status, challengesOf(accepted)]).toEqual([
       403,
       [
         { scheme: 'Bearer', parameters: details },

@@ -57,10 +57,10 @@ describe('§4.3 9: htu must be the URI of the request', () => {
     ['whose user looks like the host', 'https://api.example.com@evil.example/'],
     ['that is a path', '/'],
     ['without a scheme', '//api.example.com/'],
-    ['that is a host', 'api.example.com'],
+    ['without a scheme and a path', 'api.example.com'],
     ['of another scheme', 'wss://api.example.com/'],
     ['that is empty', ''],
-    ['that is text', 'anything'],
+    ['that is not a URI', 'anything'],
     ['twice', `${BASE_URL}/ ${BASE_URL}/`],
   ])('rejects a URI %s', async (_, htu) => {
     await expectProofAlwaysRejected(scene, 'proof_uri_mismatch', () => scene.prove({ claims: { htu } }));
@@ -100,7 +100,7 @@ describe('§4.3 11: the proof must be recent', () => {
 describe('§4.3 12a: ath must be the hash of the access token', () => {
   it.each<[string, (token: string) => string]>([
     ['of another token', () => hashOf('another')],
-    ['of an empty text', () => hashOf('')],
+    ['of an empty string', () => hashOf('')],
     ['with the scheme', (token) => hashOf(`DPoP ${token}`)],
     ['without its last character', (token) => hashOf(token).slice(0, -1)],
     ['with padding', (token) => `${hashOf(token)}=`],
@@ -108,7 +108,7 @@ describe('§4.3 12a: ath must be the hash of the access token', () => {
     ['with SHA-512', (token) => createHash('sha512').update(token).digest('base64url')],
     ['of half of SHA-256, as in ID tokens', (token) => hashOf(token).slice(0, 22)],
     ['that is the token', (token) => token],
-    ['that is an empty text', () => ''],
+    ['that is an empty string', () => ''],
   ])('rejects a hash %s', async (_, ath) => {
     await expectProofAlwaysRejected(scene, 'proof_token_mismatch', () =>
       scene.prove({ claims: { ath: ath(scene.token) } }),

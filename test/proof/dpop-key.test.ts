@@ -86,10 +86,10 @@ describe('§4.3 6: the signature must verify with the key in jwk', () => {
     ['that is too long', (header, payload, signature) => `${header}.${payload}.${signature}AA`],
     ['of zeros', (header, payload) => `${header}.${payload}.${base64url(new Uint8Array(64))}`],
     ['of one byte', (header, payload) => `${header}.${payload}.AA`],
-  ])('rejects a signature %s', async (_, spoil) => {
+  ])('rejects a signature %s', async (_, change) => {
     await expectProofAlwaysRejected(scene, 'proof_signature_mismatch', async () => {
       const [header = '', payload = '', signature = ''] = (await scene.prove()).split('.');
-      return spoil(header, payload, signature);
+      return change(header, payload, signature);
     });
   });
 
@@ -179,7 +179,7 @@ describe('§4.3 7: jwk must be a public key', () => {
   });
 
   it.each<[string, (good: JWK) => JWK]>([
-    ['a point off the curve', (good) => ({ ...good, y: good.x ?? '' })],
+    ['a point that is not on the curve', (good) => ({ ...good, y: good.x ?? '' })],
     ['the point at infinity', (good) => ({ ...good, x: 'A'.repeat(43), y: 'A'.repeat(43) })],
     ['a coordinate that is too short', (good) => ({ ...good, x: 'AA' })],
     ['a coordinate that is not base64url', (good) => ({ ...good, x: '!' })],
@@ -188,10 +188,10 @@ describe('§4.3 7: jwk must be a public key', () => {
     ['another use', (good) => ({ ...good, use: 'enc' })],
     ['another operation', (good) => ({ ...good, key_ops: ['encrypt'] })],
     ['another algorithm', (good) => ({ ...good, alg: 'ECDH-ES' })],
-  ])('rejects a key with %s', async (_, spoil) => {
+  ])('rejects a key with %s', async (_, change) => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const good = publicJwk(publicKey);
-    const [app, sent] = await sendWith(spoil(good), privateKey);
+    const [app, sent] = await sendWith(change(good), privateKey);
     await expectProofRejected(app, sent, 'proof_key_refused');
     const [twinApp, twin] = await sendWith(good, privateKey);
     await expectAccepted(twinApp, twin);

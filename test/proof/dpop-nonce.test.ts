@@ -56,8 +56,8 @@ describe('§4.3 10: the nonce of this server', () => {
     expect((rejected.body as { error: string }).error).toBe('use_dpop_nonce');
     const nonce = nonceOf(rejected);
     for (let i = 0; i < 3; i++) {
-      const admitted = await expectAccepted(app, present(app, scene.token, await scene.prove({ claims: { nonce } })));
-      expect(admitted.headers['dpop-nonce']).toBeUndefined();
+      const accepted = await expectAccepted(app, present(app, scene.token, await scene.prove({ claims: { nonce } })));
+      expect(accepted.headers['dpop-nonce']).toBeUndefined();
     }
   });
 

@@ -5,7 +5,7 @@ import { getAuth, InvalidDpopProofError, jwtBearer } from '../../lib/index.js';
 import { challengeOn, createScene } from '../support/dpop.js';
 import { getExactly, listen, type RawAnswer } from '../support/helpers.js';
 
-// One type for both versions: the parts that are used here are the same.
+// One type for both versions: the parts that the tests use are the same.
 const VERSIONS = [
   { version: 4, express: express4 as unknown as typeof express5 },
   { version: 5, express: express5 },
@@ -13,7 +13,7 @@ const VERSIONS = [
 
 const scene = createScene();
 
-/** An API without baseUrl: it takes the host from the request. */
+/** An API without baseUrl: it reads the host from the request. */
 async function start(express: typeof express5, trustProxy: unknown = false) {
   let runs = 0;
   const app = express();
@@ -31,10 +31,10 @@ async function start(express: typeof express5, trustProxy: unknown = false) {
   return { port, origin: `http://127.0.0.1:${port}`, host: `127.0.0.1:${port}`, send, runs: () => runs };
 }
 
-function expectOtherUri(answer: RawAnswer): void {
+function expectOtherUri(response: RawAnswer): void {
   const { code = '', message } = new InvalidDpopProofError('proof_uri_mismatch');
-  expect([answer.status, JSON.parse(answer.body)]).toEqual([401, { error: code, error_description: message }]);
-  expect(challengeOn('DPoP', answer)).toMatchObject({ error: code });
+  expect([response.status, JSON.parse(response.body)]).toEqual([401, { error: code, error_description: message }]);
+  expect(challengeOn('DPoP', response)).toMatchObject({ error: code });
 }
 
 describe.each(VERSIONS)('the origin of a request with Express $version', ({ express }) => {
@@ -56,7 +56,7 @@ describe.each(VERSIONS)('the origin of a request with Express $version', ({ expr
       ['X-Forwarded-Proto', 'https', 'X-Forwarded-Host', 'api.example.com:8443'],
     ],
     [
-      'several, the first of which was written for the caller',
+      'several values, the first of which the caller sent',
       'https://api.example.com/',
       ['X-Forwarded-Proto', 'https,http', 'X-Forwarded-Host', 'api.example.com, inner.example'],
     ],
@@ -117,9 +117,9 @@ describe.each(VERSIONS)('the origin of a request with Express $version', ({ expr
     ['percent-encoding', (host) => host.replace('.', '%2E')],
     ['a byte that is not ASCII', (host) => `\u00e9.${host}`],
     ['only a port', () => ':80'],
-  ])('is unknown if the Host field has %s', async (_, spoil) => {
+  ])('is unknown if the Host field has %s', async (_, change) => {
     const api = await start(express);
-    const host = spoil(api.host);
+    const host = change(api.host);
     for (const htu of [`${api.origin}/`, `http://${host}/`, `http://${host}`]) {
       expectOtherUri(await api.send(htu, ['Host', host]));
     }
@@ -131,8 +131,8 @@ describe.each(VERSIONS)('the origin of a request with Express $version', ({ expr
     const others = ['Host', api.host, 'Host', 'evil.example'];
     for (const fields of [others, ['Host', api.host, 'host', api.host], [...others.slice(2), ...others.slice(0, 2)]]) {
       for (const htu of [`${api.origin}/`, 'http://evil.example/']) {
-        const answer = await api.send(htu, fields);
-        expect([400, 401]).toContain(answer.status);
+        const response = await api.send(htu, fields);
+        expect([400, 401]).toContain(response.status);
       }
     }
     expect([(await api.send(`${api.origin}/`, ['Host', api.host])).status, api.runs()]).toEqual([200, 1]);
@@ -196,9 +196,9 @@ describe.each(VERSIONS)('the target of a request with Express $version', ({ expr
       const api = await start(express);
       const target = `http://${host}/orders`;
       for (const htu of [`${api.origin}/orders`, target, `http://name.example/orders`]) {
-        const answer = await api.send(htu, ['Host', api.host], target);
+        const response = await api.send(htu, ['Host', api.host], target);
         // Express itself responds 404 to some of them, before any middleware.
-        if (answer.status !== 404) expectOtherUri(answer);
+        if (response.status !== 404) expectOtherUri(response);
       }
       expect(api.runs()).toBe(0);
     },

@@ -39,7 +39,7 @@ describe('DPoP on a plain node:http request (Socket.IO, connect)', () => {
     expect((await send(port, `${BASE_URL}/other`, '/orders')).status).toBe(401);
   });
 
-  it('takes protocol and host from the request without baseUrl', async () => {
+  it('reads protocol and host from the request without baseUrl', async () => {
     const port = await serve(middlewareFor());
     expect((await send(port, `http://127.0.0.1:${port}/orders`, '/orders')).status).toBe(200);
     for (const htu of [`https://127.0.0.1:${port}/orders`, `${BASE_URL}/orders`]) {

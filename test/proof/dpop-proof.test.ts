@@ -31,18 +31,18 @@ describe('§4.3 1: there must be exactly one DPoP header field', () => {
     const app = serveDpop(scene.issuer);
     const port = await listen(app);
     const authorization = ['Authorization', `DPoP ${scene.token}`];
-    const answer = await getRaw(port, [...authorization, ...(await fields(scene.prove))]);
+    const response = await getRaw(port, [...authorization, ...(await fields(scene.prove))]);
     const { code = '', message } = new InvalidDpopProofError(reason);
-    expect([answer.status, handled(app)]).toEqual([401, 0]);
-    expect(challengeOn('DPoP', answer)).toEqual({ error: code, error_description: message, algs: ALGS });
+    expect([response.status, handled(app)]).toEqual([401, 0]);
+    expect(challengeOn('DPoP', response)).toEqual({ error: code, error_description: message, algs: ALGS });
     expect((await getRaw(port, [...authorization, 'dpop', await scene.prove()])).status).toBe(200);
   });
 });
 
 /** Changes the text of a valid proof. */
-const segments = (spoil: (header: string, payload: string, signature: string) => string) => (proof: string) => {
+const segments = (change: (header: string, payload: string, signature: string) => string) => (proof: string) => {
   const [header = '', payload = '', signature = ''] = proof.split('.');
-  return spoil(header, payload, signature);
+  return change(header, payload, signature);
 };
 
 describe('§4.3 2: the value must be one well-formed JWT', () => {
@@ -51,7 +51,7 @@ describe('§4.3 2: the value must be one well-formed JWT', () => {
     ['two, joined by a comma', (good) => `${good},${good}`],
     ['two, joined by a space', (good) => `${good} ${good}`],
     ['an empty value', () => ''],
-    ['some text', () => 'proof'],
+    ['text that is not a JWT', () => 'proof'],
     ['dots', () => '..'],
     ['one segment', segments((header) => header)],
     ['two segments', segments((header, payload) => `${header}.${payload}`)],
@@ -70,14 +70,14 @@ describe('§4.3 2: the value must be one well-formed JWT', () => {
     ['a header that is null', segments((_, payload, signature) => `${base64url('null')}.${payload}.${signature}`)],
     ['a header that is not JSON', segments((_, payload, signature) => `${base64url('{')}.${payload}.${signature}`)],
     ['a payload that is an array', segments((header, _, signature) => `${header}.${base64url('[{}]')}.${signature}`)],
-    ['a payload that is text', segments((header, _, signature) => `${header}.${base64url('"x"')}.${signature}`)],
+    ['a payload that is a string', segments((header, _, signature) => `${header}.${base64url('"x"')}.${signature}`)],
     ['a payload that is not UTF-8', segments((header, _, signature) => `${header}._w.${signature}`)],
     [
       'JSON serialization',
       segments((...[p, payload, signature]) => JSON.stringify({ protected: p, payload, signature })),
     ],
-  ])('rejects %s', async (_, spoil) => {
-    await expectProofAlwaysRejected(scene, 'proof_malformed', async () => spoil(await scene.prove()));
+  ])('rejects %s', async (_, change) => {
+    await expectProofAlwaysRejected(scene, 'proof_malformed', async () => change(await scene.prove()));
   });
 
   it('rejects more than 8,192 bytes', async () => {
@@ -98,7 +98,7 @@ describe('§4.3 2: the value must be one well-formed JWT', () => {
     ['a critical claim', { crit: ['exp'], exp: 1 }],
     ['an unencoded payload', { crit: ['b64'], b64: false }],
     ['an empty crit', { crit: [] }],
-    ['a crit that is text', { crit: 'x' }],
+    ['a crit that is a string', { crit: 'x' }],
     ['a crit that is null', { crit: null }],
   ])('rejects a header with %s', async (_, header) => {
     // Signed without jose, which rejects some of these headers.
@@ -129,7 +129,7 @@ describe('§4.3 3: all required claims must be present', () => {
     ['missing', undefined],
     ['null', null],
     ['a string', String(now())],
-    ['the text NaN', 'NaN'],
+    ['the string NaN', 'NaN'],
     ['true', true],
     ['an array', [now()]],
     ['a date', new Date()],

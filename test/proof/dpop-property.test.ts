@@ -26,23 +26,23 @@ function send(...proofs: string[]): Promise<RawAnswer> {
 }
 
 /** The properties of every rejection of a proof. */
-function expectRejection(answer: RawAnswer): void {
-  expect(answer.status).toBe(401);
-  const body = JSON.parse(answer.body) as { error: string; error_description: string };
+function expectRejection(response: RawAnswer): void {
+  expect(response.status).toBe(401);
+  const body = JSON.parse(response.body) as { error: string; error_description: string };
   expect(['invalid_dpop_proof', 'invalid_token']).toContain(body.error);
-  expect(challengesOf(answer)).toHaveLength(1);
-  expect(challengeOn('DPoP', answer)).toEqual({ ...body, algs: ALGS });
+  expect(challengesOf(response)).toHaveLength(1);
+  expect(challengeOn('DPoP', response)).toEqual({ ...body, algs: ALGS });
   // RFC 6750 §3: the characters that error_description may have.
   expect(body.error_description).toMatch(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/);
-  expect(answer.headers['content-type']).toBe('application/json');
-  expect(answer.headers['cache-control']).toBe('no-store');
+  expect(response.headers['content-type']).toBe('application/json');
+  expect(response.headers['cache-control']).toBe('no-store');
 }
 
 const base64urlText = fc.string({ unit: fc.constantFrom(...Array.from('abcXYZ019-_')), maxLength: 80 });
 const segment = fc.oneof(base64urlText, fc.json({ maxDepth: 3 }).map(base64url), fieldValue);
 
 describe('any DPoP header', () => {
-  it('with any text gets a well-formed rejection', async () => {
+  it('causes a well-formed rejection with any text', async () => {
     await fc.assert(
       fc.asyncProperty(fieldValue, async (value) => {
         expectRejection(await send(value));
@@ -51,7 +51,7 @@ describe('any DPoP header', () => {
     );
   });
 
-  it('with any segments gets a well-formed rejection', async () => {
+  it('causes a well-formed rejection with any segments', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(segment, { minLength: 1, maxLength: 6 }), async (segments) => {
         expectRejection(await send(segments.join('.')));
@@ -64,15 +64,15 @@ describe('any DPoP header', () => {
     await fc.assert(
       fc.asyncProperty(fieldValue, fc.boolean(), async (value, isFirst) => {
         const good = await scene.prove();
-        const answer = await send(...(isFirst ? [value, good] : [good, value]));
-        expectRejection(answer);
-        expect(answer.body).toContain('more than one DPoP proof');
+        const response = await send(...(isFirst ? [value, good] : [good, value]));
+        expectRejection(response);
+        expect(response.body).toContain('more than one DPoP proof');
       }),
       { numRuns: 100 },
     );
   });
 
-  it('with a valid proof that was changed is rejected', async () => {
+  it('is rejected with a changed valid proof', async () => {
     const edit = fc.record({
       at: fc.nat(),
       removed: fc.nat({ max: 3 }),
@@ -89,9 +89,9 @@ describe('any DPoP header', () => {
         const input = (proof: string): string => proof.split('.').slice(0, 2).join('.');
         // The unused bits of the last character do not change a signature.
         const isSame = input(sent) === input(good) && bytes(sent) === bytes(good) && /^[\w.-]+$/.test(sent);
-        const answer = await send(altered);
-        if (isSame) expect(answer.status).toBe(200);
-        else expectRejection(answer);
+        const response = await send(altered);
+        if (isSame) expect(response.status).toBe(200);
+        else expectRejection(response);
       }),
       RUNS,
     );
@@ -99,7 +99,7 @@ describe('any DPoP header', () => {
 });
 
 const junk = fc.jsonValue({ maxDepth: 2 });
-/** Mostly a valid value, so that many proofs have exactly one fault and some have none. */
+/** Usually a valid value, so that many proofs have exactly one fault and some have none. */
 const mostly = (good: unknown, ...others: unknown[]): fc.Arbitrary<unknown> =>
   fc.oneof(
     { weight: 30, arbitrary: fc.constant(good) },
@@ -186,21 +186,21 @@ describe('a proof that the client signed', () => {
     await fc.assert(
       fc.asyncProperty(drawnHeader, drawnClaims, more, more, async (header, claims, moreHeader, moreClaims) => {
         const texts = [write({ ...moreHeader, ...header }), write({ ...moreClaims, ...claims })] as const;
-        const answer = await send(await signRaw(...texts, scene.client.key));
+        const response = await send(await signRaw(...texts, scene.client.key));
         const [readHeader, readClaims] = texts.map((text) => JSON.parse(text) as Drawn);
         const jti = readClaims?.jti;
         if (isAcceptable(readHeader ?? {}, readClaims ?? {}) && !used.has(jti)) {
           used.add(jti);
           outcomes.good++;
-          expect([answer.status, answer.body]).toEqual([200, '"DPoP"']);
+          expect([response.status, response.body]).toEqual([200, '"DPoP"']);
         } else {
           outcomes.bad++;
-          expectRejection(answer);
+          expectRejection(response);
         }
       }),
       { numRuns: 500 },
     );
-    // Otherwise the test would prove little.
+    // Otherwise the test would check little.
     expect(Math.min(outcomes.good, outcomes.bad)).toBeGreaterThan(50);
   });
 });

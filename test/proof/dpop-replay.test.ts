@@ -64,7 +64,7 @@ describe('a proof', () => {
 
   it.each<[string, () => Record<string, unknown>]>([
     ['for another path', () => ({ htu: `${BASE_URL}/orders` })],
-    ['made at another time', () => ({ iat: now() - 7 })],
+    ['created at another time', () => ({ iat: now() - 7 })],
     ['with another claim', () => ({ more: 1 })],
   ])('is rejected with the jti of another proof of the client: %s', async (_, changes) => {
     const app = serveDpop(scene.issuer);

@@ -26,7 +26,7 @@ describe('a replay store that fails', () => {
   it.each<[string, () => unknown]>([
     ['rejects', () => Promise.reject(new Error('ECONNREFUSED 10.0.0.1'))],
     ['rejects with nothing', () => Promise.reject(NOTHING)],
-    ['rejects with text', () => Promise.reject(TEXT)],
+    ['rejects with a string', () => Promise.reject(TEXT)],
     [
       'throws synchronously',
       () => {
@@ -54,17 +54,17 @@ describe('a replay store that fails', () => {
 });
 
 describe('the result of add() of a replay store', () => {
-  it.each([undefined, null, 'OK', 1, 'true', {}, [], [true], 0, ''])('is an error if it is %j', async (answer) => {
-    const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.resolve(answer)) });
+  it.each([undefined, null, 'OK', 1, 'true', {}, [], [true], 0, ''])('is an error if it is %j', async (result) => {
+    const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.resolve(result)) });
     await expectStoreUnavailable(app, present(app, scene.token, await scene.prove()));
   });
 
-  it('false rejects the proof as replayed', async () => {
+  it('causes a rejection as replayed if it is false', async () => {
     const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.resolve(false)) });
     await expectProofRejected(app, present(app, scene.token, await scene.prove()), 'proof_replayed');
   });
 
-  it('true accepts the proof', async () => {
+  it('accepts the proof if it is true', async () => {
     const app = serveDpop(scene.issuer, { store: storeThat(() => Promise.resolve(true)) });
     await expectAccepted(app, present(app, scene.token, await scene.prove()));
   });
@@ -83,14 +83,14 @@ describe('a replay store that hangs', () => {
 });
 
 describeWithRedis('proofs in a real Redis server', (redis) => {
-  /** APIs without shared memory, like several processes. */
-  const fleet = (count: number) => {
+  /** APIs that share no memory, like several processes. */
+  const createApis = (count: number) => {
     const store = (): Store => redisStore(redis.client, { timeout: 5 });
     return Array.from({ length: count }, () => serveDpop(scene.issuer, { store: store() }));
   };
 
   it('are accepted once in total', async () => {
-    const [one, other] = fleet(2) as [ReturnType<typeof serveDpop>, ReturnType<typeof serveDpop>];
+    const [one, other] = createApis(2) as [ReturnType<typeof serveDpop>, ReturnType<typeof serveDpop>];
     const proof = await scene.prove();
     await expectAccepted(one, present(one, scene.token, proof));
     await expectProofRejected(other, present(other, scene.token, proof), 'proof_replayed');
@@ -99,7 +99,7 @@ describeWithRedis('proofs in a real Redis server', (redis) => {
   });
 
   it('are accepted once if they are sent twenty times concurrently', async () => {
-    const apps = fleet(4);
+    const apps = createApis(4);
     for (let round = 0; round < 5; round++) {
       const proof = await scene.prove();
       const all = await Promise.all(
@@ -110,7 +110,7 @@ describeWithRedis('proofs in a real Redis server', (redis) => {
   });
 
   it('are stored only as digests with a lifetime', async () => {
-    const [app] = fleet(1) as [ReturnType<typeof serveDpop>];
+    const [app] = createApis(1) as [ReturnType<typeof serveDpop>];
     await expectAccepted(app, present(app, scene.token, await scene.prove({ claims: { jti: 'canary-jti' } })));
     const keys = await redis.client.keys('*');
     expect(keys).toEqual([expect.stringMatching(/^express-resource-server:dpop:[\w-]{43}$/)]);
@@ -121,7 +121,7 @@ describeWithRedis('proofs in a real Redis server', (redis) => {
     expect([left > 55_000, left <= 72_000]).toEqual([true, true]);
   });
 
-  it('get 503 while it is down, and are accepted once when it is back', async () => {
+  it('cause 503 while it is down, and are accepted once when it is back', async () => {
     const app = serveDpop(scene.issuer, { store: redisStore(redis.client) });
     await expectAccepted(app, present(app, scene.token, await scene.prove()));
     await redis.server.stop();
@@ -134,7 +134,7 @@ describeWithRedis('proofs in a real Redis server', (redis) => {
     await expectProofRejected(app, present(app, scene.token, proof), 'proof_replayed');
   });
 
-  it('get 503 while it hangs', async () => {
+  it('cause 503 while it hangs', async () => {
     const client = makeClient(redis.server);
     await client.connect();
     const app = serveDpop(scene.issuer, { store: redisStore(client, { timeout: 0.05 }) });

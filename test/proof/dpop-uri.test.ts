@@ -17,7 +17,7 @@ async function statusOf(app: Express, path: string, htu: string): Promise<number
   return status;
 }
 
-/** A difference that does not matter, the path of the request, the URI of the proof. */
+/** An allowed difference, the path of the request, the URI of the proof. */
 const SAME: readonly [string, string, string][] = [
   ['that are identical', '/orders/1', `${BASE_URL}/orders/1`],
   ['except for a query of the request', '/orders?a=b&c=%20', `${BASE_URL}/orders`],

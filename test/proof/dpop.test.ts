@@ -49,7 +49,7 @@ describe('a DPoP-bound token', () => {
     expect((await present(app, unbound, undefined, 'Bearer')).body).toEqual(['Bearer', false]);
   });
 
-  it('needs a new proof for each request, also if the token is cached', async () => {
+  it('requires a new proof for each request, also if the token is cached', async () => {
     const app = serveDpop(scene.issuer);
     const before = scene.issuer.requests.jwks;
     for (let i = 0; i < 3; i++) await expectAccepted(app, present(app, scene.token, await scene.prove()));
@@ -92,10 +92,10 @@ describe('a DPoP-bound token', () => {
     const app = serveFor(scene.issuer, { dpop: 'required' });
     const port = await listen(app);
     const proof = await scene.prove({ claims: { htu: `http://127.0.0.1:${port}/orders/1` } });
-    const answer = await getRaw(port, ['Authorization', `DPoP ${scene.token}`, 'DPoP', proof], {
+    const response = await getRaw(port, ['Authorization', `DPoP ${scene.token}`, 'DPoP', proof], {
       path: '/orders/1?a=b',
     });
-    expect([answer.status, handled(app)]).toEqual([200, 1]);
+    expect([response.status, handled(app)]).toEqual([200, 1]);
   });
 });
 
@@ -171,7 +171,7 @@ describe('a token that is sent without its proof', () => {
     await expectTokenRejected(app, present(app, expired, 'garbage'), 'expired');
   });
 
-  it('is missing if only a proof is sent', async () => {
+  it('is missing if the request contains only a proof', async () => {
     const app = serveDpop(scene.issuer);
     const response = await supertest(app)
       .get('/')

@@ -51,11 +51,11 @@ describeWithNginx('behind nginx, which terminates TLS', () => {
   ])('rejects a token %s, also with a forged header of the client', async (_what, certificate) => {
     const port = await withCertificate();
     const forged = { 'X-Client-Cert': encodeURIComponent(own.cert) };
-    const answers = [
+    const responses = [
       await getTls(port, { token, certificate: certificate() }),
       await getTls(port, { token, certificate: certificate(), headers: forged }),
     ];
-    expect(answers.map(({ status }) => status)).toEqual([401, 401]);
+    expect(responses.map(({ status }) => status)).toEqual([401, 401]);
   });
 
   it.each<[string, string | undefined]>([

@@ -35,13 +35,13 @@ function listen(options: Partial<JwtBearerOptions> = {}): Promise<number> {
   return listenTls(serveFor(issuer, { mtls: 'allowed', ...options }), server);
 }
 
-function expectRejection(answer: Pick<TlsAnswer, 'status' | 'body' | 'headers'>, reason: InvalidTokenReason): void {
+function expectRejection(response: Pick<TlsAnswer, 'status' | 'body' | 'headers'>, reason: InvalidTokenReason): void {
   const { message } = new InvalidTokenError(reason);
-  expect({ status: answer.status, body: answer.body }).toEqual({
+  expect({ status: response.status, body: response.body }).toEqual({
     status: 401,
     body: { error: 'invalid_token', error_description: message },
   });
-  expect(challengesOf(answer)).toEqual([
+  expect(challengesOf(response)).toEqual([
     { scheme: 'Bearer', parameters: { error: 'invalid_token', error_description: message } },
   ]);
 }
@@ -246,13 +246,13 @@ describe('TLS connections', () => {
 
   it.each([['TLSv1.2'], ['TLSv1.3']] as const)('that resume a session have its certificate: %s', async (maxVersion) => {
     const port = await listen();
-    // The agent closes each connection and keeps the session.
+    // The agent closes each connection and caches the session.
     const agent = new Agent({ keepAlive: false, maxCachedSessions: 10 });
     const token = await boundTo(own.thumbprint);
-    const answers: TlsAnswer[] = [];
-    for (let i = 0; i < 3; i++) answers.push(await getTls(port, { token, certificate: own, agent, maxVersion }));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
-    expect(answers.at(-1)?.isResumed).toBe(true);
+    const responses: TlsAnswer[] = [];
+    for (let i = 0; i < 3; i++) responses.push(await getTls(port, { token, certificate: own, agent, maxVersion }));
+    expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
+    expect(responses.at(-1)?.isResumed).toBe(true);
   });
 
   it('do not need a certificate for unbound tokens', async () => {

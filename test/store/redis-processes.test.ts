@@ -13,7 +13,7 @@ import { ROOT } from '../support/type-check.js';
 
 const MINUTE = 60_000;
 
-/** Verifies the tokens that it is sent, each many times at once, and says what came of it. */
+/** Verifies each token that it receives many times concurrently, and sends the results back. */
 const PROGRAM = `
   import { createClient } from 'redis';
   import { introspectionVerifier, redisStore } from '../lib/index.js';
@@ -41,7 +41,7 @@ const PROGRAM = `
 let folder = '';
 const children: ChildProcess[] = [];
 
-/** The library as plain JavaScript, because the processes are Node's own and not the test runner's. */
+/** The library as plain JavaScript, because the processes run in Node.js and not in the test runner. */
 beforeAll(async () => {
   folder = await mkdtemp(join(await realpath(tmpdir()), 'express-resource-server-'));
   const lib = join(ROOT, 'lib');
@@ -66,7 +66,7 @@ afterAll(async () => {
 describeWithRedis('real processes that share Redis', (redis) => {
   async function startProcess(issuer: TestIssuer): Promise<ChildProcess> {
     const options = optionsFor(issuer, { timeout: 30, cache: { maxAge: 600, negativeMaxAge: 600 } });
-    // Nothing of the test runner's is for them.
+    // The processes do not get the settings of the test runner.
     const child = fork(join(folder, 'program.js'), [redis.server.url, JSON.stringify(options)], { execArgv: [] });
     children.push(child);
     await once(child, 'message');
@@ -81,7 +81,7 @@ describeWithRedis('real processes that share Redis', (redis) => {
   }
 
   it(
-    'ask once about each token in all, and a process that starts later asks nothing',
+    'introspect each token once in total, and a process that starts later introspects nothing',
     async () => {
       const issuer = await startIssuer();
       const good = Array.from({ length: 30 }, () => issuer.issueOpaque());

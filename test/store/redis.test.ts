@@ -5,39 +5,39 @@ import { apiFor, movableClock, verifierFor } from '../support/introspection.js';
 import { describeWithRedis, makeClient } from '../support/redis-server.js';
 
 describeWithRedis('opaque tokens with a real Redis server', (redis) => {
-  /** Several processes, as far as memory goes: each verifier has its own, and all share Redis. */
-  async function fleet(options: Partial<IntrospectionVerifierOptions> = {}) {
+  /** Several processes: each verifier has its own cache, and all share Redis. */
+  async function setUpProcesses(options: Partial<IntrospectionVerifierOptions> = {}) {
     const issuer = await startIssuer();
     const time = movableClock(issuer.now);
     const store = redisStore(redis.client, { timeout: 5 });
-    const another = () => verifierFor(issuer, { store, clock: time.clock, ...options });
-    return { issuer, time, another };
+    const createVerifier = () => verifierFor(issuer, { store, clock: time.clock, ...options });
+    return { issuer, time, createVerifier };
   }
 
-  it('are asked about once, and a process that starts later starts warm', async () => {
-    const { issuer, another } = await fleet();
+  it('are introspected once, and a process that starts later uses the cached result', async () => {
+    const { issuer, createVerifier } = await setUpProcesses();
     const token = issuer.issueOpaque({ scope: 'a', name: 'größe-東京-🔑', id: 9_007_199_254_740_991 });
-    const first = await another().verify(token);
-    await expect(another().verify(token)).resolves.toEqual(first);
-    await expect(another().verify('garbage')).rejects.toMatchObject({ reason: 'inactive' });
-    await expect(another().verify('garbage')).rejects.toMatchObject({ reason: 'inactive' });
+    const first = await createVerifier().verify(token);
+    await expect(createVerifier().verify(token)).resolves.toEqual(first);
+    await expect(createVerifier().verify('garbage')).rejects.toMatchObject({ reason: 'inactive' });
+    await expect(createVerifier().verify('garbage')).rejects.toMatchObject({ reason: 'inactive' });
     expect(issuer.requests.introspection).toBe(2);
   });
 
-  it('are asked about once by twenty processes at the same time', async () => {
-    const { issuer, another } = await fleet();
+  it('are introspected once by twenty processes at the same time', async () => {
+    const { issuer, createVerifier } = await setUpProcesses();
     const tokens = Array.from({ length: 5 }, () => issuer.issueOpaque());
-    const verifiers = Array.from({ length: 20 }, another);
+    const verifiers = Array.from({ length: 20 }, createVerifier);
     await Promise.all(verifiers.flatMap((verifier) => tokens.map((token) => verifyAsync(verifier, token))));
     expect(issuer.requests.introspection).toBe(5);
   });
 
-  it('are nowhere in Redis, only digests, and everything there ends by itself', async () => {
-    const { issuer, another } = await fleet();
+  it('are not stored in Redis, only their digests, and every entry expires', async () => {
+    const { issuer, createVerifier } = await setUpProcesses();
     const token = issuer.issueOpaque();
-    await another().verify(token);
-    await verifyAsync(another(), 'garbage').catch(() => undefined);
-    await another().invalidate('forgotten-token');
+    await createVerifier().verify(token);
+    await verifyAsync(createVerifier(), 'garbage').catch(() => undefined);
+    await createVerifier().invalidate('invalidated-token');
     const keys = await redis.client.keys('*');
     expect(keys.length).toBeGreaterThanOrEqual(2);
     for (const key of keys) {
@@ -45,22 +45,22 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
       expect(await redis.client.pTTL(key)).toBeGreaterThan(0);
       expect(await redis.client.pTTL(key)).toBeLessThanOrEqual(60_000);
       const value = (await redis.client.get(key)) ?? '';
-      for (const secret of [token, 'garbage', 'forgotten-token', 'battery']) {
+      for (const secret of [token, 'garbage', 'invalidated-token', 'battery']) {
         expect([key.includes(secret), value.includes(secret)]).toEqual([false, false]);
       }
     }
   });
 
-  it('live in Redis no longer than they are valid', async () => {
-    const { issuer, another } = await fleet();
-    await another().verify(issuer.issueOpaque({ exp: issuer.now + 7 }));
+  it('are cached in Redis no longer than they are valid', async () => {
+    const { issuer, createVerifier } = await setUpProcesses();
+    await createVerifier().verify(issuer.issueOpaque({ exp: issuer.now + 7 }));
     const [key = ''] = await redis.client.keys('*');
     expect(await redis.client.pTTL(key)).toBeLessThanOrEqual(7_000);
   });
 
-  it('are forgotten everywhere within 5 seconds', async () => {
-    const { issuer, time, another } = await fleet();
-    const [here, there] = [another(), another()];
+  it('are removed everywhere within 5 seconds of invalidate', async () => {
+    const { issuer, time, createVerifier } = await setUpProcesses();
+    const [here, there] = [createVerifier(), createVerifier()];
     const token = issuer.issueOpaque();
     await Promise.all([here.verify(token), there.verify(token)]);
     issuer.revoke(token);
@@ -68,13 +68,13 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
     await expect(here.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
     time.now += 5;
     await expect(there.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
-    await expect(another().verify(token)).rejects.toMatchObject({ reason: 'inactive' });
+    await expect(createVerifier().verify(token)).rejects.toMatchObject({ reason: 'inactive' });
   });
 
-  it('survive junk in Redis, which is written over', async () => {
-    const { issuer, another } = await fleet();
+  it('are verified despite invalid entries in Redis, which are overwritten', async () => {
+    const { issuer, createVerifier } = await setUpProcesses();
     const token = issuer.issueOpaque();
-    await another().verify(token);
+    await createVerifier().verify(token);
     const [key = ''] = await redis.client.keys('*');
     for (const junk of [
       '',
@@ -87,13 +87,13 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
     ]) {
       await redis.client.set(key, junk);
       const before = issuer.requests.introspection;
-      await expect(another().verify(token)).resolves.toBeDefined();
-      await expect(another().verify(token)).resolves.toBeDefined();
+      await expect(createVerifier().verify(token)).resolves.toBeDefined();
+      await expect(createVerifier().verify(token)).resolves.toBeDefined();
       expect(issuer.requests.introspection).toBe(before + 1);
     }
   });
 
-  it('are still verified while Redis is gone, and shared again when it is back', async () => {
+  it('are still verified while Redis is down, and shared again when it is back', async () => {
     const issuer = await startIssuer();
     const time = movableClock(issuer.now);
     const store = redisStore(redis.client);
@@ -129,10 +129,10 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
   });
 
   it('are still verified while Redis hangs', async () => {
-    const { issuer, another } = await fleet();
+    const { issuer, createVerifier } = await setUpProcesses();
     const client = makeClient(redis.server);
     await client.connect();
-    const hanging = another();
+    const hanging = createVerifier();
     const store = redisStore(client, { timeout: 0.05 });
     const verifier = verifierFor(issuer, { store });
     redis.server.freeze();

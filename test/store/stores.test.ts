@@ -14,34 +14,34 @@ const VALUES: [string, unknown][] = [
   ['integers', { largest: 9_007_199_254_740_991, least: -9_007_199_254_740_991, zero: 0, exp: 1_800_000_000 }],
   ['fractions', [0.1, 1e-9, 1.5e300]],
   ['unicode', { 'größe-東京': '🔑\u0000\u2028\ud83d', rtl: '\u202e' }],
-  ['null, booleans and empty things', { a: null, b: false, c: '', d: [], e: {} }],
+  ['null, booleans and empty values', { a: null, b: false, c: '', d: [], e: {} }],
   ['text', 'text'],
   ['a number', 5],
   ['large claims', { roles: Array.from({ length: 20_000 }, (_, i) => `role-${i}-${'x'.repeat(20)}`) }],
   ['deep nesting', nested(1_000)],
-  ['names that objects have', JSON.parse('{"__proto__":{"a":1},"constructor":2,"toString":3}')],
+  ['names such as __proto__', JSON.parse('{"__proto__":{"a":1},"constructor":2,"toString":3}')],
 ];
 
-/** What every store promises, whatever it stands on. */
-function keepsTheContract(make: () => Store): void {
-  it.each(VALUES)('gives back what was set: %s', async (_, value) => {
+/** What every store must do. */
+function testContract(make: () => Store): void {
+  it.each(VALUES)('returns the value that was set: %s', async (_, value) => {
     const store = make();
     await store.set('key', value, 60);
     expect(JSON.stringify(await store.get('key'))).toBe(JSON.stringify(value));
   });
 
-  it('gives nothing for a key that was never set', async () => {
+  it('returns undefined for a key that was never set', async () => {
     expect(await make().get('unknown')).toBeUndefined();
   });
 
-  it('gives the last of several values', async () => {
+  it('returns the last of several values', async () => {
     const store = make();
     await store.set('key', 1, 60);
     await store.set('key', 2, 60);
     expect(await store.get('key')).toBe(2);
   });
 
-  it('gives a value that nobody can change for others', async () => {
+  it('returns a value that callers cannot change for others', async () => {
     const store = make();
     const value = { list: [1] };
     await store.set('key', value, 60);
@@ -51,7 +51,7 @@ function keepsTheContract(make: () => Store): void {
     expect(await store.get('key')).toEqual({ list: [1] });
   });
 
-  it('drops a value, and is not bothered by one that is not there', async () => {
+  it('deletes a value, and ignores a key that does not exist', async () => {
     const store = make();
     await store.set('key', 1, 60);
     await store.delete('key');
@@ -59,7 +59,7 @@ function keepsTheContract(make: () => Store): void {
     expect(await store.get('key')).toBeUndefined();
   });
 
-  it('lets exactly one of many claim a key', async () => {
+  it('accepts add for exactly one of many callers', async () => {
     const store = make();
     const claims = await Promise.all(Array.from({ length: 100 }, () => store.add('once', 60)));
     expect(claims.filter(Boolean)).toHaveLength(1);
@@ -67,20 +67,20 @@ function keepsTheContract(make: () => Store): void {
     expect(await store.add('another', 60)).toBe(true);
   });
 
-  it('lets a key be claimed again that was dropped', async () => {
+  it('accepts a deleted key again', async () => {
     const store = make();
     await store.add('once', 60);
     await store.delete('once');
     expect(await store.add('once', 60)).toBe(true);
   });
 
-  it('shows that a key is claimed', async () => {
+  it('returns a value for a key that was added', async () => {
     const store = make();
     await store.add('once', 60);
     expect(await store.get('once')).toBeDefined();
   });
 
-  it('does not let a key be claimed that has a value', async () => {
+  it('does not add a key that has a value', async () => {
     const store = make();
     await store.set('key', { a: 1 }, 60);
     expect(await store.add('key', 60)).toBe(false);
@@ -89,9 +89,9 @@ function keepsTheContract(make: () => Store): void {
 }
 
 describe('memoryStore', () => {
-  keepsTheContract(() => memoryStore());
+  testContract(() => memoryStore());
 
-  it('uses the clock that it is given', async () => {
+  it('uses the configured clock', async () => {
     let now = 1_000;
     const store = memoryStore({ clock: () => now });
     await store.set('key', 1, 10);
@@ -101,10 +101,10 @@ describe('memoryStore', () => {
     expect(await store.add('once', 10)).toBe(true);
   });
 
-  describe('as time passes', () => {
+  describe('over time', () => {
     simulateTime();
 
-    it('forgets a value when its lifetime is over', async () => {
+    it('removes a value at the end of its lifetime', async () => {
       const store = memoryStore();
       await store.set('key', 1, 10);
       await store.set('short', 1, 0.5);
@@ -118,7 +118,7 @@ describe('memoryStore', () => {
       expect(await store.get('key')).toBeUndefined();
     });
 
-    it('gives a value the lifetime that it was last set with', async () => {
+    it('uses the lifetime of the last set', async () => {
       const store = memoryStore();
       await store.set('key', 1, 10);
       await advance({ seconds: 9 });
@@ -127,7 +127,7 @@ describe('memoryStore', () => {
       expect(await store.get('key')).toBe(2);
     });
 
-    it('lets a key be claimed again when that is over, counted from the first claim', async () => {
+    it('accepts a key again at the end of its lifetime, which starts with the first add', async () => {
       const store = memoryStore();
       expect(await store.add('once', 10)).toBe(true);
       await advance({ seconds: 9 });
@@ -137,16 +137,16 @@ describe('memoryStore', () => {
     });
   });
 
-  it('holds no more than maxEntries', async () => {
+  it('contains at most maxEntries', async () => {
     const store = memoryStore({ maxEntries: 3 });
     for (let i = 0; i < 10; i++) await store.set(`key-${i}`, i, 60);
-    const held = await Promise.all(Array.from({ length: 10 }, (_, i) => store.get(`key-${i}`)));
-    expect(held.filter((value) => value !== undefined)).toHaveLength(3);
-    expect(held[9]).toBe(9);
+    const values = await Promise.all(Array.from({ length: 10 }, (_, i) => store.get(`key-${i}`)));
+    expect(values.filter((value) => value !== undefined)).toHaveLength(3);
+    expect(values[9]).toBe(9);
   });
 
   it.each<[object]>([[{ maxEntries: 0 }], [{ maxEntries: '5' }], [{ maxentries: 5 }]])(
-    'says no to options that are wrong: %p',
+    'rejects the invalid options %p',
     (options) => {
       expect(() => memoryStore(options)).toThrow(ConfigurationError);
     },
@@ -154,9 +154,9 @@ describe('memoryStore', () => {
 });
 
 describeWithRedis('redisStore', (redis) => {
-  keepsTheContract(() => redisStore(redis.client));
+  testContract(() => redisStore(redis.client));
 
-  it('puts a prefix before every key, and gives every key a lifetime', async () => {
+  it('adds the prefix and a lifetime to every key', async () => {
     await redisStore(redis.client).set('a', 1, 60);
     await redisStore(redis.client, { prefix: 'mine/' }).add('b', 0.02);
     await redisStore(redis.client, { prefix: 'mine/' }).set('c', 1, 1e-9);
@@ -168,7 +168,7 @@ describeWithRedis('redisStore', (redis) => {
     expect(await redis.client.pTTL('express-resource-server:a')).toBeLessThanOrEqual(60_000);
   });
 
-  it('keeps stores of different prefixes apart', async () => {
+  it('separates stores with different prefixes', async () => {
     const [one, two] = [redisStore(redis.client, { prefix: '1' }), redisStore(redis.client, { prefix: '2' })];
     await one.set('key', 'one', 60);
     expect(await two.get('key')).toBeUndefined();
@@ -177,7 +177,7 @@ describeWithRedis('redisStore', (redis) => {
     expect(await one.get('key')).toBe('one');
   });
 
-  it('forgets a value when Redis does', async () => {
+  it('returns no value that Redis has removed', async () => {
     const store = redisStore(redis.client);
     await store.set('key', 1, 60);
     await redis.client.pExpireAt('express-resource-server:key', 1);
@@ -186,7 +186,7 @@ describeWithRedis('redisStore', (redis) => {
   });
 
   it.each(['', '{', 'undefined', '{"a":1', '\u0001', 'NaN'])(
-    'takes what is no JSON for nothing, and writes over it: %p',
+    'treats a value that is not JSON as absent, and overwrites it: %p',
     async (junk) => {
       await redis.client.set('express-resource-server:key', junk);
       const store = redisStore(redis.client);
@@ -196,19 +196,19 @@ describeWithRedis('redisStore', (redis) => {
     },
   );
 
-  it('rejects where the key holds something that is no text', async () => {
+  it('rejects if the value of the key is not a string in Redis', async () => {
     await redis.client.lPush('express-resource-server:key', 'x');
     await expect(redisStore(redis.client).get('key')).rejects.toThrow('WRONGTYPE');
   });
 
-  it('rejects at once while the client is not connected', async () => {
+  it('rejects immediately while the client is not connected', async () => {
     const store = redisStore(redis.client.duplicate());
     const calls = [store.get('a'), store.set('a', 1, 1), store.add('a', 1), store.delete('a')];
     for (const call of calls) await expect(call).rejects.toThrow('the Redis client is not connected');
   });
 });
 
-describe('redisStore with a client that never answers', () => {
+describe('redisStore with a client that never responds', () => {
   simulateTime();
   const never = (): Promise<never> => new Promise(() => undefined);
   const hanging: RedisClient = { get: never, set: never, del: never };
@@ -235,7 +235,7 @@ describe('redisStore', () => {
   };
 
   it.each([undefined, null, 'redis://localhost', {}, { get: () => 1 }, () => client])(
-    'wants a client: not %p',
+    'requires a client: not %p',
     (wrong) => {
       expect(() => redisStore(wrong as never)).toThrow(
         /^redisStore: client: expected a client of the redis package, got/,
@@ -244,7 +244,7 @@ describe('redisStore', () => {
   );
 
   it.each<[object]>([[{ prefix: '' }], [{ prefix: 5 }], [{ timeout: 0 }], [{ timeout: 61 }], [{ Prefix: 'a' }]])(
-    'says no to options that are wrong: %p',
+    'rejects the invalid options %p',
     (options) => {
       expect(() => redisStore(client, options)).toThrow(ConfigurationError);
     },
@@ -253,20 +253,20 @@ describe('redisStore', () => {
   it.each([
     ['OK', true],
     [null, false],
-  ])('reads the answer to a claim: %p', async (answer, isFirst) => {
-    const store = redisStore({ ...client, set: () => Promise.resolve(answer) });
+  ])('reads the response of Redis to add: %p', async (response, isFirst) => {
+    const store = redisStore({ ...client, set: () => Promise.resolve(response) });
     await expect(store.add('a', 1)).resolves.toBe(isFirst);
   });
 
   it.each([undefined, false, true, '', 'QUEUED', 0, 1, {}, ['OK']])(
-    'does not guess what another answer to a claim means: %p',
-    async (answer) => {
-      const store = redisStore({ ...client, set: () => Promise.resolve(answer) });
+    'rejects an unknown response of Redis to add: %p',
+    async (response) => {
+      const store = redisStore({ ...client, set: () => Promise.resolve(response) });
       await expect(store.add('a', 1)).rejects.toThrow('Redis answered a claim with something else than OK or nothing');
     },
   );
 
-  it('rejects with what the client throws', async () => {
+  it('rejects with the error of the client', async () => {
     const throwing: RedisClient = {
       ...client,
       get: () => {

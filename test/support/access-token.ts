@@ -1,6 +1,6 @@
 import type { AccessToken } from '../../lib/index.js';
 
-/** What a verifier may say of an opaque token of a person. */
+/** An access token that a verifier may return for an opaque token of a user. */
 export const ACCESS_TOKEN: AccessToken = {
   format: 'opaque',
   issuer: 'https://auth.example.com',

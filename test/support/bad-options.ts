@@ -1,4 +1,4 @@
-/** Values that no option may have, by option: of `jwtVerifier`, of `bearer`, and of the groups `keys` and `cache`. */
+/** Invalid values by option: of `jwtVerifier`, of `bearer`, and of the groups `keys` and `cache`. */
 
 const ANY = [null, Number.NaN, Symbol('s'), 1n];
 const NO_TEXT = [...ANY, '', 1, true, {}, [], ['x'], () => 'x'];
@@ -26,6 +26,7 @@ export const BAD: Record<string, readonly unknown[]> = {
   scopeClaims: NO_TEXTS,
   fetch: NO_FUNCTION,
   allowInsecureHttp: NO_FLAG,
+  allowPrivateAddresses: NO_FLAG,
   clock: [...NO_FUNCTION, 1_800_000_000, new Date()],
 };
 

@@ -71,9 +71,9 @@ export class BindingServer {
           const chunks: Buffer[] = [];
           res.on('data', (chunk: Buffer) => chunks.push(chunk));
           res.on('end', () => {
-            const answer = JSON.parse(Buffer.concat(chunks).toString()) as { access_token?: string };
-            if (answer.access_token === undefined) reject(new Error(`no token: ${JSON.stringify(answer)}`));
-            else resolve(answer.access_token);
+            const body = JSON.parse(Buffer.concat(chunks).toString()) as { access_token?: string };
+            if (body.access_token === undefined) reject(new Error(`no token: ${JSON.stringify(body)}`));
+            else resolve(body.access_token);
           });
         },
       );

@@ -59,7 +59,7 @@ export class DpopClient {
     const all = { typ: 'dpop+jwt', alg: this.key.algorithm, jwk: this.jwk, ...header };
     const usual = { jti: randomUUID(), htm: 'GET', htu: `${BASE_URL}/`, iat: now(), ath: hashOf(token) };
     const json = JSON.stringify({ ...usual, ...claims });
-    // jose does not sign a header whose `alg` does not belong to the key.
+    // jose does not sign a header whose `alg` does not fit the key.
     if (all.alg !== signer.algorithm || payload !== undefined) {
       return signRaw(JSON.stringify(all), payload?.(json) ?? json, signer);
     }
@@ -134,8 +134,8 @@ export function present(app: Express, token: string, proof?: string, scheme = 'D
 }
 
 /** The challenge of one scheme. Throws if there is none or more than one. */
-export function challengeOn(scheme: string, answer: { headers: unknown }): Challenge['parameters'] {
-  const [found, ...more] = challengesOf(answer).filter((each) => each.scheme === scheme);
+export function challengeOn(scheme: string, response: { headers: unknown }): Challenge['parameters'] {
+  const [found, ...more] = challengesOf(response).filter((each) => each.scheme === scheme);
   if (found === undefined || more.length > 0) throw new Error(`${more.length} more challenges on ${scheme}`);
   return found.parameters;
 }

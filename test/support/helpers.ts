@@ -36,14 +36,14 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((close) => close()));
 });
 
-/** An issuer that ends with the test. */
+/** Starts an issuer that is closed at the end of the test. */
 export async function startIssuer(options?: TestIssuerOptions): Promise<TestIssuer> {
   const issuer = await TestIssuer.start(options);
   opened.push(() => issuer.close());
   return issuer;
 }
 
-/** An API whose every path is behind the given middlewares and answers with what a handler learns. */
+/** An API that requires the given middlewares on every path and responds with the auth object. */
 export function serve(...middlewares: Middleware[]): Express {
   const app = express();
   app.use(...middlewares, (req, res) => {
@@ -54,7 +54,7 @@ export function serve(...middlewares: Middleware[]): Express {
   return app;
 }
 
-/** The shortest API for an issuer. */
+/** The smallest API for an issuer. */
 export function serveFor(issuer: TestIssuer, options: Partial<JwtBearerOptions> = {}): Express {
   return serve(jwtBearer({ issuer: issuer.url, audience: issuer.audience, ...options }));
 }
@@ -64,7 +64,7 @@ export function get(app: Express, token?: string): supertest.Test {
   return token === undefined ? request : request.set('Authorization', `Bearer ${token}`);
 }
 
-/** What a refusal looks like on the wire. The handler of `serve` must not have run. */
+/** Expects a rejected request with this status and error. The handler of `serve` must not have run. */
 export async function expectRefused(
   app: Express,
   token: string | undefined,
@@ -87,7 +87,7 @@ export function handled(app: Express): number {
   return handlerRuns.get(app) ?? 0;
 }
 
-/** A refusal for this very reason: status, body and challenge are those of the reason, and no handler ran. */
+/** Expects a rejection for exactly this reason: its status, body and challenge, and that no handler ran. */
 export async function expectInvalidToken(
   app: Express,
   token: string | undefined,
@@ -102,7 +102,7 @@ export async function expectInvalidToken(
   return response;
 }
 
-/** A refusal by a gate: 403, never 401, for this very reason. */
+/** Expects a rejection by a gate for exactly this reason, with 403 and never 401. */
 export async function expectForbidden(
   app: Express,
   token: string,
@@ -118,7 +118,7 @@ export async function expectForbidden(
   ]);
 }
 
-/** The upstream's failure: 503, when to try again, and not a word about the caller's token. */
+/** Expects a failure of the authorization server: 503 with Retry-After, and nothing about the caller's token. */
 export async function expectUnavailable(
   app: Express,
   token: string | undefined,
@@ -135,7 +135,7 @@ export async function expectUnavailable(
   return response;
 }
 
-/** An API whose own error handler keeps what it gets and answers with the error's status, or 500. */
+/** An API with an error handler that records the error and responds with its status or 500. */
 export function serveWithErrorHandler(...middlewares: Middleware[]): { app: Express; errors: unknown[] } {
   const errors: unknown[] = [];
   const app = serve(...middlewares);
@@ -148,7 +148,7 @@ export function serveWithErrorHandler(...middlewares: Middleware[]): { app: Expr
   return { app, errors };
 }
 
-/** The application's error handler gets it, with 500, and no handler runs. */
+/** Expects that the application's error handler receives the error and responds 500, and that no handler runs. Returns the error. */
 export async function expectHandedOver(token: string | undefined, ...middlewares: Middleware[]): Promise<unknown> {
   const { app, errors } = serveWithErrorHandler(...middlewares);
   const response = await get(app, token);
@@ -158,7 +158,7 @@ export async function expectHandedOver(token: string | undefined, ...middlewares
   return errors[0];
 }
 
-/** Signs a header and a payload as they are, whatever they are. ES256 only. */
+/** Signs a header and a payload without checking or changing them. ES256 only. */
 export async function signRaw(header: string, payload: string | Uint8Array, key: SigningKey): Promise<string> {
   const input = `${base64url(header)}.${base64url(payload)}`;
   const algorithm = { name: 'ECDSA', hash: 'SHA-256' };
@@ -178,12 +178,12 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** A server that ends with the test, and its port. */
+/** Starts a server that stops at the end of the test. Returns its port. */
 export function listen(app: RequestListener): Promise<number> {
   return open(createServer(app));
 }
 
-/** Opens a server, which ends with the test, on a port of the system's choice. */
+/** Starts a server on a free port, and stops it at the end of the test. */
 export async function open(server: Server): Promise<number> {
   const port = await start(server);
   opened.push(() => stop(server));
@@ -202,15 +202,15 @@ export function stop(server: Server): Promise<unknown> {
   });
 }
 
-/** Sends header fields exactly as listed, behind a `Host` that is right: name, value, name, value. */
+/** Sends header fields exactly as listed after a correct `Host`: name, value, name, value. */
 export function getRaw(port: number, fields: readonly string[], options: RequestOptions = {}): Promise<RawAnswer> {
   return getExactly(port, ['Host', `127.0.0.1:${port}`, ...fields], options);
 }
 
-/** The same, with a `Host` only where it is among the fields. */
+/** The same, with a `Host` only if it is among the fields. */
 export function getExactly(port: number, fields: readonly string[], options: RequestOptions = {}): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
-    // Node takes the flat form; its types of version 20 do not know it.
+    // Node accepts the flat form, but its types of version 20 do not contain it.
     const headers = fields as unknown as RequestOptions['headers'];
     const sent = request({ host: '127.0.0.1', port, ...options, headers, setHost: false } as RequestOptions, (res) => {
       const chunks: Buffer[] = [];
@@ -229,10 +229,10 @@ export interface Challenge {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** The challenges of an answer, read strictly. */
+/** The challenges of a response, parsed strictly. */
 export function challengesOf(response: { headers: unknown }): Challenge[] {
   const value = (response.headers as Record<string, unknown>)['www-authenticate'];
-  if (typeof value !== 'string') throw new Error('the answer has no challenge');
+  if (typeof value !== 'string') throw new Error('the response has no challenge');
   return parseChallenges(value);
 }
 
@@ -241,32 +241,32 @@ const PARAMETER = new RegExp(`(${TOKEN})=(?:(${TOKEN})|"((?:[\\t !#-\\[\\]-~]|\\
 const SCHEME = new RegExp(`(${TOKEN})(?: +(?=${TOKEN}=)|(?=, |$))`, 'y');
 
 /**
- * Reads WWW-Authenticate (RFC 9110 §11.6.1) without any mercy: printable ASCII, `auth-param`s alone and each once,
+ * Parses WWW-Authenticate (RFC 9110 §11.6.1) strictly: printable ASCII, only `auth-param`s, each of them once,
  * separated by a comma and a space. Throws for anything else.
  */
 export function parseChallenges(text: string): Challenge[] {
   const challenges: Challenge[] = [];
   let at = 0;
-  const take = (pattern: RegExp): RegExpExecArray | undefined => {
+  const read = (pattern: RegExp): RegExpExecArray | undefined => {
     pattern.lastIndex = at;
     const match = pattern.exec(text) ?? undefined;
     if (match !== undefined) at = pattern.lastIndex;
     return match;
   };
   do {
-    const scheme = take(SCHEME)?.[1];
+    const scheme = read(SCHEME)?.[1];
     if (scheme === undefined) throw new Error(`no challenge at ${at} of ${JSON.stringify(text)}`);
     const parameters: Record<string, string> = {};
-    for (let found = take(PARAMETER); found !== undefined;) {
+    for (let found = read(PARAMETER); found !== undefined;) {
       const [, name = '', token, quoted] = found;
       if (Object.hasOwn(parameters, name.toLowerCase())) throw new Error(`${name} twice in ${JSON.stringify(text)}`);
       parameters[name.toLowerCase()] = token ?? (quoted ?? '').replace(/\\(.)/g, '$1');
       const before = at;
-      found = take(/, /y) === undefined ? undefined : take(PARAMETER);
+      found = read(/, /y) === undefined ? undefined : read(PARAMETER);
       if (found === undefined) at = before;
     }
     challenges.push({ scheme, parameters });
-  } while (take(/, /y) !== undefined);
+  } while (read(/, /y) !== undefined);
   if (at !== text.length) throw new Error(`no challenge at ${at} of ${JSON.stringify(text)}`);
   return challenges;
 }

@@ -4,19 +4,19 @@ import type { ErrorRequestHandler, Express } from 'express';
 import fc from 'fast-check';
 import { getRaw, type RawAnswer, start, stop } from './helpers.js';
 
-// What Node lets through in a header: tab, printable ASCII, obs-text.
+// The characters that Node accepts in a header: tab, printable ASCII, obs-text.
 const octet = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: 0x20, max: 0x7e }) },
   { weight: 1, arbitrary: fc.integer({ min: 0x80, max: 0xff }) },
   { weight: 1, arbitrary: fc.constant(0x09) },
 );
 
-/** Anything that may be the value of a header field. */
+/** Any text that can be the value of a header field. */
 export const fieldValue = fc.array(octet, { maxLength: 60 }).map((octets) => String.fromCharCode(...octets));
 
 /**
- * One server for all tests of a file, which has to survive them: no error may reach its last handler, and after each test
- * it has to answer a good request with 200. Gives what sends header fields to it.
+ * One server for all tests of a file, which must keep working: no error may reach its last handler, and after each test
+ * it must respond to a valid request with 200. Returns a function that sends header fields to it.
  */
 export function serveHostile(
   makeApp: () => Express | Promise<Express>,
@@ -35,13 +35,13 @@ export function serveHostile(
     };
     app.use(handler);
     server = createServer(app as RequestListener);
-    // A slow machine must not lose a connection that is kept.
+    // A slow machine must not lose a keep-alive connection.
     server.keepAliveTimeout = 0;
     port = await start(server);
   });
 
   afterEach(async () => {
-    // Whatever was sent, the process still answers; an unhandled rejection fails the test by itself.
+    // The process must still respond. An unhandled rejection fails the test without further code.
     expect(failures).toEqual([]);
     expect((await sendGood()).status).toBe(200);
   });

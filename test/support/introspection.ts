@@ -45,7 +45,7 @@ export function apiFor(issuer: TestIssuer, options: Partial<IntrospectionBearerO
   return serve(introspectionBearer({ ...optionsFor(issuer, others), ...own }));
 }
 
-/** A clock that stands still until it is moved. */
+/** A clock that changes only when the test changes it. */
 export function movableClock(now = 1_800_000_000): { now: number; clock: () => number } {
   const time = { now, clock: () => time.now };
   return time;

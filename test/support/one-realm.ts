@@ -1,9 +1,9 @@
 import { beforeAll, jest } from '@jest/globals';
 
 /**
- * Jest gives every test file an `Object` of its own, but the `structuredClone` that it passes on makes objects of the
- * runtime's. oidc-provider clones its clients' JWKS and tells plain objects by their constructor, so it would refuse
- * them. What it clones is JSON.
+ * Jest gives every test file its own `Object`, but the `structuredClone` in test files creates objects with the `Object`
+ * of the runtime. oidc-provider clones its clients' JWKS and recognizes plain objects by their constructor, so it would
+ * reject them. The cloned values are JSON.
  */
 export function cloneInThisRealm(): void {
   beforeAll(() => {

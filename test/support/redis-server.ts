@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient } from 'redis';
 
-/** A Redis server of the test's own, on a free port and without a disk. */
+/** A Redis server for one test file, on a free port and without files. */
 export class RedisServer {
   #process: ChildProcess | undefined;
   #port = 0;
@@ -18,12 +18,12 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.#port}`;
   }
 
-  /** Starts it, or starts it again where it was: empty. */
+  /** Starts it with no data, for the first time or again. */
   async start(): Promise<void> {
     for (let tries = 0; tries < 5; tries++) {
       if (this.#port === 0) this.#port = await freePort();
       if (await this.#startAt(this.#port)) return;
-      // Somebody took the port in between.
+      // Another process took the port in the meantime.
       this.#port = 0;
     }
     throw new Error('redis-server did not start');
@@ -37,7 +37,7 @@ export class RedisServer {
     await ended;
   }
 
-  /** Keeps its connections and answers nobody. */
+  /** Keeps its connections open and does not respond. */
   freeze(): void {
     this.#process?.kill('SIGSTOP');
   }
@@ -51,10 +51,10 @@ export class RedisServer {
     const started = spawn('redis-server', flags, { stdio: ['ignore', 'pipe', 'ignore'] });
     this.#process = started;
     return new Promise((resolve) => {
-      let said = '';
+      let output = '';
       started.stdout.on('data', (chunk: Buffer) => {
-        said += chunk.toString();
-        if (said.includes('eady to accept connections')) resolve(true);
+        output += chunk.toString();
+        if (output.includes('eady to accept connections')) resolve(true);
       });
       started.once('error', () => {
         resolve(false);
@@ -79,7 +79,7 @@ export function freePort(): Promise<number> {
   });
 }
 
-/** A client that comes back as soon as the server does, and says nothing about it. */
+/** A client that reconnects as soon as the server is back, and logs no errors. */
 export function makeClient(server: RedisServer) {
   const client = createClient({ url: server.url, socket: { reconnectStrategy: () => 5 } });
   client.on('error', () => undefined);
@@ -91,8 +91,8 @@ export type Client = ReturnType<typeof makeClient>;
 const isInstalled = spawnSync('redis-server', ['--version']).status === 0;
 
 /**
- * Tests that need a Redis server. Where there is none they are not run, and that is said; in CI that is a failure. The
- * server starts with the first of them, and is emptied after each.
+ * Tests that need a Redis server. Without redis-server on PATH they are skipped, with a message; in CI that is a failure.
+ * The server starts before the first test and is emptied after each.
  */
 export function describeWithRedis(name: string, tests: (redis: { server: RedisServer; client: Client }) => void): void {
   if (!isInstalled) {
@@ -105,7 +105,7 @@ export function describeWithRedis(name: string, tests: (redis: { server: RedisSe
     return;
   }
   describe(name, () => {
-    // Filled before the first test; until then nobody reads them.
+    // Filled before the first test. No test reads them earlier.
     const redis = {} as { server: RedisServer; client: Client };
     beforeAll(async () => {
       redis.server = await RedisServer.start();

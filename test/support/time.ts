@@ -2,44 +2,47 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, jest } from '@jest/globals';
 import type { Fetch } from '../../lib/index.js';
 
-/** Date and timers stand still until `advance`; the network and its own timers go on. */
+/** Stops both clocks and the timers until `advance`. The network and its own timers continue. */
 export function simulateTime(): void {
   beforeEach(() => {
-    jest.useFakeTimers({
-      doNotFake: ['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'],
-    });
+    jest.useFakeTimers({ doNotFake: ['hrtime', 'nextTick', 'queueMicrotask', 'setImmediate', 'clearImmediate'] });
   });
   afterEach(() => {
     jest.useRealTimers();
   });
 }
 
-let underWay = 0;
+let pendingRequests = 0;
 
-/** The global `fetch`, watched, so that simulated time does not run away from exchanges that a timer has begun. */
+/** The global `fetch`, observed, so that simulated time does not pass while a request runs that a timer has started. */
 export const watchedFetch: Fetch = async (url, init) => {
-  underWay++;
+  pendingRequests++;
   try {
     return await fetch(url, init);
   } finally {
-    underWay--;
+    pendingRequests--;
   }
 };
 
-// Below the default deadline of an exchange.
+// Less than the default timeout of a request.
 const STEP = 4;
 
-/** Lets time pass. What is fetched meanwhile with `watchedFetch` is waited for, unless the server hangs. */
+/** Moves the time. Requests with `watchedFetch` in the meantime are awaited, unless the server hangs. */
 export async function advance({ seconds }: { seconds: number }): Promise<void> {
   for (let left = seconds; left > 0; left -= STEP) {
     await jest.advanceTimersByTimeAsync(Math.min(left, STEP) * 1000);
-    for (let turns = 0; turns < 20_000 && underWay > 0; turns++) await setImmediate();
-    // The body comes after the head.
+    for (let turns = 0; turns < 20_000 && pendingRequests > 0; turns++) await setImmediate();
+    // The body arrives after the headers.
     for (let turns = 0; turns < 3; turns++) await setImmediate();
   }
 }
 
-/** Lets exchanges over the network come to their end: looks again turn by turn of the event loop, not by the clock. */
+/** Changes the time of day, as when the clock of the machine is set. No time passes. */
+export function jumpClock({ seconds }: { seconds: number }): void {
+  jest.setSystemTime(Date.now() + seconds * 1000);
+}
+
+/** Waits until network exchanges are complete. Checks at each turn of the event loop, not by the clock. */
 export async function eventually(what: string, isSo: () => boolean): Promise<void> {
   for (let turns = 0; turns < 50_000; turns++) {
     if (isSo()) return;
@@ -48,7 +51,7 @@ export async function eventually(what: string, isSo: () => boolean): Promise<voi
   throw new Error(`never came true: ${what}`);
 }
 
-/** Waits for what only a deadline ends: whenever the network has nothing more to say, a second passes. */
+/** Waits for a promise that only a timeout settles: whenever the network is idle, a second passes. */
 export async function untilDeadline<T>(waiting: Promise<T>): Promise<T> {
   let isSettled = false;
   const settle = (): void => {

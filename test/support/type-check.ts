@@ -5,9 +5,9 @@ import ts from 'typescript';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface CheckOptions {
-  /** Which major version of Express the types are of. @default 5 */
+  /** The major version of Express whose types are used. @default 5 */
   express?: 4 | 5;
-  /** Files that are nowhere on disk: path below the checkout, and text. */
+  /** Files that are not on disk: path below the checkout, and text. */
   virtual?: Readonly<Record<string, string>>;
   /** Files of the checkout. */
   files?: readonly string[];
@@ -15,7 +15,7 @@ export interface CheckOptions {
 
 export interface Checked {
   readonly program: ts.Program;
-  /** What the compiler says of the given files: `file:line message`. */
+  /** The messages of the compiler about the given files: `file:line message`. */
   readonly errors: readonly string[];
 }
 
@@ -25,7 +25,7 @@ const EXPRESS_4_PATHS = {
   'express-serve-static-core': [`${EXPRESS_4}/node_modules/@types/express-serve-static-core/index.d.ts`],
 };
 
-/** Type-checks files as a user would, with the strictness of this project, in one program. */
+/** Type-checks files in one program with the strictness of this project, as a user would. */
 export function check({ express = 5, virtual = {}, files = [] }: CheckOptions): Checked {
   const options = readOptions();
   if (express === 4) options.paths = { ...options.paths, ...EXPRESS_4_PATHS };
@@ -44,7 +44,7 @@ function readOptions(): ts.CompilerOptions {
   };
   const { options, errors } = ts.convertCompilerOptionsFromJson(config.compilerOptions, ROOT);
   if (errors.length > 0) throw new Error(errors.map((error) => describe(error)).join('\n'));
-  // As convertCompilerOptionsFromJson does not know where the file was, `paths` need to be told.
+  // convertCompilerOptionsFromJson does not know the folder of the file, so `paths` must be converted here.
   return { ...options, pathsBasePath: ROOT };
 }
 

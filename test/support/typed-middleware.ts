@@ -1,7 +1,7 @@
 /* eslint-disable @typescript-eslint/no-unsafe-assignment, @typescript-eslint/no-unsafe-member-access,
    @typescript-eslint/no-unsafe-call, @typescript-eslint/no-unsafe-class-instance-assignment --
    what is wrong on purpose has no type */
-/** Where middlewares and gates stand, with the types of either major version of Express. */
+/** The places of middlewares and gates, with the types of either major version of Express. */
 import express, { type Request, Router } from 'express';
 import {
   bearer,
@@ -34,7 +34,7 @@ router.use(express.json(), jwtBearer({ ...options, audience: ['a', 'b'] as const
 
 app.get('/orders/:id', jwtBearer(options), requireScopes('orders:read', 'orders:list'), (req, res) => {
   const id: string = req.params.id;
-  // @ts-expect-error: behind a gate, the parameters of the path are still the known ones
+  // @ts-expect-error: behind a gate, the route has only the parameters of its path
   const other = req.params.other.length;
   res.json({ id, other });
 });
@@ -66,17 +66,17 @@ app.post(
     const tenant: string = auth.claims.tenant;
     const clientId: string | undefined = getAuth(req).clientId;
     const untold: unknown = getAuth(req).claims.tenant;
-    // @ts-expect-error: claims that the type parameter does not name are not there
+    // @ts-expect-error: the type parameter does not have this claim
     const missing = auth.claims.other;
-    // @ts-expect-error: what is not told about claims is unknown
+    // @ts-expect-error: claims are unknown without a type parameter
     const assumed: string = getAuth(req).claims.tenant;
-    // @ts-expect-error: a client id may be absent
+    // @ts-expect-error: the client id may be undefined
     const present: string = auth.clientId;
-    // @ts-expect-error: nothing of it can be changed
+    // @ts-expect-error: the auth object is immutable
     auth.token = '';
-    // @ts-expect-error: the claims neither
+    // @ts-expect-error: the claims are immutable
     auth.claims.tenant = '';
-    // @ts-expect-error: nor the scopes
+    // @ts-expect-error: the scopes are immutable
     auth.scopes.push('admin');
     res.json({ tenant, clientId, untold, missing, assumed, present });
   },
@@ -95,42 +95,42 @@ app.use(
 );
 app.use(bearer(verifier, { mtls: { mode: 'required', certificate: { format: 'envoy' } }, profile: 'fapi2' }));
 
-// @ts-expect-error: a mode is one of three
+// @ts-expect-error: a mode must be one of the three
 jwtBearer({ ...options, dpop: true });
-// @ts-expect-error: with details the mode is said too
+// @ts-expect-error: an object requires the mode
 jwtBearer({ ...options, dpop: { nonce: true } });
-// @ts-expect-error: a proxy writes one of four formats
+// @ts-expect-error: the format must be one of the four
 jwtBearer({ ...options, mtls: { mode: 'allowed', certificate: { header: 'x', format: 'pem' } } });
-const asked = { issuer: 'https://a.example', clientId: 'c', clientSecret: 's', audience: 'a' };
+const introspection = { issuer: 'https://a.example', clientId: 'c', clientSecret: 's', audience: 'a' };
 // @ts-expect-error: 'rfc9068' is for JWTs
-introspectionBearer({ ...asked, profile: 'rfc9068' });
-// @ts-expect-error: the audience is never left out
+introspectionBearer({ ...introspection, profile: 'rfc9068' });
+// @ts-expect-error: the audience is required
 jwtBearer({ issuer: 'https://auth.example.com' });
-// @ts-expect-error: nor is the issuer
+// @ts-expect-error: the issuer is required
 jwtVerifier({ audience: 'https://api.example.com' });
-// @ts-expect-error: true is no audience
+// @ts-expect-error: true is not an audience
 jwtBearer({ ...options, audience: true });
-// @ts-expect-error: an option is spelled as it is
+// @ts-expect-error: the option is misspelled
 jwtBearer({ ...options, clockTolerence: 5 });
-// @ts-expect-error: "none" is no algorithm
+// @ts-expect-error: "none" is not an algorithm
 jwtBearer({ ...options, algorithms: ['none'] });
-// @ts-expect-error: there are three ways to answer
+// @ts-expect-error: errors must be one of the three values
 jwtBearer({ ...options, errors: 'throw' });
 // @ts-expect-error: durations are numbers of seconds
 jwtBearer({ ...options, keys: { timeout: '5s' } });
-// @ts-expect-error: a function is no verifier
+// @ts-expect-error: a function is not a verifier
 bearer((token: string) => token);
-// @ts-expect-error: a verifier gives an AccessToken
+// @ts-expect-error: a verifier returns an AccessToken
 bearer({ verify: (token: string) => Promise.resolve({ token }) });
 // @ts-expect-error: scopes are strings
 requireScopes(1);
 // @ts-expect-error: scopes are arguments, not an array
 requireScopes(['a', 'b']);
-// @ts-expect-error: an object is no value of a claim
+// @ts-expect-error: an object is not a value of a claim
 requireClaim('tenant', { id: 1 });
-// @ts-expect-error: a predicate says yes or no
+// @ts-expect-error: a predicate returns a boolean
 requireThat((auth) => auth.clientId);
-// @ts-expect-error: a predicate that gives a promise says yes or no with it
+// @ts-expect-error: the promise of a predicate resolves to a boolean
 requireThat((auth) => Promise.resolve(auth.clientId));
 // @ts-expect-error: at least one scope
 requireScopes();
@@ -148,5 +148,5 @@ app.use(jwtBearer);
 app.use(introspectionBearer);
 // @ts-expect-error: requireAuthentication must be called
 app.use(requireAuthentication);
-// @ts-expect-error: who is calling is asked of a request
+// @ts-expect-error: getAuth requires a request
 getAuth(app);

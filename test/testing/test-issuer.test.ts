@@ -8,7 +8,12 @@ import {
   requireMachine,
   requireScopes,
 } from 'express-resource-server';
-import { createTestIssuer, type InvalidTokenKind, type TestIssuer } from 'express-resource-server/testing';
+import {
+  createTestIssuer,
+  type InvalidTokenKind,
+  type ProofOptions,
+  type TestIssuer,
+} from 'express-resource-server/testing';
 import supertest from 'supertest';
 
 const KINDS: readonly InvalidTokenKind[] = [
@@ -95,7 +100,7 @@ describe.each([
     expect(await status(app, before)).toBe(200);
   });
 
-  it('can drop the old key in a rotation', async () => {
+  it('can remove the old key in a rotation', async () => {
     const app = api(options());
     const before = issuer.issue();
     await issuer.rotateKeys({ dropOld: true });
@@ -111,7 +116,7 @@ describe.each([
     expect(await status(api(options()), issuer.issue())).toBe(200);
   });
 
-  it('keeps its address and its keys when it comes back', async () => {
+  it('has the same URL and keys when it comes back', async () => {
     const [url, token] = [issuer.url, issuer.issue()];
     await issuer.goDown();
     await issuer.comeBack();
@@ -145,7 +150,7 @@ describe.each([
     expect(await status(app, issuer.issue({ opaque: true, expiresIn: -1 }))).toBe(401);
   });
 
-  it('makes proofs for DPoP-bound tokens', async () => {
+  it('creates proofs for DPoP-bound tokens', async () => {
     const baseUrl = 'https://api.example.com';
     const app = api({ ...options(), dpop: 'allowed', baseUrl });
     const token = issuer.issue({ dpop: true });
@@ -180,7 +185,7 @@ describe('createTestIssuer()', () => {
     expect(await status(app, token)).toBe(401);
   });
 
-  it('changes claims and header', async () => {
+  it('can change claims and header', async () => {
     issuer = await createTestIssuer({ listen: false, audience: 'urn:api' });
     const token = issuer.issue({
       audience: ['urn:a', 'urn:api'],
@@ -217,6 +222,9 @@ describe('createTestIssuer()', () => {
   it('rejects unknown options', async () => {
     issuer = await createTestIssuer({ listen: false });
     await expect(createTestIssuer({ lisen: false } as object)).rejects.toThrow('Did you mean listen?');
+    expect(() => issuer.issue({ scope: 'a' } as object)).toThrow('Did you mean scopes?');
+    expect(() => issuer.issueInvalid('expired', { client: 'a' } as object)).toThrow('Did you mean clientId?');
+    expect(() => issuer.proof({ uri: 'a', token: 'b' } as unknown as ProofOptions)).toThrow('Did you mean url?');
     expect(() => issuer.issueInvalid('old' as InvalidTokenKind)).toThrow('unknown kind "old"');
   });
 });

@@ -34,7 +34,7 @@ const twice = (outcome: string): string[] => [outcome, outcome];
 const KIND_CLAIMS = ['token_use', 'token_usage', 'token_type', 'tokenName', 'typ', 'purpose'];
 const URN = 'urn:ietf:params:oauth:token-type:';
 
-describe('a token that says that it is not an access token', () => {
+describe('a token that states that it is not an access token', () => {
   it.each(
     KIND_CLAIMS.flatMap((name) =>
       [
@@ -59,7 +59,7 @@ describe('a token that says that it is not an access token', () => {
         (value) => ({ name, value }),
       ),
     ),
-  )('is rejected always: $name $value', async ({ name, value }) => {
+  )('is always rejected: $name $value', async ({ name, value }) => {
     expect(await outcomesOf({ [name]: value })).toEqual(twice('type_refused'));
     expect(await outcomesOf({ [name]: value }, { allowIdTokens: true })).toEqual(twice('type_refused'));
   });
@@ -79,7 +79,7 @@ describe('a token that says that it is not an access token', () => {
     ['any event', { events: [] }],
     ['an authorization response', { code: 'x', state: 'y' }],
     ['an authorization response with empty members', { code: '', state: '' }],
-  ])('is rejected always: %s', async (_what, claims) => {
+  ])('is always rejected: %s', async (_what, claims) => {
     expect(await outcomesOf(claims)).toEqual(twice('type_refused'));
     expect(await outcomesOf(claims, { allowIdTokens: true })).toEqual(twice('type_refused'));
   });
@@ -95,7 +95,7 @@ describe('a nonce', () => {
     ['members of other types', { azp: 7, scope: 7, scp: [7] }, {}],
     ['permissions', { permissions: ['a'], roles: ['b'] }, {}],
     ['a configured claim that every ID token has', {}, { clientIdClaims: ['sub'] }],
-    ['another one', {}, { clientIdClaims: ['aud', 'iss'] }],
+    ['configured claims that every ID token has', {}, { clientIdClaims: ['aud', 'iss'] }],
   ])('with %s means an ID token', async (_what, claims, options) => {
     expect(await outcomesOf({ ...NONE, ...claims }, options)).toEqual(twice('id_token'));
     expect(await outcomesOf({ ...NONE, ...claims }, { ...options, allowIdTokens: true })).toEqual(twice('accepted'));
@@ -131,7 +131,7 @@ describe('an access token', () => {
   });
 });
 
-describe('a token that is for DPoP', () => {
+describe('a token with the type DPoP', () => {
   it.each<[string, Claims]>([
     ['token_type', { token_type: 'DPoP' }],
     ['token_type in another case', { token_type: 'dpop' }],
@@ -184,17 +184,20 @@ describe('the type in the header', () => {
     return issuer;
   }
 
-  it.each(OTHERS)('rejects another kind of JWT: %s', async (typ) => {
+  it.each(OTHERS)('is rejected if it is another kind of JWT: %s', async (typ) => {
     await expect(verify(typ, 'jwt')).rejects.toMatchObject({ reason: 'type_refused' });
     await expect(verify(typ, 'jwt', { allowIdTokens: true })).rejects.toMatchObject({ reason: 'type_refused' });
   });
 
-  it.each(OTHERS.filter((typ) => /jwt$/i.test(typ)))('rejects it before introspection: %s', async (typ) => {
-    await expect(verify(typ, 'introspection')).rejects.toMatchObject({ reason: 'type_refused' });
-  });
+  it.each(OTHERS.filter((typ) => /jwt$/i.test(typ)))(
+    'is rejected before introspection if it is another kind of JWT: %s',
+    async (typ) => {
+      await expect(verify(typ, 'introspection')).rejects.toMatchObject({ reason: 'type_refused' });
+    },
+  );
 
   it.each(['at+jwt', 'application/at+jwt', 'AT+JWT', 'JWT', 'application/jwt', undefined])(
-    'accepts an access token: %s',
+    'is accepted if it is the type of an access token: %s',
     async (typ) => {
       await expect(verify(typ, 'jwt')).resolves.toBeDefined();
       await expect(verify(typ, 'introspection')).resolves.toBeDefined();

@@ -14,12 +14,12 @@ function callerOf(claims: Claims, options: Options = {}): string {
   return isUser ? 'user' : 'unknown';
 }
 
-/** A machine's token: its subject is the client. */
+/** The token of a machine: its subject is the client. */
 const MACHINE = { sub: 'batch', client_id: 'batch' };
-/** A person's token of a server that marks sessions. */
+/** The token of a user, from a server that adds session ids. */
 const USER = { sub: 'p1', client_id: 'web', sid: 's1' };
 
-describe('what the server states', () => {
+describe('a statement of the server', () => {
   it.each<[string, Claims, string]>([
     ['gty with the spelling of Auth0', { gty: 'client-credentials', sub: 'x' }, 'machine'],
     ['gty with the spelling of RFC 6749', { gty: 'client_credentials', sub: 'x' }, 'machine'],
@@ -27,11 +27,11 @@ describe('what the server states', () => {
     ['grant_type', { grant_type: 'client_credentials', sub: 'x' }, 'machine'],
     ['idtyp app', { idtyp: 'app', sub: 'x' }, 'machine'],
     ['aut APPLICATION', { aut: 'APPLICATION', sub: 'x' }, 'machine'],
-    ['a grant of a person', { grant_type: 'authorization_code', sub: 'x' }, 'user'],
+    ['a grant that needs a user', { grant_type: 'authorization_code', sub: 'x' }, 'user'],
     ['the implicit grant', { gty: 'implicit', sub: 'x' }, 'user'],
     ['the password grant', { gty: ['password'], sub: 'x' }, 'user'],
     ['the device grant', { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', sub: 'x' }, 'user'],
-    ['a grant of a person among others', { gty: ['authorization_code', 'refresh_token'], sub: 'x' }, 'user'],
+    ['a grant that needs a user among others', { gty: ['authorization_code', 'refresh_token'], sub: 'x' }, 'user'],
     ['idtyp user', { idtyp: 'user', sub: 'x' }, 'user'],
     ['aut APPLICATION_USER', { aut: 'APPLICATION_USER', sub: 'x' }, 'user'],
   ])('decides: %s', (_what, claims, caller) => {
@@ -40,10 +40,10 @@ describe('what the server states', () => {
 
   it.each<[string, Claims, string]>([
     ['a session', { idtyp: 'app', ...USER }, 'machine'],
-    ['a method of a person', { gty: 'client-credentials', amr: ['pwd'] }, 'machine'],
+    ['an authentication method of a user', { gty: 'client-credentials', amr: ['pwd'] }, 'machine'],
     ['a name', { aut: 'APPLICATION', name: 'N' }, 'machine'],
     ['a subject that is the client', { idtyp: 'user', ...MACHINE }, 'user'],
-  ])('decides over %s', (_what, claims, caller) => {
+  ])('has priority over %s', (_what, claims, caller) => {
     expect(callerOf(claims)).toBe(caller);
   });
 
@@ -52,8 +52,8 @@ describe('what the server states', () => {
     ['gty and idtyp', { gty: 'client-credentials', idtyp: 'user' }],
     ['gty and grant_type', { gty: 'client-credentials', grant_type: 'password' }],
     ['aut and grant_type', { aut: 'APPLICATION', grant_type: 'authorization_code', ...MACHINE }],
-    ['gty and a grant that nobody knows', { gty: 'client-credentials', grant_type: 'refresh_token', ...MACHINE }],
-  ])('decides nothing if statements disagree: %s', (_what, claims) => {
+    ['gty and an unrelated grant', { gty: 'client-credentials', grant_type: 'refresh_token', ...MACHINE }],
+  ])('decides nothing together with a contradicting statement: %s', (_what, claims) => {
     expect(callerOf(claims)).toBe('unknown');
   });
 
@@ -69,13 +69,13 @@ describe('what the server states', () => {
     ['an empty statement', { aut: '' }],
     ['a nested array', { gty: [['authorization_code']] }],
     ['another value', { idtyp: 'device' }],
-  ])('never makes a machine of %s', (_what, claims) => {
+  ])('never makes isMachine true: %s', (_what, claims) => {
     expect(callerOf({ ...MACHINE, ...claims })).toBe('unknown');
     expect(callerOf({ ...USER, ...claims })).toBe('user');
   });
 });
 
-describe('the marks of a machine', () => {
+describe('isMachine', () => {
   it.each<[string, Claims]>([
     ['sub is client_id', MACHINE],
     ['sub is azp', { sub: 'batch', azp: 'batch' }],
@@ -83,13 +83,22 @@ describe('the marks of a machine', () => {
     ['sub is appid', { sub: 'batch', appid: 'batch' }],
     ['sub is the client of Auth0', { sub: 'batch@clients', azp: 'batch' }],
     ['sub is the client of ForgeRock', { sub: '(age!batch)', client_id: 'batch' }],
-    ['with an e-mail address', { ...MACHINE, email: 'batch@example.test', auth_time: 1, acr: '1', uid: 'u' }],
-    ['with the scope openid', { ...MACHINE, scope: 'openid profile' }],
-    ['with methods of a key', { ...MACHINE, amr: ['hwk', 'swk', 'pop'] }],
-    ['with null members', { ...MACHINE, sid: null, name: null, username: null, amr: null, act: null, gty: null }],
-    ['with its own actor', { ...MACHINE, act: { sub: 'batch' } }],
-    ['with its own actor of this issuer', { ...MACHINE, act: { client_id: 'batch', iss: ISSUER } }],
-  ])('%s', (_what, claims) => {
+    [
+      'sub is the client, with an e-mail address',
+      { ...MACHINE, email: 'batch@example.test', auth_time: 1, acr: '1', uid: 'u' },
+    ],
+    ['sub is the client, with the scope openid', { ...MACHINE, scope: 'openid profile' }],
+    ['sub is the client, with authentication methods of a key', { ...MACHINE, amr: ['hwk', 'swk', 'pop'] }],
+    [
+      'sub is the client, with null members',
+      { ...MACHINE, sid: null, name: null, username: null, amr: null, act: null, gty: null },
+    ],
+    ['sub is the client, with itself as actor', { ...MACHINE, act: { sub: 'batch' } }],
+    [
+      'sub is the client, with itself as actor of this issuer',
+      { ...MACHINE, act: { client_id: 'batch', iss: ISSUER } },
+    ],
+  ])('is true: %s', (_what, claims) => {
     expect(callerOf(claims)).toBe('machine');
   });
 
@@ -98,9 +107,9 @@ describe('the marks of a machine', () => {
     ['a client without a subject', { client_id: 'batch' }],
     ['an empty subject and client', { sub: '', client_id: '' }],
     ['another subject', { sub: 'p1', client_id: 'batch' }],
-    ['another case', { sub: 'Batch', client_id: 'batch' }],
+    ['a subject that differs in letter case', { sub: 'Batch', client_id: 'batch' }],
     ['a longer subject', { sub: 'batch@clients.example.test', client_id: 'batch' }],
-    ['a longer beginning', { sub: 'x-batch@clients', client_id: 'batch' }],
+    ['a longer subject before @clients', { sub: 'x-batch@clients', client_id: 'batch' }],
     ['nothing before @clients', { sub: '@clients', client_id: '' }],
     ['two clients', { sub: 'batch', client_id: 'batch', azp: 'web' }],
     ['a client in an array', { sub: 'batch', client_id: 'batch', azp: ['batch'] }],
@@ -112,25 +121,25 @@ describe('the marks of a machine', () => {
     ['a session', { ...MACHINE, sid: 's' }],
     ['a session of another type', { ...MACHINE, sid: 7 }],
     ['an empty session', { ...MACHINE, sid: '' }],
-    ['a method of a person', { ...MACHINE, amr: ['hwk', 'pwd'] }],
-    ['a method as text', { ...MACHINE, amr: 'pwd' }],
-    ['methods of another type', { ...MACHINE, amr: [['pwd']] }],
+    ['an authentication method of a user', { ...MACHINE, amr: ['hwk', 'pwd'] }],
+    ['an authentication method as a string', { ...MACHINE, amr: 'pwd' }],
+    ['authentication methods of another type', { ...MACHINE, amr: [['pwd']] }],
     ['a user name', { ...MACHINE, username: 'batch' }],
     ['a preferred user name', { ...MACHINE, preferred_username: 'batch' }],
     ['an empty user name', { ...MACHINE, username: '' }],
     ['a user name of another type', { ...MACHINE, preferred_username: ['batch'] }],
-  ])('are not there with %s', (_what, claims) => {
+  ])('is false with %s', (_what, claims) => {
     expect(callerOf(claims)).toBe('unknown');
   });
 
-  it('compare sub, whatever the subject is read from', () => {
+  it('compares sub, even with the option subjectClaims', () => {
     expect(callerOf({ sub: 'p1', account: 'batch', client_id: 'batch' }, { subjectClaims: ['account'] })).toBe(
       'unknown',
     );
     expect(callerOf({ ...MACHINE, account: 'p1' }, { subjectClaims: ['account'] })).toBe('machine');
   });
 
-  it('compare the client that the options name', () => {
+  it('compares the client of the option clientIdClaims', () => {
     expect(callerOf({ sub: 'ci', client_id: 'web' }, { clientIdClaims: ['sub'] })).toBe('machine');
     expect(callerOf(MACHINE, { clientIdClaims: ['azp'] })).toBe('unknown');
   });
@@ -142,51 +151,51 @@ describe('the marks of a machine', () => {
     ['in a JWT without type', {}, { format: 'jwt' }, 'unknown'],
     ['in a JWT of another type', { typ: 'at' }, { format: 'jwt' }, 'unknown'],
     ['with another user name', { username: 'Batch' }, { format: 'opaque' }, 'unknown'],
-    ['with the name of a person', { username: 'alice' }, { format: 'opaque' }, 'user'],
+    ['with the user name of a person', { username: 'alice' }, { format: 'opaque' }, 'user'],
     ['with the same user name twice', { username: 'service-account-batch' }, { format: 'opaque' }, 'machine'],
     ['of another client', { client_id: 'other' }, { format: 'opaque' }, 'unknown'],
     ['without a client', { client_id: undefined }, { format: 'opaque' }, 'unknown'],
     ['with a session', { sid: 's' }, { format: 'opaque' }, 'unknown'],
-    ['in another case', { preferred_username: 'Service-Account-batch' }, { format: 'opaque' }, 'unknown'],
-    ['that goes on', { preferred_username: 'service-account-batch2' }, { format: 'opaque' }, 'unknown'],
-  ])('include the service account of Keycloak: %s', (_what, changes, options, caller) => {
+    ['in another letter case', { preferred_username: 'Service-Account-batch' }, { format: 'opaque' }, 'unknown'],
+    ['with additional characters', { preferred_username: 'service-account-batch2' }, { format: 'opaque' }, 'unknown'],
+  ])('has the right value for the service account of Keycloak: %s', (_what, changes, options, caller) => {
     const claims = { sub: 'u1', client_id: 'Batch', preferred_username: 'service-account-batch', ...changes };
     expect(callerOf(claims, options)).toBe(caller);
   });
 });
 
-describe('the marks of a person', () => {
+describe('isUser', () => {
   it.each<[string, Claims]>([
     ['a session', { sid: 's' }],
     ['a session without a client', { sid: 's', client_id: undefined }],
     ['a password', { amr: ['pwd'] }],
     ['a one-time password among others', { amr: ['hwk', 'otp'] }],
     ['a user name with a client', { username: 'alice' }],
-    ['a name beside a mark', { sid: 's', name: 'N', nonce: 'n' }],
-  ])('include %s', (_what, claims) => {
+    ['a name and a session', { sid: 's', name: 'N', nonce: 'n' }],
+  ])('is true with %s', (_what, claims) => {
     expect(callerOf({ sub: 'p1', client_id: 'web', ...claims })).toBe('user');
   });
 
   it.each<[string, Claims]>([
     ['a user name without a client', { username: 'alice', client_id: undefined }],
     ['a user name that is the client', { username: 'web' }],
-    ['a user name that is the client at a host', { username: 'web@example.test' }],
-    ['a user name that begins like a service account', { username: 'service-account-x' }],
-    ['the same in another case', { username: 'Service-Account-X' }],
+    ['a user name that is the client and a host', { username: 'web@example.test' }],
+    ['a user name that starts with service-account-', { username: 'service-account-x' }],
+    ['a user name that starts with Service-Account-', { username: 'Service-Account-X' }],
     ['an empty user name', { username: '' }],
     ['a user name of another type', { username: ['alice'] }],
     ['an empty session', { sid: '' }],
     ['a session of another type', { sid: ['s'] }],
-    ['methods without a person', { amr: ['hwk', 'swk', 'rba', 'geo', 'wia', 'rsa'] }],
-    ['methods in an array too many', { amr: [['pwd']] }],
+    ['authentication methods that need no person', { amr: ['hwk', 'swk', 'rba', 'geo', 'wia', 'rsa'] }],
+    ['authentication methods in a nested array', { amr: [['pwd']] }],
     ['names and a nonce', { name: 'N', given_name: 'N', family_name: 'N', nonce: 'n' }],
     ['a preferred user name', { preferred_username: 'alice' }],
     ['an e-mail address', { email: 'p@example.test', email_verified: true }],
-    ['a sign-in', { auth_time: 1, acr: '1' }],
+    ['auth_time and acr', { auth_time: 1, acr: '1' }],
     ['ids', { uid: 'u', user_id: 'u', session_id: 's' }],
     ['scopes', { scope: 'openid profile email offline_access' }],
     ['a subject that differs', {}],
-  ])('do not include %s', (_what, claims) => {
+  ])('is false with %s', (_what, claims) => {
     expect(callerOf({ sub: 'p1', client_id: 'web', ...claims })).toBe('unknown');
   });
 });
@@ -201,7 +210,7 @@ describe('an actor', () => {
 
   it.each<[string, unknown]>([
     ['null', null],
-    ['a text', 'agent'],
+    ['a string', 'agent'],
     ['an array', [{ sub: 'agent' }]],
     ['a number', 7],
   ])('is undefined for %s', (_what, act) => {
@@ -222,21 +231,21 @@ describe('an actor', () => {
     ['another client', { client_id: 'other' }],
     ['a person through the client', { sub: 'p1', client_id: 'batch' }],
     ['the same name at another issuer', { sub: 'batch', iss: 'https://other.example.test' }],
-    ['the client in another case', { sub: 'Batch' }],
-    ['nobody', {}],
+    ['the client in another letter case', { sub: 'Batch' }],
+    ['no member', {}],
     ['a subject of another type', { sub: ['batch'] }],
     ['a client of another type beside its subject', { sub: 'batch', client_id: 7 }],
-    ['a text', 'batch'],
+    ['a string', 'batch'],
     ['an array', [{ sub: 'batch' }]],
-    ['an empty text', ''],
-  ])('other than the client makes no machine: %s', (_what, act) => {
+    ['an empty string', ''],
+  ])('makes isMachine false unless it is the client: %s', (_what, act) => {
     expect(callerOf({ ...MACHINE, act })).toBe('unknown');
     expect(callerOf({ ...MACHINE, act, gty: 'client-credentials' })).toBe('unknown');
     expect(callerOf({ ...MACHINE, act }, { isMachine: () => true })).toBe('unknown');
     expect(callerOf({ ...USER, act })).toBe('user');
   });
 
-  it('that is history decides nothing', () => {
+  it('inside another actor has no effect', () => {
     expect(callerOf({ ...MACHINE, act: { sub: 'batch', act: { sub: 'other' } } })).toBe('machine');
   });
 });
@@ -251,7 +260,7 @@ describe('the options isMachine and isUser', () => {
     expect(callerOf(USER, { isMachine: () => false })).toBe('user');
   });
 
-  it('decide nothing if both results are true', () => {
+  it('make both values false if both results are true', () => {
     expect(callerOf(MACHINE, { isUser: () => true })).toBe('unknown');
     expect(callerOf(USER, { isMachine: () => true })).toBe('unknown');
     expect(callerOf({}, { isMachine: () => true, isUser: () => true })).toBe('unknown');
@@ -260,9 +269,9 @@ describe('the options isMachine and isUser', () => {
   it.each<[string, unknown]>([
     ['undefined', undefined],
     ['1', 1],
-    ['a text', 'yes'],
+    ['a string', 'yes'],
     ['an object', {}],
-  ])('count %s as false', (_what, result) => {
+  ])('convert %s to false', (_what, result) => {
     expect(callerOf(MACHINE, { isMachine: () => result as boolean })).toBe('unknown');
     expect(callerOf(USER, { isUser: () => result as boolean })).toBe('unknown');
   });
@@ -270,7 +279,7 @@ describe('the options isMachine and isUser', () => {
   it.each<[string, (claims: Readonly<Record<string, unknown>>) => boolean]>([
     ['throws', (claims) => (claims.missing as string).includes('|')],
     ['returns a promise', () => Promise.resolve(true) as unknown as boolean],
-  ])('are a mistake of the programmer if the function %s', (_what, rule) => {
+  ])('cause a ConfigurationError if the function %s', (_what, rule) => {
     expect(() => callerOf(MACHINE, { isMachine: rule })).toThrow(ConfigurationError);
     expect(() => callerOf(USER, { isUser: rule })).toThrow(/isUser/);
   });
@@ -281,7 +290,7 @@ describe('the options isMachine and isUser', () => {
   });
 });
 
-describe('whatever the claims are', () => {
+describe('for any claims', () => {
   const NAMES = [
     ...['sub', 'client_id', 'azp', 'cid', 'appid', 'username', 'preferred_username', 'name', 'nonce', 'sid', 'amr'],
     ...['gty', 'grant_type', 'idtyp', 'aut', 'act', 'typ'],
@@ -293,7 +302,7 @@ describe('whatever the claims are', () => {
   );
   const claimsOf = fc.dictionary(fc.constantFrom(...NAMES), value);
 
-  it('no token is both, and nothing is thrown', () => {
+  it('isMachine and isUser are never both true, and nothing is thrown', () => {
     fc.assert(
       fc.property(claimsOf, fc.constantFrom('jwt' as const, 'opaque' as const), (claims, format) => {
         expect(callerOf(claims, { format })).not.toBe('both');
@@ -302,7 +311,7 @@ describe('whatever the claims are', () => {
     );
   });
 
-  it('a claim of a person never makes a machine, and a claim of another type is never better than none', () => {
+  it('a claim of a user never makes isMachine true, and a claim of another type has the effect of an absent one', () => {
     const personal = fc.constantFrom(
       'sid',
       'name',

@@ -9,7 +9,10 @@ interface Caller {
   isMachine: boolean;
 }
 
-async function learn(claims: Record<string, unknown>, options: Partial<JwtBearerOptions> = {}): Promise<Caller> {
+async function verifyAndRead(
+  claims: Record<string, unknown>,
+  options: Partial<JwtBearerOptions> = {},
+): Promise<Caller> {
   const issuer = await startIssuer();
   const response = await get(serveFor(issuer, options), await issuer.issue(claims));
   expect(response.status).toBe(200);
@@ -22,22 +25,22 @@ describe('the scopes of a caller', () => {
     ['a scope array', { scope: ['a', 'b'] }, ['a', 'b']],
     ['an scp string', { scp: 'a b' }, ['a', 'b']],
     ['an scp array', { scp: ['a', 'b'] }, ['a', 'b']],
-    ['the union of both, each once', { scope: 'a b', scp: ['b', 'c'] }, ['a', 'b', 'c']],
-    ['a string with more spaces than needed', { scope: '  a   b ' }, ['a', 'b']],
+    ['the union of both without duplicates', { scope: 'a b', scp: ['b', 'c'] }, ['a', 'b', 'c']],
+    ['the names in a string with additional spaces', { scope: '  a   b ' }, ['a', 'b']],
     ['the strings of a mixed array', { scope: ['a', 1, null, ['b'], {}, ''] }, ['a']],
-    ['an array, whose items are not taken apart', { scp: ['a b'] }, ['a b']],
-    ['a string, by spaces alone', { scope: 'a,b a\tc' }, ['a,b', 'a\tc']],
-    ['no number', { scope: 7 }, []],
-    ['no object', { scope: { 0: 'admin', length: 1 } }, []],
-    ['nothing where nothing is said', {}, []],
-    ['nothing that is not in these claims', { scopes: 'a', permissions: ['a'] }, []],
+    ['the items of an array, which are not split', { scp: ['a b'] }, ['a b']],
+    ['the names in a string, separated by spaces only', { scope: 'a,b a\tc' }, ['a,b', 'a\tc']],
+    ['empty for a number', { scope: 7 }, []],
+    ['empty for an object', { scope: { 0: 'admin', length: 1 } }, []],
+    ['empty without a scope claim', {}, []],
+    ['empty for claims that are not scope or scp', { scopes: 'a', permissions: ['a'] }, []],
   ])('are %s', async (_what, claims, scopes) => {
-    expect((await learn(claims)).scopes).toEqual(scopes);
+    expect((await verifyAndRead(claims)).scopes).toEqual(scopes);
   });
 
-  it('are in other claims where that was said', async () => {
+  it('are read from the claims of scopeClaims', async () => {
     const claims = { scope: 'ignored', permissions: ['a'], roles: 'b' };
-    expect((await learn(claims, { scopeClaims: ['roles', 'permissions'] })).scopes).toEqual(['b', 'a']);
+    expect((await verifyAndRead(claims, { scopeClaims: ['roles', 'permissions'] })).scopes).toEqual(['b', 'a']);
   });
 });
 
@@ -47,23 +50,23 @@ describe('the client id of a caller', () => {
   it.each<[string, Record<string, unknown>, string | undefined]>([
     ['client_id', { client_id: 'one', azp: undefined }, 'one'],
     ['azp', { client_id: undefined, azp: 'two' }, 'two'],
-    ['client_id and azp, if they are equal', { client_id: 'one', azp: 'one', cid: 'three' }, 'one'],
+    ['the value of client_id and azp, if they are equal', { client_id: 'one', azp: 'one', cid: 'three' }, 'one'],
     ['undefined, if they differ', all, undefined],
     ['undefined, if one of them has another type', { client_id: 'one', azp: ['one'], cid: 'three' }, undefined],
     ['the other one, if one is null', { client_id: null, azp: 'two' }, 'two'],
     ['the other one, if one is empty', { client_id: '', azp: 'two' }, 'two'],
-    ['then cid', { cid: 'three', appid: 'four', client_id: undefined }, 'three'],
-    ['then appid', { cid: '', appid: 'four', client_id: undefined }, 'four'],
+    ['cid, if client_id and azp are absent', { cid: 'three', appid: 'four', client_id: undefined }, 'three'],
+    ['appid, if cid is empty', { cid: '', appid: 'four', client_id: undefined }, 'four'],
     ['appid, if cid has another type', { cid: 3, appid: 'four', client_id: undefined }, 'four'],
     ['undefined without any', { client_id: undefined }, undefined],
   ])('is %s', async (_what, claims, clientId) => {
-    expect((await learn(claims)).clientId).toBe(clientId);
+    expect((await verifyAndRead(claims)).clientId).toBe(clientId);
   });
 
-  it('is in other claims where that was said', async () => {
+  it('is read from the claims of clientIdClaims', async () => {
     const options = { clientIdClaims: ['app', 'azp'] };
-    expect((await learn({ ...all, app: 'five' }, options)).clientId).toBe('five');
-    expect((await learn(all, options)).clientId).toBe('two');
-    expect((await learn({}, options)).clientId).toBeUndefined();
+    expect((await verifyAndRead({ ...all, app: 'five' }, options)).clientId).toBe('five');
+    expect((await verifyAndRead(all, options)).clientId).toBe('two');
+    expect((await verifyAndRead({}, options)).clientId).toBeUndefined();
   });
 });

@@ -21,7 +21,7 @@ describe('readCredentials', () => {
     },
   );
 
-  it('says that a JWT without a scheme needs one', () => {
+  it('reports that a JWT without a scheme needs one', () => {
     expect(() => readCredentials('eyJhbGciOiJFUzI1NiJ9.e30.c2ln')).toThrow(
       expect.objectContaining({ name: 'MissingTokenError', reason: 'scheme_missing' }),
     );
@@ -42,7 +42,7 @@ describe('readCredentials', () => {
   });
 
   it.each([[undefined], [null], [5], [['Bearer abc']]])(
-    'rejects %p, which is not a text, like a missing token',
+    'rejects %p, which is not a string, like a missing token',
     (value) => {
       expect(() => readCredentials(value as unknown as string)).toThrow(
         expect.objectContaining({ name: 'MissingTokenError' }),
@@ -50,7 +50,7 @@ describe('readCredentials', () => {
     },
   );
 
-  it('shows no token in its errors', () => {
+  it('never includes the token in its errors', () => {
     const secret = 'hush!hush';
     try {
       readCredentials(`Bearer ${secret}`);

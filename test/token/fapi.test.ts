@@ -203,18 +203,18 @@ describe('the profile fapi2 for opaque tokens', () => {
   });
 });
 
-describe('the profile fapi2 in one place', () => {
+describe('the profile fapi2 in the verifier or the middleware', () => {
   const options = { profile: 'fapi2' } as const;
   const verifier = (): TokenVerifier => jwtVerifier({ issuer: issuer.url, audience: issuer.audience, ...options });
 
-  it('in a verifier: it rejects unbound tokens', async () => {
+  it('rejects unbound tokens if only the verifier has it', async () => {
     await expect(verifier().verify(await issuer.issue())).rejects.toMatchObject({
       reason: 'binding_missing',
     });
     expect((await verifier().verify(await bound())).claims.cnf).toEqual(client.cnf);
   });
 
-  it('in a verifier: the middleware takes the profile from it', async () => {
+  it('is taken from the verifier by the middleware', async () => {
     const app = serve(bearer(verifier(), { baseUrl: BASE_URL }));
     const token = await bound();
     const responses = [
@@ -225,7 +225,7 @@ describe('the profile fapi2 in one place', () => {
     expect([responses.map(({ status }) => status), handled(app)]).toEqual([[401, 200, 401], 1]);
   });
 
-  it('in a middleware with a verifier without the profile: only bound tokens are accepted', async () => {
+  it('accepts only bound tokens if only the middleware has it', async () => {
     const lax = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
     const app = serve(bearer(lax, { baseUrl: BASE_URL, ...options }));
     expect((await get(app, await issuer.issue())).status).toBe(401);

@@ -19,7 +19,7 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 type Forge = (issuer: TestIssuer) => Promise<string>;
 
-/** A good token with one segment put in the place of another. */
+/** A valid token in which one segment is replaced. */
 function withSegment(index: number, change: (segment: string) => string): Forge {
   return async (issuer) => {
     const segments = (await issuer.issue()).split('.');
@@ -28,12 +28,12 @@ function withSegment(index: number, change: (segment: string) => string): Forge 
   };
 }
 
-/** Signed by the issuer, with a payload that is whatever these bytes are. */
+/** Signed by the issuer, with these bytes as the payload. */
 function withPayload(payload: string | Uint8Array): Forge {
   return (issuer) => issuer.issue({}, { payload: typeof payload === 'string' ? encode(payload) : payload });
 }
 
-/** Signed by the issuer, with a header that is whatever this text is. */
+/** Signed by the issuer, with this text as the header. */
 function withHeader(header: string): Forge {
   return async (issuer) => signRaw(header, claimsOf(await issuer.issue()), issuer.key);
 }
@@ -46,14 +46,14 @@ function claimsOf(token: string): string {
   return Buffer.from(token.split('.')[1] ?? '', 'base64url').toString();
 }
 
-describe('a token of bad form', () => {
+describe('a malformed token', () => {
   it.each<[string, Forge, InvalidTokenReason]>([
     ['one segment', () => Promise.resolve('opaque'), 'not_a_jwt'],
     ['two segments', async (issuer) => (await issuer.issue()).split('.').slice(0, 2).join('.'), 'not_a_jwt'],
     ['four segments', async (issuer) => `${await issuer.issue()}.x`, 'not_a_jwt'],
-    ['a dot at its end', async (issuer) => `${await issuer.issue()}.`, 'not_a_jwt'],
-    ['a dot at its start', async (issuer) => `.${await issuer.issue()}`, 'not_a_jwt'],
-    ['nothing but dots', () => Promise.resolve('..'), 'malformed'],
+    ['a dot at the end', async (issuer) => `${await issuer.issue()}.`, 'not_a_jwt'],
+    ['a dot at the start', async (issuer) => `.${await issuer.issue()}`, 'not_a_jwt'],
+    ['only dots', () => Promise.resolve('..'), 'malformed'],
     ['no header', withSegment(0, () => ''), 'malformed'],
     ['no payload', withSegment(1, () => ''), 'malformed'],
     ['no signature', withSegment(2, () => ''), 'malformed'],
@@ -63,7 +63,7 @@ describe('a token of bad form', () => {
     ['a signature that is shorter', withSegment(2, (segment) => segment.slice(0, -2)), 'signature_mismatch'],
     ['a signature that is longer', withSegment(2, (segment) => `${segment}AA`), 'signature_mismatch'],
     ['a signature of zeros', withSegment(2, () => base64url(new Uint8Array(64))), 'signature_mismatch'],
-    ['a header that is no JSON', withHeader('{"alg":"ES256"'), 'malformed'],
+    ['a header that is not JSON', withHeader('{"alg":"ES256"'), 'malformed'],
     ['a header that is an array', withHeader('["ES256"]'), 'malformed'],
     ['a header that is a string', withHeader('"ES256"'), 'malformed'],
     ['a header that is null', withHeader('null'), 'malformed'],
@@ -74,36 +74,40 @@ describe('a token of bad form', () => {
     ['a kid that is null', withParameters({ kid: null }), 'malformed'],
     ['a typ that is an array', withParameters({ typ: ['at+jwt'] }), 'malformed'],
     ['a typ that is null', withParameters({ typ: null }), 'malformed'],
-    ['an alg in other case', withParameters({ alg: 'es256' }), 'algorithm_refused'],
-    ['an alg that every object has', withParameters({ alg: 'constructor' }), 'algorithm_refused'],
+    ['an alg in lower case', withParameters({ alg: 'es256' }), 'algorithm_refused'],
+    ['the alg "constructor"', withParameters({ alg: 'constructor' }), 'algorithm_refused'],
     ['an alg that is __proto__', withHeader('{"alg":"__proto__"}'), 'algorithm_refused'],
-    ['an alg that came by __proto__', withHeader('{"__proto__":{"alg":"ES256"}}'), 'malformed'],
+    ['an alg that is inherited through __proto__', withHeader('{"__proto__":{"alg":"ES256"}}'), 'malformed'],
     ['an empty payload object', withPayload('{}'), 'issuer_mismatch'],
     ['a payload that is an array', withPayload('[]'), 'malformed'],
     ['a payload that is a string', withPayload('"sub"'), 'malformed'],
     ['a payload that is a number', withPayload('1'), 'malformed'],
     ['a payload that is null', withPayload('null'), 'malformed'],
-    ['a payload that is no JSON', withPayload('sub=admin'), 'malformed'],
-    ['a payload that is cut off', withPayload('{"iss":"'), 'malformed'],
+    ['a payload that is not JSON', withPayload('sub=admin'), 'malformed'],
+    ['an incomplete payload', withPayload('{"iss":"'), 'malformed'],
     ['a payload that is not UTF-8', withPayload(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d)), 'malformed'],
     ['a payload in UTF-16', withPayload(Uint8Array.from(Buffer.from('{}', 'utf16le'))), 'malformed'],
-    ['a payload that is deep and open', withPayload('['.repeat(8_000)), 'malformed'],
-    ['a payload of deep arrays', withPayload('['.repeat(4_000) + ']'.repeat(4_000)), 'malformed'],
+    ['a payload of open nested arrays', withPayload('['.repeat(8_000)), 'malformed'],
+    ['a payload of deeply nested arrays', withPayload('['.repeat(4_000) + ']'.repeat(4_000)), 'malformed'],
     ['crit null', withParameters({ crit: null }), 'critical_refused'],
     ['an empty crit', withParameters({ crit: [] }), 'critical_refused'],
     ['a crit that is a string', withParameters({ crit: 'exp' }), 'critical_refused'],
     ['an unknown crit', withParameters({ crit: ['exp'], exp: 1 }), 'critical_refused'],
-    ['a crit that is not there', withParameters({ crit: ['x'] }), 'critical_refused'],
-    ['crit with a known and an unknown', withParameters({ crit: ['b64', 'x'], b64: true, x: 1 }), 'critical_refused'],
-    ['a payload that is not encoded', withParameters({ crit: ['b64'], b64: false }), 'critical_refused'],
-  ])('is refused: %s', async (_what, forge, reason) => {
+    ['a crit whose parameter is missing', withParameters({ crit: ['x'] }), 'critical_refused'],
+    [
+      'a crit with a known and an unknown parameter',
+      withParameters({ crit: ['b64', 'x'], b64: true, x: 1 }),
+      'critical_refused',
+    ],
+    ['an unencoded payload', withParameters({ crit: ['b64'], b64: false }), 'critical_refused'],
+  ])('is rejected: %s', async (_what, forge, reason) => {
     const issuer = await startIssuer();
     const api = serveFor(issuer);
     await expectInvalidToken(api, await forge(issuer), reason);
     expect((await get(api, await issuer.issue())).status).toBe(200);
   });
 
-  it.each(['none', 'None', 'NONE', 'nOnE', 'HS256', 'ES256K', 'RS1', 'dir'])('is refused: alg %s', async (alg) => {
+  it.each(['none', 'None', 'NONE', 'nOnE', 'HS256', 'ES256K', 'RS1', 'dir'])('is rejected: alg %s', async (alg) => {
     const issuer = await startIssuer();
     const api = serveFor(issuer);
     const [, payload, signature] = (await issuer.issue()).split('.');
@@ -113,7 +117,7 @@ describe('a token of bad form', () => {
     expect(issuer.requests).toMatchObject({ metadata: 0, jwks: 0 });
   });
 
-  it('is refused: encrypted', async () => {
+  it('is rejected if it is encrypted', async () => {
     const issuer = await startIssuer();
     const { n = '', e = '' } = (await makeSigningKey('RS256')).publicJwk;
     const header = { alg: 'RSA-OAEP-256', enc: 'A256GCM' };
@@ -121,7 +125,7 @@ describe('a token of bad form', () => {
     await expectInvalidToken(serveFor(issuer), token, 'not_a_jwt');
   });
 
-  it('is refused: in the JSON serialization, which no header can carry', async () => {
+  it('is rejected in the JSON serialization, which no header can contain', async () => {
     const issuer = await startIssuer();
     const payload = encode(claimsOf(await issuer.issue()));
     const header = { alg: 'ES256', kid: issuer.key.kid };
@@ -136,7 +140,7 @@ describe('a token of bad form', () => {
     expect(handled(api)).toBe(0);
   });
 
-  it('is refused where it is longer than allowed, to the byte', async () => {
+  it('is rejected if it is longer than maxTokenBytes, to the byte', async () => {
     const issuer = await startIssuer();
     const token = await issuer.issue();
     expect((await get(serveFor(issuer, { maxTokenBytes: token.length }), token)).status).toBe(200);
@@ -144,9 +148,9 @@ describe('a token of bad form', () => {
   });
 });
 
-describe('what is no token at all', () => {
+describe('a value that is not a token', () => {
   it.each([undefined, null, 1, {}, [], ['a.b.c'], Buffer.from('a.b.c')])(
-    'is refused by a verifier: %p',
+    'is rejected by a verifier: %p',
     async (token) => {
       const issuer = await startIssuer();
       const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
@@ -161,21 +165,21 @@ describe('what is no token at all', () => {
   );
 });
 
-describe('a token of odd form that is signed', () => {
+describe('a signed token of unusual form', () => {
   const accepted = async (issuer: TestIssuer, token: string): Promise<unknown> => {
     const response = await get(serveFor(issuer), token);
     expect(response.status).toBe(200);
     return response.body as unknown;
   };
 
-  it('is accepted with claims that are nested deeply, and freezing them overflows no stack', async () => {
+  it('is accepted with deeply nested claims, and freezing them causes no stack overflow', async () => {
     const issuer = await startIssuer();
     const deep = `${'['.repeat(4_000)}${']'.repeat(4_000)}`;
     const text = claimsOf(await issuer.issue()).replace(/\}$/, `,"deep":${deep}}`);
     await accepted(issuer, await withPayload(text)(issuer));
   });
 
-  it('has the value of the last of duplicate members', async () => {
+  it('has the value of the last duplicate member', async () => {
     const issuer = await startIssuer();
     const good = claimsOf(await issuer.issue());
     const evilLast = await withPayload(good.replace(/\}$/, ',"iss":"https://evil.example.com"}'))(issuer);
@@ -183,7 +187,7 @@ describe('a token of odd form that is signed', () => {
     await accepted(issuer, await withPayload(good.replace(/^\{/, '{"iss":"https://evil.example.com",'))(issuer));
   });
 
-  it('gains nothing by __proto__ among its claims, and poisons no object', async () => {
+  it('gains nothing through a claim __proto__, and changes no other object', async () => {
     const issuer = await startIssuer();
     const evil = '{"__proto__":{"scope":"admin","polluted":true,"gty":"client-credentials"},';
     const body = await accepted(
@@ -194,7 +198,7 @@ describe('a token of odd form that is signed', () => {
     expect('polluted' in {}).toBe(false);
   });
 
-  it('does not have by __proto__ the claims that it lacks', async () => {
+  it('has no claims that it inherits through __proto__', async () => {
     const issuer = await startIssuer();
     const { url, audience, now } = issuer;
     const inherited = JSON.stringify({ iss: url, aud: audience, exp: now + 300 });
@@ -205,17 +209,17 @@ describe('a token of odd form that is signed', () => {
     );
   });
 
-  it('is accepted with crit b64 where the payload is encoded', async () => {
+  it('is accepted with crit b64 if the payload is encoded', async () => {
     const issuer = await startIssuer();
     await accepted(issuer, await withParameters({ crit: ['b64'], b64: true })(issuer));
   });
 });
 
-describe('keys that a token brings along', () => {
+describe('keys in the header of a token', () => {
   it.each(['jwk', 'jku', 'x5u', 'x5c', 'all'])('are neither used nor fetched: %s', async (which) => {
-    let asked = 0;
+    let requests = 0;
     const evilServer = createServer((_req, res) => {
-      asked++;
+      requests++;
       res.end('{}');
     });
     await new Promise<void>((resolve) => evilServer.listen(0, '127.0.0.1', resolve));
@@ -233,14 +237,14 @@ describe('keys that a token brings along', () => {
       const named = { key: evil, header: { ...parameters, kid: issuer.key.kid } };
       await expectInvalidToken(api, await issuer.issue({}, named), 'signature_mismatch');
       expect((await get(api, await issuer.issue({}, { header: parameters }))).status).toBe(200);
-      expect(asked).toBe(0);
+      expect(requests).toBe(0);
     } finally {
       evilServer.closeAllConnections();
       evilServer.close();
     }
   });
 
-  it('cause no request, nor does the issuer that a stranger’s token names', async () => {
+  it('cause no request, and the issuer of an untrusted token causes none either', async () => {
     const issuer = await startIssuer();
     const stranger = await startIssuer();
     await expectInvalidToken(serveFor(issuer), await stranger.issue(), 'issuer_mismatch');

@@ -51,7 +51,7 @@ function mistake(privateKey: unknown, algorithm: string, more: object = {}): Con
 }
 
 describe('a private key signs', () => {
-  it.each(PAIRS)('with %s, in every form that fits', async (algorithm, { privateKey, publicKey }) => {
+  it.each(PAIRS)('with %s, in every supported format', async (algorithm, { privateKey, publicKey }) => {
     const { asymmetricKeyType: type } = privateKey;
     const forms: unknown[] = [privateKey, pem(privateKey, 'pkcs8'), jwk(privateKey)];
     if (type === 'rsa') forms.push(pem(privateKey, 'pkcs1'));
@@ -70,7 +70,7 @@ describe('a private key signs', () => {
     await expect(jwtVerify((key && (await signJwt({}, key))) ?? '', publicKey)).resolves.toBeDefined();
   });
 
-  it('if its PEM text has lost its line breaks', () => {
+  it('if its PEM text has no line breaks', () => {
     const text = pem(p256.privateKey, 'sec1');
     for (const each of [text.replaceAll('\n', '\\n'), text.replaceAll('\n', ' '), text.replaceAll('\n', '\r\n')]) {
       expect(readSigningKey({ privateKey: each, algorithm: 'ES256' })).toBeDefined();
@@ -96,13 +96,13 @@ describe('a private key is a ConfigurationError', () => {
     all.filter((key) => key !== fitting.privateKey).map((key) => [algorithm, key] as const),
   );
 
-  it.each(misfits)('if it does not fit %s', (algorithm, key) => {
+  it.each(misfits)('if it is a key for another algorithm than %s', (algorithm, key) => {
     for (const form of [key, pem(key, 'pkcs8'), jwk(key)]) {
       expect(mistake(form, algorithm).message).toMatch(/This key is for /);
     }
   });
 
-  it('if a CryptoKey is for another algorithm', async () => {
+  it('if it is a CryptoKey for another algorithm', async () => {
     const { privateKey } = await generateKeyPair('RS256');
     expect(mistake(privateKey, 'RS512').message).toContain('This key is for RS256.');
     expect(mistake(privateKey, 'PS256').message).toContain('This key is for RS256.');
@@ -117,7 +117,7 @@ describe('a private key is a ConfigurationError', () => {
     ['is encrypted', String(encrypted)],
     ['is not a key', 'hush'],
     ['is one of two in a PEM text', pem(p256.privateKey, 'pkcs8') + pem(p384.privateKey, 'pkcs8')],
-    ['is cut off', pem(p256.privateKey, 'pkcs8').slice(0, 90)],
+    ['is incomplete', pem(p256.privateKey, 'pkcs8').slice(0, 90)],
     ['is symmetric', { kty: 'oct', k: 'aHVzaA' }],
     ['is null', null],
   ])('if it %s', (_, key) => {

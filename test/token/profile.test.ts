@@ -3,7 +3,7 @@ import { bearer, ConfigurationError, createAccessToken, type TokenVerifier } fro
 import { checkProfileOptions, rulesOf } from '../../lib/token/profile.js';
 
 describe('the table of profiles', () => {
-  it('adds nothing without a profile', () => {
+  it('adds no requirement without a profile', () => {
     expect(rulesOf(undefined)).toMatchObject({ requiresAtJwt: false, requiredClaims: [], requiresBinding: false });
   });
 
@@ -19,7 +19,7 @@ describe('the table of profiles', () => {
     });
   });
 
-  it('does not show the value of a rejected option', () => {
+  it('does not include the value of a rejected option in the error', () => {
     const secret = 'a secret that must not be shown';
     const check = (): void => {
       checkProfileOptions('jwtBearer', 'fapi2', { secret });
@@ -28,7 +28,7 @@ describe('the table of profiles', () => {
     expect(check).not.toThrow(secret);
   });
 
-  it('rejects an own verifier with an unknown profile', () => {
+  it('rejects a custom verifier with an unknown profile', () => {
     const verifier = {
       profile: 'fapi3',
       verify: () => createAccessToken({ iss: 'https://auth.example.com' }),

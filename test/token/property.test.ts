@@ -34,19 +34,19 @@ function send(token: string, path?: string): Promise<RawAnswer> {
   return request(['Authorization', `Bearer ${token}`], path);
 }
 
-/** What every refusal has to be. */
-function expectRefusal(answer: RawAnswer, statuses: readonly number[]): void {
-  expect(statuses).toContain(answer.status);
-  const body = JSON.parse(answer.body) as { error?: string; error_description: string };
-  const [found, ...more] = challengesOf(answer);
+/** What every rejection must have. */
+function expectRejection(response: RawAnswer, statuses: readonly number[]): void {
+  expect(statuses).toContain(response.status);
+  const body = JSON.parse(response.body) as { error?: string; error_description: string };
+  const [found, ...more] = challengesOf(response);
   expect([found?.scheme, more]).toEqual(['Bearer', []]);
   const { error, error_description: description } = found?.parameters ?? {};
   expect(error).toBe(body.error);
   if (error !== undefined) expect(description).toBe(body.error_description);
   // RFC 6750 §3: the characters that error and error_description may have.
   for (const text of [error ?? '', description ?? '']) expect(text).toMatch(/^[\x20-\x21\x23-\x5b\x5d-\x7e]*$/);
-  expect(answer.headers['content-type']).toBe('application/json');
-  expect(answer.headers['cache-control']).toBe('no-store');
+  expect(response.headers['content-type']).toBe('application/json');
+  expect(response.headers['cache-control']).toBe('no-store');
 }
 
 const scheme = fc.constantFrom(
@@ -64,24 +64,24 @@ const scheme = fc.constantFrom(
 const separator = fc.constantFrom('', ' ', ',', ', ', '.', '..', '=', '"');
 
 describe('any Authorization header', () => {
-  it('is answered with a well-formed refusal', async () => {
+  it('causes a well-formed rejection', async () => {
     const header = fc.array(fc.tuple(scheme, fieldValue, separator), { minLength: 1, maxLength: 3 });
     await fc.assert(
       fc.asyncProperty(header, async (parts) => {
         const value = parts.map((part) => part.join('')).join('');
-        expectRefusal(await request(['Authorization', value]), [400, 401]);
+        expectRejection(await request(['Authorization', value]), [400, 401]);
       }),
       RUNS,
     );
   });
 
-  it('is refused as several when it comes beside another', async () => {
+  it('causes a rejection for several credentials together with another one', async () => {
     const good = `Bearer ${await issuer.issue()}`;
     await fc.assert(
       fc.asyncProperty(fieldValue, fc.boolean(), async (value, isFirst) => {
         const values = isFirst ? [value, good] : [good, value];
-        const answer = await request(values.flatMap((each) => ['Authorization', each]));
-        expectRefusal(answer, [400]);
+        const response = await request(values.flatMap((each) => ['Authorization', each]));
+        expectRejection(response, [400]);
       }),
       { numRuns: 100 },
     );
@@ -96,16 +96,16 @@ const goodHeader = fc
 const segment = fc.oneof(base64urlText, json, goodHeader);
 
 describe('any token', () => {
-  it('of any segments is refused', async () => {
+  it('with random segments is rejected', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(segment, { minLength: 1, maxLength: 6 }), async (segments) => {
-        expectRefusal(await send(segments.join('.')), [400, 401]);
+        expectRejection(await send(segments.join('.')), [400, 401]);
       }),
       RUNS,
     );
   });
 
-  it('that was good and then altered is refused, unless its signature still verifies', async () => {
+  it('that was valid and then changed is rejected, unless its signature still verifies', async () => {
     const key = await importJWK(issuer.key.publicJwk, 'ES256');
     const good = await issuer.issue({ scope: 'b' });
     const edit = fc.record({
@@ -121,9 +121,9 @@ describe('any token', () => {
           () => /^[\w.-]+$/.test(token),
           () => false,
         );
-        const answer = await send(token);
-        if (isGood) expect([answer.status, answer.body]).toEqual([200, '{"client":"client-1"}']);
-        else expectRefusal(answer, [400, 401]);
+        const response = await send(token);
+        if (isGood) expect([response.status, response.body]).toEqual([200, '{"client":"client-1"}']);
+        else expectRejection(response, [400, 401]);
       }),
       RUNS,
     );
@@ -136,7 +136,7 @@ const time = fc.oneof(
   fc.constantFrom(NOW - 10, NOW - 9, NOW + 10, NOW + 11, NOW + 60, NOW + 61),
   junk,
 );
-/** A good value mostly, so that many tokens are good in every respect but one. */
+/** Usually a valid value, so that many tokens have exactly one fault. */
 const mostly = (good: fc.Arbitrary<unknown>, other: fc.Arbitrary<unknown> = junk): fc.Arbitrary<unknown> =>
   fc.oneof(
     { weight: 9, arbitrary: good },
@@ -172,7 +172,7 @@ const claims = fc.record({
 
 type Drawn = Record<string, unknown>;
 
-/** The rules once more, in other words. */
+/** The same rules, written independently. */
 function isAcceptable(token: Drawn, typ: unknown): boolean {
   // `null` counts as absent.
   const has = (name: string): boolean => Object.keys(token).includes(name) && token[name] !== null;
@@ -199,7 +199,7 @@ function isAcceptable(token: Drawn, typ: unknown): boolean {
 }
 
 describe('any claims that the issuer has signed', () => {
-  it('are accepted exactly if they are good', async () => {
+  it('are accepted if and only if they are valid', async () => {
     const outcomes = { good: 0, bad: 0 };
     await fc.assert(
       fc.asyncProperty(claims, async ({ typ, more, ...drawn }) => {
@@ -208,21 +208,21 @@ describe('any claims that the issuer has signed', () => {
           .replaceAll('"ISSUER"', JSON.stringify(issuer.url))
           .replaceAll('"AUDIENCE"', JSON.stringify(issuer.audience));
         const token = JSON.parse(payload) as Drawn;
-        const answer = await send(await signRaw(header, payload, issuer.key), '/scoped');
+        const response = await send(await signRaw(header, payload, issuer.key), '/scoped');
         if (!isAcceptable(token, typ)) {
           outcomes.bad++;
-          expectRefusal(answer, [401]);
+          expectRejection(response, [401]);
           return;
         }
         outcomes.good++;
         const words = (value: unknown): unknown[] => (typeof value === 'string' ? value.split(' ') : [value].flat());
         const own = (name: string): unknown => (Object.keys(token).includes(name) ? token[name] : undefined);
-        if ([...words(own('scope')), ...words(own('scp'))].includes('a')) expect(answer.status).toBe(200);
-        else expectRefusal(answer, [403]);
+        if ([...words(own('scope')), ...words(own('scp'))].includes('a')) expect(response.status).toBe(200);
+        else expectRejection(response, [403]);
       }),
       { numRuns: 500 },
     );
-    // Else it would say little.
+    // Otherwise the test would check little.
     expect(outcomes.good).toBeGreaterThan(30);
     expect(outcomes.bad).toBeGreaterThan(30);
   });

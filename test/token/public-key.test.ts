@@ -69,14 +69,14 @@ describe('publicKey', () => {
   it.each<[string, { publicKey: KeyObject; privateKey: KeyObject }, string]>([
     ['EC', ec, 'ES256'],
     ['Ed25519', ed, 'EdDSA'],
-    ['Ed25519 under its new name', ed, 'Ed25519'],
+    ['Ed25519 with the algorithm name Ed25519', ed, 'Ed25519'],
   ])('can be of the type %s', async (_what, { publicKey, privateKey }, alg) => {
     const token = await sign(privateKey, alg, 'k');
     await expect(verify(pemOf(publicKey), token)).resolves.toBeDefined();
     await expect(verify(jwkOf(publicKey), token)).resolves.toBeDefined();
   });
 
-  it('rejects what another key has signed', async () => {
+  it('rejects tokens that another key signed', async () => {
     for (const kid of [undefined, 'k']) {
       const token = await sign(other.privateKey, 'RS256', kid);
       await expect(verify(pem, token)).rejects.toThrow(InvalidTokenError);
@@ -91,19 +91,19 @@ describe('publicKey', () => {
     }
   });
 
-  it('uses a JWK only for what it allows', async () => {
+  it('uses a JWK only for the operations that it allows', async () => {
     const token = await sign(rsa.privateKey, 'RS256');
     await expect(verify({ ...jwkOf(rsa.publicKey), alg: 'PS256' }, token)).rejects.toThrow(InvalidTokenError);
     await expect(verify({ ...jwkOf(rsa.publicKey), use: 'enc' }, token)).rejects.toThrow(InvalidTokenError);
   });
 
-  it('needs no address of the issuer, and fetches nothing', async () => {
+  it('requires no URL of the issuer, and fetches nothing', async () => {
     const verifier = jwtVerifier({ issuer: 'supabase', audience: 'api', publicKey: pem, fetch: noFetch });
     await expect(verifier.ready()).resolves.toBeUndefined();
     expect(verifier.health().keys.state).toBe('fresh');
   });
 
-  describe('is a mistake of the programmer', () => {
+  describe('causes a ConfigurationError for', () => {
     const weak = generateKeyPairSync('rsa', { modulusLength: 1024 });
     const curve = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
     const x25519 = generateKeyPairSync('x25519');
@@ -118,7 +118,7 @@ describe('publicKey', () => {
     it.each<[string, unknown]>([
       ['a private key in PEM', rsa.privateKey.export({ type: 'pkcs8', format: 'pem' })],
       ['a private RSA key in PEM', rsa.privateKey.export({ type: 'pkcs1', format: 'pem' })],
-      ['a private key beside a public one', pem + rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()],
+      ['a private key and a public one', pem + rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()],
       ['a private KeyObject', rsa.privateKey],
       ['a private JWK', jwkOf(rsa.privateKey)],
       ['a secret KeyObject', createSecretKey(Buffer.alloc(32))],
@@ -128,14 +128,17 @@ describe('publicKey', () => {
       ['a curve that no algorithm uses', curve.publicKey],
       ['a key for encryption', x25519.publicKey],
       ['text that is not PEM', 'MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A'],
-      ['PEM that is cut off', pem.slice(0, 200)],
+      ['incomplete PEM', pem.slice(0, 200)],
       ['PEM with other content', '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----'],
-      ['a JWK without its numbers', { kty: 'RSA' }],
-      ['a point off the curve', { ...jwkOf(ec.publicKey), x: 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' }],
+      ['a JWK without a modulus', { kty: 'RSA' }],
+      [
+        'a point that is not on the curve',
+        { ...jwkOf(ec.publicKey), x: 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' },
+      ],
       ['a JWKS', { keys: [jwkOf(rsa.publicKey)] }],
       ['an empty array', []],
-      ['one bad key among good ones', [pem, weak.publicKey]],
-      ['an empty text', ''],
+      ['one invalid key among valid ones', [pem, weak.publicKey]],
+      ['an empty string', ''],
       ['a number', 7],
       ['null', null],
       ['false', false],
@@ -143,11 +146,11 @@ describe('publicKey', () => {
       const create = (): unknown => jwtVerifier({ issuer: ISSUER, audience: 'api', publicKey: publicKey as PublicKey });
       expect(create).toThrow(ConfigurationError);
       expect(create).toThrow(/^jwtVerifier: publicKey: /);
-      // No byte of a key is in the message.
+      // The message contains no byte of a key.
       expect(create).not.toThrow(/MII|AAAA/);
     });
 
-    it('to pass another origin of keys as well', () => {
+    it('two sources of keys', () => {
       const options = { issuer: 'https://as.example.test', audience: 'api', publicKey: pem };
       expect(() => jwtVerifier({ ...options, jwksUri: 'https://as.example.test/jwks' })).toThrow(/jwksUri, publicKey/);
       expect(() => jwtVerifier({ ...options, secret: 'x'.repeat(32) })).toThrow(/publicKey, secret/);

@@ -54,15 +54,15 @@ function sign(alg: string, key: Parameters<CompactSign['sign']>[0]): Promise<str
   return new CompactSign(new TextEncoder().encode('{"sub":"a"}')).setProtectedHeader({ alg }).sign(key);
 }
 
-function take(token: string): { protected: string; payload: string; signature: string } {
+function parse(token: string): { protected: string; payload: string; signature: string } {
   const [protectedHeader = '', payload = '', signature = ''] = token.split('.');
   return { protected: protectedHeader, payload, signature };
 }
 
-/** What jose says: accepted, or not. Its complaint that a key does not fit an algorithm is a no as well. */
+/** The result of jose: accepted or not. An error that the key does not fit the algorithm counts as "not accepted". */
 async function verifyToken(key: KeyObject, token: string): Promise<boolean> {
   try {
-    await flattenedVerify(take(token), key);
+    await flattenedVerify(parse(token), key);
     return true;
   } catch (error) {
     if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof DOMException) return false;
@@ -70,39 +70,39 @@ async function verifyToken(key: KeyObject, token: string): Promise<boolean> {
   }
 }
 
-async function ours(key: KeyObject, token: string, alg: string): Promise<boolean> {
-  const parts = take(token);
+async function verifyWithPackage(key: KeyObject, token: string, alg: string): Promise<boolean> {
+  const parts = parse(token);
   const jwt = { header: { alg }, claims: {}, signingInput: `${parts.protected}.${parts.payload}` };
   return isSignedWith([key], { ...jwt, signature: parts.signature });
 }
 
 /** The token with another `alg` in its header and the same signature. */
 function relabel(token: string, alg: string): string {
-  const { payload, signature } = take(token);
+  const { payload, signature } = parse(token);
   return `${Buffer.from(JSON.stringify({ alg })).toString('base64url')}.${payload}.${signature}`;
 }
 
 describe('the signature check', () => {
-  it('accepts what jose signs, for every algorithm', async () => {
+  it('accepts signatures of jose for every algorithm', async () => {
     for (const { alg, key, token } of samples) {
-      expect({ alg, accepted: await ours(key, token, alg) }).toEqual({ alg, accepted: true });
+      expect({ alg, accepted: await verifyWithPackage(key, token, alg) }).toEqual({ alg, accepted: true });
     }
     expect(samples).toHaveLength(ALGORITHMS.length + SECRETS.length);
   });
 
-  it('agrees with jose on every pairing of algorithm, key and signature', async () => {
+  it('agrees with jose for every combination of algorithm, key and signature', async () => {
     for (const signed of samples) {
       for (const { key } of samples) {
         for (const alg of [...ALGORITHMS, ...SECRETS, 'none', 'RS1']) {
           const token = relabel(signed.token, alg);
           const label = `${signed.alg} relabelled ${alg} with a key of type ${key.asymmetricKeyType ?? key.type}`;
-          expect([label, await ours(key, token, alg)]).toEqual([label, await verifyToken(key, token)]);
+          expect([label, await verifyWithPackage(key, token, alg)]).toEqual([label, await verifyToken(key, token)]);
         }
       }
     }
   });
 
-  it('agrees with jose on signatures that were cut, lengthened, zeroed, altered or re-encoded', async () => {
+  it('agrees with jose on signatures that are shortened, lengthened, zeroed, changed or re-encoded', async () => {
     const mutation = fc.oneof(
       fc.record({ kind: fc.constant('flip' as const), at: fc.nat(600), bit: fc.nat(7) }),
       fc.record({ kind: fc.constant('cut' as const), at: fc.nat(600), bit: fc.constant(0) }),
@@ -116,27 +116,27 @@ describe('the signature check', () => {
       fc.asyncProperty(fc.nat(samples.length - 1), mutation, part, async (index, how, which) => {
         const sample = samples[index];
         if (sample === undefined) throw new RangeError('no such sample');
-        const parts = take(sample.token);
+        const parts = parse(sample.token);
         const mutated = {
           ...parts,
           [which]: mutate(Buffer.from(parts[which], 'base64url'), how).toString('base64url'),
         };
         const token = `${mutated.protected}.${mutated.payload}.${mutated.signature}`;
-        expect(await ours(sample.key, token, sample.alg)).toBe(await verifyToken(sample.key, token));
+        expect(await verifyWithPackage(sample.key, token, sample.alg)).toBe(await verifyToken(sample.key, token));
       }),
       { numRuns: 600 },
     );
   });
 
-  it('does not take a DER-encoded ECDSA signature', async () => {
+  it('rejects a DER-encoded ECDSA signature', async () => {
     const sample = samples.find(({ alg }) => alg === 'ES256');
     if (sample === undefined) throw new RangeError('no such sample');
-    const { protected: header, payload, signature } = take(sample.token);
+    const { protected: header, payload, signature } = parse(sample.token);
     const raw = Buffer.from(signature, 'base64url');
     const integer = (bytes: Buffer): Buffer => Buffer.concat([Buffer.from([2, bytes.length + 1, 0]), bytes]);
     const body = Buffer.concat([integer(raw.subarray(0, 32)), integer(raw.subarray(32))]);
     const der = Buffer.concat([Buffer.from([0x30, body.length]), body]).toString('base64url');
-    expect(await ours(sample.key, `${header}.${payload}.${der}`, 'ES256')).toBe(false);
+    expect(await verifyWithPackage(sample.key, `${header}.${payload}.${der}`, 'ES256')).toBe(false);
   });
 
   it.each([

@@ -16,7 +16,7 @@ import {
 } from '../../lib/index.js';
 import { startIssuer } from '../support/helpers.js';
 
-/** The values that a token must have, or the reasons with which it is rejected. */
+/** The values that a token must have, or the reasons for its rejection. */
 type Right =
   | { readonly accepted: false; readonly reasons: readonly string[] }
   | {
@@ -108,7 +108,7 @@ async function verifyJwt(shape: JwtShape, claims: Claims = shape.claims): Promis
 
 const CREDENTIALS = { clientId: 'api', clientSecret: 'secret' };
 
-/** Asks the endpoint of a test server. */
+/** Introspects at the endpoint of a test server. */
 async function introspect({ options, response }: IntrospectionShape): Promise<AccessToken> {
   const server = await startIssuer();
   server.introspection.rewrite = () => withTimes(response);
@@ -117,7 +117,7 @@ async function introspect({ options, response }: IntrospectionShape): Promise<Ac
   return introspectionVerifier(all).verify('opaque');
 }
 
-/** Without a server, for many responses. */
+/** Introspects without a server, for many responses. */
 async function introspectQuickly({ options }: IntrospectionShape, response: Claims): Promise<AccessToken> {
   const all = {
     ...options,
@@ -181,11 +181,11 @@ describe('a metadata document', () => {
     const { publicKey } = await keyPair('ES256');
     const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k1' }] };
     const origin = await listen((req, res) => {
-      const answers = new Map([
+      const responses = new Map([
         [shape.at, ['application/json', JSON.stringify(shape.document).replaceAll('$B', origin)]],
         [shape.jwksPath ?? '/jwks', [shape.jwksType ?? 'application/json', JSON.stringify(jwks)]],
       ] as const);
-      const [type, body] = answers.get(req.url ?? '') ?? [];
+      const [type, body] = responses.get(req.url ?? '') ?? [];
       if (type === undefined) res.writeHead(404).end();
       else res.writeHead(200, { 'Content-Type': type, Connection: 'close' }).end(body);
     });
@@ -205,7 +205,7 @@ const replaceBy =
   (replace: (value: unknown) => unknown): Change =>
   (claims, name) => ({ ...claims, [name]: replace(claims[name]) });
 
-/** What a server, a proxy or an attacker may do to one claim. */
+/** Changes that a server, a proxy or an attacker may make to one claim. */
 const CHANGES: Readonly<Record<string, Change>> = {
   removed: (claims, name) => Object.fromEntries(Object.entries(claims).filter(([each]) => each !== name)),
   null: replaceBy(() => null),
@@ -214,12 +214,12 @@ const CHANGES: Readonly<Record<string, Change>> = {
   true: replaceBy(() => true),
   'an object': replaceBy(() => ({ a: 1 })),
   'an object that hides its methods': replaceBy(() => ({ toString: 1, valueOf: 1, toLowerCase: 1, length: -1 })),
-  'another text': replaceBy(() => 'x'),
-  'an empty text': replaceBy(() => ''),
+  'another string': replaceBy(() => 'x'),
+  'an empty string': replaceBy(() => ''),
   'an empty array': replaceBy(() => []),
   'wrapped into an array': replaceBy((value) => [value]),
   'wrapped twice': replaceBy((value) => [[value]]),
-  'as text': replaceBy((value) => JSON.stringify(value)),
+  'as JSON text': replaceBy((value) => JSON.stringify(value)),
 };
 
 describe('one changed claim', () => {
@@ -244,16 +244,16 @@ describe('one changed claim', () => {
   }
 
   it.each(shapes.map(({ shape, ...others }) => ({ name: shape.name, shape, ...others })))(
-    'never makes a machine of another caller, and throws only errors of this package: $name',
+    'never turns another token into one of a machine, and throws only errors of this package: $name',
     async ({ shape, claims, verify }) => {
-      // ID tokens: with another claim, what remains may be an access token, but never a machine's.
+      // ID tokens: with another claim, the rest may be an access token, but never one of a machine.
       for (const name of Object.keys(claims)) {
         for (const change of Object.values(CHANGES)) await expectHarmless(shape, verify(change(claims, name)));
       }
     },
   );
 
-  it('or added claim of any value does neither', async () => {
+  it('has the same effect if it is added with any value', async () => {
     const names = [...new Set(shapes.flatMap(({ claims }) => Object.keys(claims)))];
     const property = fc.asyncProperty(
       fc.constantFrom(...shapes),
@@ -267,5 +267,5 @@ describe('one changed claim', () => {
   });
 });
 
-/** With these, a server can state or mark a machine, if the value is right. */
+/** With these claims, a server can state or indicate that the token is for a machine, if the value is right. */
 const GRANTING = ['sub', 'client_id', 'azp', 'cid', 'appid', 'gty', 'grant_type', 'idtyp', 'aut', 'preferred_username'];

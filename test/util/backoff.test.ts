@@ -18,7 +18,7 @@ it('counts the failures of concurrent attempts as one', () => {
   expect([backoff.failures, backoff.wait]).toEqual([1, 1]);
 });
 
-it('begins anew after a success', () => {
+it('starts again from the beginning after a success', () => {
   const backoff = new Backoff(() => 0);
   backoff.failed();
   backoff.succeeded();

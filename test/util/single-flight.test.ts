@@ -27,7 +27,7 @@ describe('SingleFlight', () => {
     expect(flight.isRunning('a')).toBe(false);
   });
 
-  it('starts again after a run was abandoned, and the old run knows that it is not current', async () => {
+  it('starts again after a run was abandoned, and the old run can detect this', async () => {
     const flight = new SingleFlight<boolean>();
     const old = flight.run('a', async (isCurrent) => {
       await Promise.resolve();

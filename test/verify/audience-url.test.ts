@@ -62,7 +62,7 @@ describe('an audience that is a URL', () => {
     expect(await Promise.all(values.map((aud) => statusFor(audience, aud)))).toEqual([200, 401, 200, 200]);
   });
 
-  it('cannot be changed later', async () => {
+  it('does not change when the caller changes its URL object later', async () => {
     const issuer = await startIssuer();
     const audience = new URL('https://api.example.com');
     const app = serveFor(issuer, { audience });
@@ -79,7 +79,7 @@ describe('an audience that is a URL', () => {
     expect((await get(serve(introspectionBearer(options)), token)).status).toBe(200);
   });
 
-  it('does not make the claim "resource" count', async () => {
+  it('is not compared with the claim "resource"', async () => {
     const issuer = await startIssuer();
     const app = serveFor(issuer, { audience: new URL('https://api.example.com') });
     const claims = { aud: 'other', resource: 'https://api.example.com' };
@@ -92,7 +92,7 @@ describe('an audience that is a URL', () => {
     new URL('urn:example:api'),
     [new URL('https://api.example.com'), new URL('ftp://api.example.com')],
     ['', new URL('https://api.example.com')],
-  ])('may not be %s', (audience) => {
+  ])('must not be %s', (audience) => {
     const make = (): unknown => jwtVerifier({ issuer: 'https://auth.example.com', audience });
     expect(make).toThrow(ConfigurationError);
     expect(() => jwtBearer({ issuer: 'https://auth.example.com', audience })).toThrow('jwtBearer: audience: expected');

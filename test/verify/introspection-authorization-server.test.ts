@@ -23,13 +23,13 @@ cloneInThisRealm();
 const OPAQUE = 'https://partner.example.com';
 const JWT = 'https://orders.example.com';
 const ALGORITHM = 'ES256';
-// Every character here means something in a form, in base64 or in the colon-separated pair.
+// Each of these characters has a meaning in a form, in base64 or in the pair "name:secret".
 const SECRET = 'p+r t%n:/r&=?~secret-of-the-api';
 
 const caller = { client_id: 'caller', client_secret: 'secret-of-the-caller' };
 const usual = { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] };
 
-/** A real authorization server that knows a caller and this API, and issues opaque tokens and JWTs. */
+/** A real authorization server that knows a client and this API, and issues opaque tokens and JWTs. */
 async function startServer(api: Partial<ClientMetadata> = {}) {
   let handle: RequestListener = (_req, res) => res.writeHead(503).end();
   const port = await listen((req, res) => {
@@ -82,9 +82,9 @@ async function startServer(api: Partial<ClientMetadata> = {}) {
   };
   const issue = async (resource = OPAQUE, scope = 'orders:read'): Promise<string> => {
     const response = await post('/token', { grant_type: 'client_credentials', resource, scope });
-    const answer = (await response.json()) as { access_token?: string };
-    if (answer.access_token === undefined) throw new Error(`no token: ${JSON.stringify(answer)}`);
-    return answer.access_token;
+    const body = (await response.json()) as { access_token?: string };
+    if (body.access_token === undefined) throw new Error(`no token: ${JSON.stringify(body)}`);
+    return body.access_token;
   };
   const revoke = async (token: string): Promise<void> => {
     expect((await post('/token/revocation', { token })).status).toBe(200);
@@ -95,7 +95,7 @@ async function startServer(api: Partial<ClientMetadata> = {}) {
 type Server = Awaited<ReturnType<typeof startServer>>;
 
 function apiFor(server: Server, options: Partial<IntrospectionVerifierOptions> = {}): Express {
-  // The responses of oidc-provider do not say which grant issued a token; this server issues tokens to machines only.
+  // The responses of oidc-provider do not say which grant issued a token. This server issues tokens to machines only.
   const isMachine = (): boolean => true;
   const all = {
     issuer: server.url,
@@ -112,26 +112,26 @@ function apiFor(server: Server, options: Partial<IntrospectionVerifierOptions> =
 }
 
 describe('an API for the opaque tokens of a real authorization server', () => {
-  it('accepts one, and knows whose it is', async () => {
+  it('accepts an opaque token and returns its client', async () => {
     const server = await startServer();
     const response = await get(apiFor(server), await server.issue());
     expect(response.body).toEqual({ clientId: 'caller', scopes: ['orders:read'], isMachine: true });
     expect(response.status).toBe(200);
   });
 
-  it('goes by the scopes that were granted', async () => {
+  it('checks the scopes that the server granted', async () => {
     const server = await startServer();
     await expectForbidden(apiFor(server), await server.issue(OPAQUE, 'orders:write'), 'scope_missing', 'orders:read');
   });
 
-  it('refuses one that was made up, or is for another API', async () => {
+  it('rejects a token that was never issued, and a token for another API', async () => {
     const server = await startServer();
     await expectInvalidToken(apiFor(server), 'made-up', 'inactive');
     const other = apiFor(server, { audience: JWT });
     await expectInvalidToken(other, await server.issue(), 'audience_mismatch');
   });
 
-  it('refuses one that was revoked, within cache.maxAge', async () => {
+  it('rejects a revoked token after cache.maxAge at the latest', async () => {
     const server = await startServer();
     const time = movableClock(Date.now() / 1000);
     const app = apiFor(server, { clock: time.clock, cache: { maxAge: 20 } });
@@ -143,7 +143,7 @@ describe('an API for the opaque tokens of a real authorization server', () => {
     await expectInvalidToken(app, token, 'inactive');
   });
 
-  it('refuses one that was revoked at once with cache: false', async () => {
+  it('rejects a revoked token immediately with cache: false', async () => {
     const server = await startServer();
     const app = apiFor(server, { cache: false });
     const token = await server.issue();
@@ -152,20 +152,20 @@ describe('an API for the opaque tokens of a real authorization server', () => {
     await expectInvalidToken(app, token, 'inactive');
   });
 
-  it('gets signed answers where it asks for them', async () => {
+  it('receives signed responses if it requests them', async () => {
     const server = await startServer();
     const app = apiFor(server, { signedResponse: true });
     expect((await get(app, await server.issue())).status).toBe(200);
     await expectInvalidToken(app, 'made-up', 'inactive');
   });
 
-  it('may authenticate by client_secret_post', async () => {
+  it('can authenticate with client_secret_post', async () => {
     const server = await startServer({ token_endpoint_auth_method: 'client_secret_post' });
     const app = apiFor(server, { clientAuthentication: 'client_secret_post' });
     expect((await get(app, await server.issue())).status).toBe(200);
   });
 
-  it('may authenticate by private_key_jwt', async () => {
+  it('can authenticate with private_key_jwt', async () => {
     const { privateKey, publicKey } = await generateKeyPair(ALGORITHM, { extractable: true });
     const server = await startServer({
       token_endpoint_auth_method: 'private_key_jwt',
@@ -178,14 +178,14 @@ describe('an API for the opaque tokens of a real authorization server', () => {
     expect((await get(app, await server.issue())).status).toBe(200);
   });
 
-  it('says 503 and no challenge where its own secret is wrong', async () => {
+  it('responds 503 without a challenge if its own secret is wrong', async () => {
     const server = await startServer();
     const response = await get(apiFor(server, { clientSecret: 'wrong' }), await server.issue());
     expect(response.status).toBe(503);
     expect(response.headers['www-authenticate']).toBeUndefined();
   });
 
-  it('takes opaque tokens beside JWTs of the same server', async () => {
+  it('accepts opaque tokens and JWTs of the same server', async () => {
     const server = await startServer();
     const app = serve(
       bearer(

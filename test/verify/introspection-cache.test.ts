@@ -15,8 +15,8 @@ describe('a positive result', () => {
   it.each([
     ['60 seconds', {}, 60],
     ['cache.maxAge', { cache: { maxAge: 5 } }, 5],
-    ['cache.maxAge, with a maxStale that is for outages alone', { cache: { maxAge: 5 }, maxStale: 1_000 }, 5],
-  ])('is remembered for %s', async (_, options, maxAge) => {
+    ['cache.maxAge, because maxStale applies to outages only', { cache: { maxAge: 5 }, maxStale: 1_000 }, 5],
+  ])('is cached for %s', async (_, options, maxAge) => {
     const { issuer, time, verifier } = await setUp(options);
     const token = issuer.issueOpaque();
     const result = await verifier.verify(token);
@@ -29,7 +29,7 @@ describe('a positive result', () => {
     expect(issuer.requests.introspection).toBe(2);
   });
 
-  it('is not remembered past exp', async () => {
+  it('is not cached after exp', async () => {
     const { issuer, time, verifier } = await setUp({ cache: { maxAge: 1_000 } });
     const token = issuer.issueOpaque({ exp: time.now + 30 });
     await verifier.verify(token);
@@ -41,7 +41,7 @@ describe('a positive result', () => {
     await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
   });
 
-  it('ends a revoked token within cache.maxAge', async () => {
+  it('of a revoked token ends after cache.maxAge', async () => {
     const { issuer, time, verifier } = await setUp({ cache: { maxAge: 20 } });
     const token = issuer.issueOpaque();
     await verifier.verify(token);
@@ -51,7 +51,7 @@ describe('a positive result', () => {
     expect(cachedResult(verifier, token)).toBeUndefined();
   });
 
-  it('counts from when the server was asked, not from when it answered', async () => {
+  it('has an age that starts with the request, not with the response', async () => {
     const { issuer, time, verifier } = await setUp({ cache: { maxAge: 20 } });
     const token = issuer.issueOpaque();
     issuer.introspection.rewrite = (response) => {
@@ -68,7 +68,7 @@ describe('a negative result', () => {
   it.each([
     ['10 seconds', {}, 10],
     ['cache.negativeMaxAge', { cache: { negativeMaxAge: 3 } }, 3],
-  ])('is remembered for %s', async (_, options, maxAge) => {
+  ])('is cached for %s', async (_, options, maxAge) => {
     const { issuer, time, verifier } = await setUp(options);
     const verify = (): Promise<unknown> => verifyAsync(verifier, 'garbage');
     await expect(verify()).rejects.toMatchObject({ reason: 'inactive' });
@@ -80,14 +80,14 @@ describe('a negative result', () => {
     expect(issuer.requests.introspection).toBe(2);
   });
 
-  it('is not remembered with negativeMaxAge: 0', async () => {
+  it('is not cached with negativeMaxAge: 0', async () => {
     const { issuer, verifier } = await setUp({ cache: { negativeMaxAge: 0 } });
     await expect(verifier.verify('early')).rejects.toMatchObject({ reason: 'inactive' });
     issuer.issueOpaque({}, 'early');
     await expect(verifier.verify('early')).resolves.toBeDefined();
   });
 
-  it('has a memory of its own, so that garbage does not push out good results', async () => {
+  it('has its own cache, so that invalid tokens do not remove valid results', async () => {
     const { issuer, verifier } = await setUp({ cache: { maxEntries: 5 } });
     const good = Array.from({ length: 5 }, () => issuer.issueOpaque());
     for (const token of good) await verifier.verify(token);
@@ -95,7 +95,7 @@ describe('a negative result', () => {
     expect(good.filter((token) => cachedResult(verifier, token) === undefined)).toEqual([]);
   });
 
-  it('is bounded in number', async () => {
+  it('is cached in a limited number of entries', async () => {
     const { issuer, verifier } = await setUp({ cache: { maxEntries: 5 } });
     for (let i = 0; i < 20; i++) await verifyAsync(verifier, `garbage-${i}`).catch(() => undefined);
     issuer.introspection.seen.length = 0;
@@ -103,7 +103,7 @@ describe('a negative result', () => {
     expect(issuer.introspection.seen.length).toBeGreaterThanOrEqual(15);
   });
 
-  it('answers every caller with a challenge of its own', async () => {
+  it('produces a new challenge for each caller', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer);
     for (let i = 0; i < 3; i++) await expectInvalidToken(app, 'garbage', 'inactive');
@@ -112,7 +112,7 @@ describe('a negative result', () => {
 });
 
 describe('a thousand concurrent requests', () => {
-  it('with one token are one call', async () => {
+  it('with one valid token cause one call', async () => {
     const { issuer, verifier } = await setUp();
     const token = issuer.issueOpaque();
     const results = await Promise.all(Array.from({ length: 1_000 }, () => verifyAsync(verifier, token)));
@@ -120,7 +120,7 @@ describe('a thousand concurrent requests', () => {
     expect(issuer.requests.introspection).toBe(1);
   });
 
-  it('with one bad token are one call', async () => {
+  it('with one invalid token cause one call', async () => {
     const { issuer, verifier } = await setUp();
     const outcomes = await Promise.allSettled(Array.from({ length: 1_000 }, () => verifyAsync(verifier, 'garbage')));
     const reasons = outcomes.map((outcome) => (outcome.status === 'rejected' ? (outcome.reason as object) : undefined));
@@ -129,7 +129,7 @@ describe('a thousand concurrent requests', () => {
     expect(issuer.requests.introspection).toBe(1);
   });
 
-  it('over HTTP are one call', async () => {
+  it('over HTTP cause one call', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer);
     const token = issuer.issueOpaque();
@@ -139,8 +139,8 @@ describe('a thousand concurrent requests', () => {
   });
 });
 
-describe('forget', () => {
-  it('drops a result, so that a revocation counts at once', async () => {
+describe('invalidate', () => {
+  it('removes a result, so that a revocation takes effect immediately', async () => {
     const { issuer, verifier } = await setUp();
     const token = issuer.issueOpaque();
     await verifier.verify(token);
@@ -150,7 +150,7 @@ describe('forget', () => {
     await expect(verifier.verify(token)).rejects.toMatchObject({ reason: 'inactive' });
   });
 
-  it('drops a refusal too', async () => {
+  it('removes a negative result too', async () => {
     const { issuer, verifier } = await setUp();
     await expect(verifier.verify('early')).rejects.toMatchObject({ reason: 'inactive' });
     issuer.issueOpaque({}, 'early');
@@ -158,23 +158,23 @@ describe('forget', () => {
     await expect(verifier.verify('early')).resolves.toBeDefined();
   });
 
-  it('drops a result that is being made', async () => {
+  it('removes a result that is still being fetched', async () => {
     const { issuer, verifier } = await setUp();
     const token = issuer.issueOpaque();
-    let answer = (): void => undefined;
+    let respond = (): void => undefined;
     issuer.introspection.failFor(token, (res) => {
-      answer = () =>
+      respond = () =>
         res.setHeader('Content-Type', 'application/json').end(`{"active":true,"aud":"${issuer.audience}"}`);
     });
     const running = verifier.verify(token);
     await eventually('the question is put', () => issuer.introspection.timesAsked(token) === 1);
     await verifier.invalidate(token);
-    answer();
+    respond();
     await running;
     expect(cachedResult(verifier, token)).toBeUndefined();
   });
 
-  it('leaves other tokens alone, and knows nothing of unknown ones', async () => {
+  it('changes nothing for other tokens, and ignores unknown tokens', async () => {
     const { issuer, verifier } = await setUp();
     const token = issuer.issueOpaque();
     await verifier.verify(token);
@@ -184,7 +184,7 @@ describe('forget', () => {
 });
 
 describe('cache: false', () => {
-  it('asks at each request', async () => {
+  it('sends an introspection request for each verification', async () => {
     const { issuer, verifier } = await setUp({ cache: false });
     const token = issuer.issueOpaque();
     await verifier.verify(token);

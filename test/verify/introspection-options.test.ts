@@ -89,7 +89,7 @@ function expectHelpful(problem: ConfigurationError, option: string): void {
 }
 
 describe('a mistake in the options of introspectionVerifier', () => {
-  it.each(TABLE)('is named: $name: $shown', ({ name, value }) => {
+  it.each(TABLE)('causes an error that names the option: $name: $shown', ({ name, value }) => {
     expectHelpful(
       problemOf(() => introspectionVerifier({ ...good, [name]: value })),
       `introspectionVerifier: ${name}`,
@@ -100,15 +100,15 @@ describe('a mistake in the options of introspectionVerifier', () => {
     ['issuer', 'without issuer and endpoint', { issuer: undefined }],
     ['issuer', 'on http: outside loopback', { issuer: 'http://as.example.com' }],
     ['issuer', 'with a query', { issuer: 'https://as.example.com?x' }],
-    ['issuer', 'that is no URL, and has to be discovered', { issuer: 'as' }],
+    ['issuer', 'that is not a URL, without an endpoint', { issuer: 'as' }],
     [
       'issuer',
-      'missing where answers are signed',
+      'missing with signed responses',
       { issuer: undefined, introspectionEndpoint: 'https://as.example.com/i', signedResponse: true },
     ],
     [
       'issuer',
-      'that is no URL where answers are signed',
+      'that is not a URL, with signed responses',
       { issuer: 'as', introspectionEndpoint: 'https://as.example.com/i', signedResponse: true },
     ],
     ['audience', 'missing', { audience: undefined }],
@@ -129,7 +129,7 @@ describe('a mistake in the options of introspectionVerifier', () => {
     ],
     [
       'clientId',
-      'missing where answers are signed for it',
+      'missing with signed responses',
       {
         clientId: undefined,
         clientSecret: undefined,
@@ -155,28 +155,31 @@ describe('a mistake in the options of introspectionVerifier', () => {
     ['"introspectionEndPoint"', 'misspelled', { introspectionEndPoint: 'https://as.example.com/i' }],
     ['"client_secret"', 'in the spelling of the wire', { client_secret: 'hush' }],
     ['jwksUri', 'without signed responses', { jwksUri: 'https://as.example.com/jwks' }],
-  ])('is named: %s %s', (option, _, changes) => {
+  ])('causes an error that names the option: %s %s', (option, _, changes) => {
     expectHelpful(
       problemOf(() => introspectionVerifier({ ...good, ...changes })),
       `introspectionVerifier: ${option}`,
     );
   });
 
-  it.each([undefined, null, 'x', 5, []])('is named where they are no options at all: %p', (options) => {
-    expectHelpful(
-      problemOf(() => introspectionVerifier(options as never)),
-      'introspectionVerifier',
-    );
-  });
+  it.each([undefined, null, 'x', 5, []])(
+    'causes an error that says that the options are not an object: %p',
+    (options) => {
+      expectHelpful(
+        problemOf(() => introspectionVerifier(options as never)),
+        'introspectionVerifier',
+      );
+    },
+  );
 
-  it('comes with the name that was meant', () => {
+  it('causes an error that suggests the correct name', () => {
     const problem = problemOf(() => introspectionVerifier({ ...good, client_secret: 'hush' } as never));
     expect(problem.fix).toBe('Did you mean clientSecret?');
   });
 });
 
 describe('a mistake in the options of introspectionBearer', () => {
-  it('is named, whosever option it is', () => {
+  it('causes an error that names the option, of the verifier or of the middleware', () => {
     const make = (changes: object) => () => introspectionBearer({ ...good, ...changes });
     expectHelpful(problemOf(make({ clientSecret: 7 })), 'introspectionBearer: clientSecret');
     expectHelpful(problemOf(make({ realm: 'a\nb' })), 'introspectionBearer: realm');
@@ -186,13 +189,16 @@ describe('a mistake in the options of introspectionBearer', () => {
 
 describe('options of introspectionVerifier', () => {
   it.each<[string, object]>([
-    ['no more than is needed', {}],
+    ['the required ones only', {}],
     ['an issuer on loopback', { issuer: 'http://127.0.0.1:1' }],
-    ['http: where that was allowed', { issuer: 'http://as.example.com', allowInsecureHttp: true }],
-    ['an issuer that is no URL, with an endpoint', { issuer: 'as', introspectionEndpoint: 'https://as.example.com/i' }],
+    ['an http: issuer with allowInsecureHttp', { issuer: 'http://as.example.com', allowInsecureHttp: true }],
+    [
+      'an issuer that is not a URL, together with an endpoint',
+      { issuer: 'as', introspectionEndpoint: 'https://as.example.com/i' },
+    ],
     ['an endpoint with a query', { introspectionEndpoint: 'https://as.example.com/i?tenant=1' }],
     [
-      'a bearer token and no client',
+      'a bearer token and no client id',
       { clientId: undefined, clientSecret: undefined, clientAuthentication: { bearerToken: () => 't' } },
     ],
     [

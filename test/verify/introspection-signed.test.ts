@@ -8,17 +8,17 @@ import { apiFor, verifierFor } from '../support/introspection.js';
 const signedResponse = true;
 const SIGNED = 'application/token-introspection+jwt';
 
-async function refusesAnswers(issuer: TestIssuer): Promise<void> {
+async function expectResponseRejected(issuer: TestIssuer): Promise<void> {
   await expectUnavailable(apiFor(issuer, { signedResponse }), issuer.issueOpaque(), 'introspection_unavailable');
 }
 
-describe('a signed answer', () => {
-  // RFC 9701 §5: "the identifier of the resource server"; some servers know it as a client, others as an audience.
+describe('a signed introspection response', () => {
+  // RFC 9701 §5: "the identifier of the resource server". Some servers use the client id, others the audience.
   it.each<[string, (audience: string) => unknown]>([
     ['the client id', () => 'api'],
     ['the audience', (audience) => audience],
-    ['one of several', (audience) => ['https://other.example.com', audience]],
-  ])('is for this API by %s', async (_what, aud) => {
+    ['one of several audiences', (audience) => ['https://other.example.com', audience]],
+  ])('names this API in aud by %s', async (_what, aud) => {
     const issuer = await startIssuer();
     issuer.introspection.signedChanges = { claims: { aud: aud(issuer.audience) } };
     const verifier = verifierFor(issuer, { signedResponse, audience: ['https://first.example.com', issuer.audience] });
@@ -26,7 +26,7 @@ describe('a signed answer', () => {
     await verifier.close();
   });
 
-  it('is only for the client id if any audience is accepted', async () => {
+  it('names this API by the client id only, if any audience is accepted', async () => {
     const issuer = await startIssuer();
     issuer.introspection.signedChanges = { claims: { aud: issuer.audience } };
     const verifier = verifierFor(issuer, { signedResponse, audience: false });
@@ -44,7 +44,7 @@ describe('a signed answer', () => {
     await verifier.close();
   });
 
-  it('is needed for jwksUri, and its address must be safe', async () => {
+  it('is required for the option jwksUri, and jwksUri must be a safe URL', async () => {
     const issuer = await startIssuer();
     const { jwksUri } = issuer;
     expect(() => verifierFor(issuer, { jwksUri })).toThrow(/introspectionVerifier: jwksUri: expected none/);
@@ -52,7 +52,7 @@ describe('a signed answer', () => {
     expect(() => verifierFor(issuer, { signedResponse, jwksUri: insecure })).toThrow(/introspectionVerifier: jwksUri/);
   });
 
-  it('is asked for, and believed when the issuer has signed it for us', async () => {
+  it('is requested, and accepted if the issuer signed it for this client', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer, { signedResponse });
     expect((await get(app, issuer.issueOpaque({ scope: 'a' }))).body).toMatchObject({ scopes: ['a'] });
@@ -60,14 +60,14 @@ describe('a signed answer', () => {
     await expectInvalidToken(app, 'unknown', 'inactive');
   });
 
-  it('has no other members as claims than those of the token', async () => {
+  it('provides only the members of token_introspection as claims', async () => {
     const issuer = await startIssuer();
     const { claims } = await verifierFor(issuer, { signedResponse }).verify(issuer.issueOpaque());
     expect(claims).not.toHaveProperty('token_introspection');
     expect(claims).toMatchObject({ active: true, aud: issuer.audience });
   });
 
-  it('may come from an endpoint that is configured', async () => {
+  it('may come from a configured endpoint', async () => {
     const issuer = await startIssuer();
     const { introspectionEndpoint } = issuer;
     const verifier = verifierFor(issuer, { signedResponse, introspectionEndpoint });
@@ -77,7 +77,7 @@ describe('a signed answer', () => {
     await verifier.close();
   });
 
-  it('is verified with a key that is newer than ours', async () => {
+  it('is verified with a key that was published after the cached keys', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer, { signedResponse });
     await verifier.verify(issuer.issueOpaque());
@@ -88,30 +88,30 @@ describe('a signed answer', () => {
 
   const later = 120;
   it.each<[string, (now: number) => SignedResponseChanges]>([
-    ['iss is another', () => ({ claims: { iss: 'https://elsewhere.example.com' } })],
+    ['iss is another issuer', () => ({ claims: { iss: 'https://elsewhere.example.com' } })],
     ['iss is missing', () => ({ claims: { iss: undefined } })],
     ['it is for another client', () => ({ claims: { aud: 'another-api' } })],
     ['it is for another API', () => ({ claims: { aud: ['https://api.example.com/', 'https://other.example.com'] } })],
     ['aud is missing', () => ({ claims: { aud: undefined } })],
-    ['typ is that of an access token', () => ({ header: { typ: 'at+jwt' } })],
+    ['typ is the type of an access token', () => ({ header: { typ: 'at+jwt' } })],
     ['typ is JWT', () => ({ header: { typ: 'JWT' } })],
     ['typ is missing', () => ({ header: { typ: undefined } })],
     ['alg is none', () => ({ header: { alg: 'none' } })],
     ['it was issued too long ago', (now) => ({ claims: { iat: now - 311 } })],
     ['it was issued in the future', (now) => ({ claims: { iat: now + later } })],
     ['iat is missing', () => ({ claims: { iat: undefined } })],
-    ['iat is text', (now) => ({ claims: { iat: String(now) } })],
+    ['iat is a string', (now) => ({ claims: { iat: String(now) } })],
     ['it has expired', (now) => ({ claims: { exp: now - later } })],
     ['it is not valid yet', (now) => ({ claims: { nbf: now + later } })],
     ['token_introspection is missing', () => ({ claims: { token_introspection: undefined, active: true } })],
     ['token_introspection is null', () => ({ claims: { token_introspection: null } })],
-    ['token_introspection is text', () => ({ claims: { token_introspection: '{"active":true}' } })],
+    ['token_introspection is a string', () => ({ claims: { token_introspection: '{"active":true}' } })],
     ['token_introspection is an array', () => ({ claims: { token_introspection: [{ active: true }] } })],
-    ['token_introspection has no active', () => ({ claims: { token_introspection: {}, active: true } })],
+    ['token_introspection has no member active', () => ({ claims: { token_introspection: {}, active: true } })],
     ['active is "true"', () => ({ claims: { token_introspection: { active: 'true' } } })],
     ['it names an unknown key', () => ({ header: { kid: 'unknown' } })],
     ['it has a critical extension', () => ({ header: { crit: ['b64'], b64: true } })],
-  ])('is not believed where %s', async (_, changes) => {
+  ])('is rejected if %s', async (_, changes) => {
     const issuer = await startIssuer();
     issuer.introspection.signedChanges = changes(issuer.now);
     if (changes(0).header?.alg === 'none') {
@@ -122,33 +122,33 @@ describe('a signed answer', () => {
         res.setHeader('Content-Type', SIGNED).end(`${header}.${part(claims)}.AA`);
       });
     }
-    await refusesAnswers(issuer);
+    await expectResponseRejected(issuer);
   });
 
-  it('is not believed where it is not signed', async () => {
+  it('is rejected if it is not signed', async () => {
     const issuer = await startIssuer();
     issuer.introspection.canSign = false;
-    await refusesAnswers(issuer);
+    await expectResponseRejected(issuer);
   });
 
-  it('is not believed where it is called JSON', async () => {
+  it('is rejected if its media type is JSON', async () => {
     const issuer = await startIssuer();
     const good = await issuer.sign(
       { iss: issuer.url, aud: 'api', iat: issuer.now, token_introspection: { active: true, aud: issuer.audience } },
       { typ: 'token-introspection+jwt' },
     );
-    const answer = (type: string): void => {
+    const respond = (type: string): void => {
       issuer.fail('introspection', (res) => res.setHeader('Content-Type', type).end(good));
     };
-    answer(`${SIGNED}; charset=utf-8`);
+    respond(`${SIGNED}; charset=utf-8`);
     expect((await get(apiFor(issuer, { signedResponse }), 'token')).status).toBe(200);
     for (const type of ['application/json', 'application/jwt', 'text/plain', '']) {
-      answer(type);
-      await refusesAnswers(issuer);
+      respond(type);
+      await expectResponseRejected(issuer);
     }
   });
 
-  it('is not believed with the signature of another key, of none, or with a MAC', async () => {
+  it('is rejected if another key signed it, if no key signed it, or if it has a MAC', async () => {
     const issuer = await startIssuer();
     const claims = { iss: issuer.url, aud: 'api', iat: issuer.now };
     const full = { ...claims, token_introspection: { active: true, aud: issuer.audience } };
@@ -164,17 +164,17 @@ describe('a signed answer', () => {
       `${good.split('.').slice(0, 2).join('.')}.`,
       good.split('.').slice(0, 2).join('.'),
       signWithSecret(256, full, JSON.stringify(issuer.key.publicJwk), { typ, kid: issuer.key.kid }),
-      'no JWT',
+      'text that is not a JWT',
       '{"active":true}',
       '',
     ];
     for (const answer of answers) {
       issuer.fail('introspection', (res) => res.setHeader('Content-Type', SIGNED).end(answer));
-      await refusesAnswers(issuer);
+      await expectResponseRejected(issuer);
     }
   });
 
-  it('cannot be believed while the keys of the issuer cannot be had', async () => {
+  it('is rejected while the keys of the issuer are unavailable', async () => {
     const issuer = await startIssuer();
     issuer.fail('jwks', 'error');
     const verifier = verifierFor(issuer, { signedResponse });

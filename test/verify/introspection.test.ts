@@ -21,7 +21,7 @@ import {
 import { apiFor, optionsFor, SECRET, verifierFor } from '../support/introspection.js';
 
 describe('an API for opaque tokens', () => {
-  it('admits an active token and tells the handler who is calling', async () => {
+  it('accepts an active token and tells the handler which client calls', async () => {
     const issuer = await startIssuer();
     const response = await get(apiFor(issuer), issuer.issueOpaque({ scope: 'orders:read orders:write' }));
     expect(response.status).toBe(200);
@@ -33,25 +33,25 @@ describe('an API for opaque tokens', () => {
     });
   });
 
-  it('refuses a token that the server does not know', async () => {
+  it('rejects a token that the server does not know', async () => {
     await expectInvalidToken(apiFor(await startIssuer()), 'never-issued', 'inactive');
   });
 
-  it('refuses a token that was revoked', async () => {
+  it('rejects a token that was revoked', async () => {
     const issuer = await startIssuer();
     const token = issuer.issueOpaque();
     issuer.revoke(token);
     await expectInvalidToken(apiFor(issuer), token, 'inactive');
   });
 
-  it('has gates that do not know the difference', async () => {
+  it('has gates that work as they do with JWTs', async () => {
     const issuer = await startIssuer();
     const app = serve(introspectionBearer(optionsFor(issuer)), requireScopes('orders:read'));
     expect((await get(app, issuer.issueOpaque({ scope: 'orders:read' }))).status).toBe(200);
     expect((await get(app, issuer.issueOpaque({ scope: 'orders:write' }))).status).toBe(403);
   });
 
-  it('asks about a JWT too, and goes by the answer', async () => {
+  it('introspects JWTs too and follows the response', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer);
     const [good, revoked] = [await issuer.issue(), await issuer.issue()];
@@ -60,7 +60,7 @@ describe('an API for opaque tokens', () => {
     await expectInvalidToken(app, revoked, 'inactive');
   });
 
-  it('takes the options of bearer beside those of its verifier', async () => {
+  it('accepts the options of bearer together with those of its verifier', async () => {
     const issuer = await startIssuer();
     const app = serve(introspectionBearer({ ...optionsFor(issuer), property: 'caller' }), (req, _res, next) => {
       expect(req).toHaveProperty('caller', getAuth(req));
@@ -70,18 +70,18 @@ describe('an API for opaque tokens', () => {
     expect((await get(app, issuer.issueOpaque())).status).toBe(200);
   });
 
-  it('refuses a token that is bound to a key, because nobody has proved that key', async () => {
+  it('rejects a token that is bound to a key if the request does not prove that key', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer);
     for (const cnf of [{ jkt: 'thumbprint' }, { 'x5t#S256': 'thumbprint' }]) {
       const token = issuer.issueOpaque({ cnf });
       await expectInvalidToken(app, token, 'binding_unproven');
-      // Remembered by now, and refused all the same.
+      // The result is cached by now, and the token is still rejected.
       await expectInvalidToken(app, token, 'binding_unproven');
     }
   });
 
-  it('refuses a token that is too large without asking', async () => {
+  it('rejects a token that is too large without introspecting it', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     await expect(verifier.verify('x'.repeat(16_385))).rejects.toMatchObject({ status: 401, reason: 'too_large' });
@@ -89,16 +89,19 @@ describe('an API for opaque tokens', () => {
     await expect(verifier.verify('x'.repeat(16_384))).rejects.toMatchObject({ reason: 'inactive' });
   });
 
-  it.each([undefined, null, '', 5, {}, ['token']])('refuses what is no token without asking: %p', async (token) => {
-    const issuer = await startIssuer();
-    const verifying = verifierFor(issuer).verify(token as string);
-    await expect(verifying).rejects.toMatchObject({ reason: 'malformed' });
-    expect(issuer.requests.introspection).toBe(0);
-  });
+  it.each([undefined, null, '', 5, {}, ['token']])(
+    'rejects a value that is not a token without introspecting it: %p',
+    async (token) => {
+      const issuer = await startIssuer();
+      const verifying = verifierFor(issuer).verify(token as string);
+      await expect(verifying).rejects.toMatchObject({ reason: 'malformed' });
+      expect(issuer.requests.introspection).toBe(0);
+    },
+  );
 });
 
-describe('the question', () => {
-  it('is a POST with the token and its kind, to the endpoint of the metadata', async () => {
+describe('the introspection request', () => {
+  it('is a POST of the token and its type hint to the endpoint in the metadata', async () => {
     const issuer = await startIssuer();
     const token = issuer.issueOpaque();
     expect((await get(apiFor(issuer), token)).status).toBe(200);
@@ -111,7 +114,7 @@ describe('the question', () => {
     expect(issuer.requests.metadata).toBe(1);
   });
 
-  it('goes to introspectionEndpoint where that is given, without discovery', async () => {
+  it('goes to introspectionEndpoint without discovery if that option is set', async () => {
     const issuer = await startIssuer();
     const introspectionEndpoint = `${issuer.introspectionEndpoint}/elsewhere`;
     const verifier = verifierFor(issuer, { introspectionEndpoint });
@@ -121,19 +124,19 @@ describe('the question', () => {
     expect(verifier.health()).toEqual({});
   });
 
-  it('needs no issuer where the endpoint is given', async () => {
+  it('needs no issuer if the endpoint is configured', async () => {
     const issuer = await startIssuer();
     const { introspectionEndpoint, audience } = issuer;
     const verifier = verifierFor(issuer, { introspectionEndpoint, audience, issuer: undefined });
     expect(verifier.issuer).toBeUndefined();
-    // A response must not choose an issuer that is trusted elsewhere.
+    // A response must not select an issuer that another verifier trusts.
     for (const iss of [issuer.url, 'https://trusted.example.com', undefined, null]) {
       const token = issuer.issueOpaque({ iss, sub: 'ceo' });
       await expect(verifier.verify(token)).resolves.toMatchObject({ issuer: introspectionEndpoint });
     }
   });
 
-  it('never goes to where a redirect points', async () => {
+  it('never follows a redirect', async () => {
     const issuer = await startIssuer();
     let visits = 0;
     const port = await listen((_req, res) => {
@@ -151,25 +154,25 @@ describe('the question', () => {
 
   it.each([
     ['no introspection_endpoint', undefined],
-    ['one that is no URL', 'introspect'],
-    ['one that is no text', { url: 'https://as.example.com' }],
-    ['one that is neither https: nor on loopback', 'http://as.example.com/introspect'],
-    ['one with a password in it', 'https://user:password@as.example.com/introspect'],
-    ['a file', 'file:///etc/passwd'],
-  ])('is not asked where the metadata has %s', async (_, endpoint) => {
+    ['an introspection_endpoint that is not a URL', 'introspect'],
+    ['an introspection_endpoint that is an object', { url: 'https://as.example.com' }],
+    ['an http: introspection_endpoint outside loopback', 'http://as.example.com/introspect'],
+    ['an introspection_endpoint that contains a password', 'https://user:password@as.example.com/introspect'],
+    ['a file URL as introspection_endpoint', 'file:///etc/passwd'],
+  ])('is not sent if the metadata has %s', async (_, endpoint) => {
     const issuer = await startIssuer();
     issuer.metadata.introspection_endpoint = endpoint;
     await expectUnavailable(apiFor(issuer), issuer.issueOpaque(), 'introspection_unavailable');
     expect(issuer.requests.introspection).toBe(0);
   });
 
-  it('is said to be impossible at boot where the metadata names no endpoint', async () => {
+  it('is reported as impossible by ready if the metadata names no endpoint', async () => {
     const issuer = await startIssuer();
     issuer.metadata.introspection_endpoint = undefined;
     await expect(verifierFor(issuer).ready()).rejects.toBeInstanceOf(UpstreamError);
   });
 
-  it('waits for the metadata, which is had ahead by ready', async () => {
+  it('waits for the metadata, which ready loads in advance', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     await verifier.ready();
@@ -180,15 +183,15 @@ describe('the question', () => {
     await verifier.close();
   });
 
-  it('cannot be put where there is no metadata', async () => {
+  it('is not sent if there is no metadata', async () => {
     const issuer = await startIssuer();
     issuer.fail('metadata', 'error');
     await expectUnavailable(apiFor(issuer), issuer.issueOpaque(), 'metadata_unavailable');
   });
 });
 
-describe('the answer', () => {
-  it('is read without members that are null', async () => {
+describe('the introspection response', () => {
+  it('is read without its null members', async () => {
     const issuer = await startIssuer();
     const absent = { exp: null, nbf: null, iat: null, iss: null, sub: null, scope: null, cnf: null, username: null };
     const token = issuer.issueOpaque(absent);
@@ -203,7 +206,7 @@ describe('the answer', () => {
     });
   });
 
-  it('must have the claims that are required', async () => {
+  it('must have the required claims', async () => {
     const issuer = await startIssuer();
     const api = apiFor(issuer, { audience: false, requiredClaims: ['tenant', 'client_id'] });
     expect((await get(api, issuer.issueOpaque({ aud: undefined, tenant: '' }))).status).toBe(200);
@@ -214,16 +217,20 @@ describe('the answer', () => {
 
   it.each<[string, Record<string, unknown>, InvalidTokenReason]>([
     ['active is false', { active: false }, 'inactive'],
-    ['active is false, whatever else it says', { active: false, scope: 'admin', exp: 9_999_999_999 }, 'inactive'],
+    [
+      'active is false and other members say otherwise',
+      { active: false, scope: 'admin', exp: 9_999_999_999 },
+      'inactive',
+    ],
     ['it has expired', { exp: 1_000 }, 'expired'],
     ['it is not valid yet', { nbf: 9_999_999_999 }, 'not_yet_valid'],
     ['it was issued in the future', { iat: 9_999_999_999 }, 'issued_in_future'],
-    ['exp is text', { exp: '9999999999' }, 'claim_malformed'],
-    ['nbf is text', { nbf: 'now' }, 'claim_malformed'],
+    ['exp is a string', { exp: '9999999999' }, 'claim_malformed'],
+    ['nbf is a string', { nbf: 'now' }, 'claim_malformed'],
     ['iat is an object', { iat: {} }, 'claim_malformed'],
-    ['it is of another issuer', { iss: 'https://elsewhere.example.com' }, 'issuer_mismatch'],
-    ['the issuer is nearly the same', { iss: 'http://127.0.0.1' }, 'issuer_mismatch'],
-    ['the issuer is no text', { iss: ['https://elsewhere.example.com'] }, 'issuer_mismatch'],
+    ['it names another issuer', { iss: 'https://elsewhere.example.com' }, 'issuer_mismatch'],
+    ['it names an issuer that differs by a port', { iss: 'http://127.0.0.1' }, 'issuer_mismatch'],
+    ['the issuer is an array', { iss: ['https://elsewhere.example.com'] }, 'issuer_mismatch'],
     ['it is for another audience', { aud: 'https://other.example.com' }, 'audience_mismatch'],
     ['it is for other audiences', { aud: ['a', 'b'] }, 'audience_mismatch'],
     ['it names no audience', { aud: undefined }, 'audience_missing'],
@@ -231,8 +238,8 @@ describe('the answer', () => {
     ['sub is a number', { sub: 1 }, 'claim_malformed'],
     ['client_id is a number', { client_id: 1 }, 'claim_malformed'],
     ['jti is an object', { jti: {} }, 'claim_malformed'],
-    ['cnf is text', { cnf: 'jkt' }, 'claim_malformed'],
-  ])('refuses the token where %s', async (_, claims, reason) => {
+    ['cnf is a string', { cnf: 'jkt' }, 'claim_malformed'],
+  ])('causes a rejection of the token if %s', async (_, claims, reason) => {
     const issuer = await startIssuer();
     await expectInvalidToken(apiFor(issuer), issuer.issueOpaque(claims), reason);
     expect(issuer.requests.introspection).toBe(1);
@@ -245,13 +252,13 @@ describe('the answer', () => {
     ['active is an object', { active: {} }],
     ['active is missing', { sub: 'client-1', scope: 'admin' }],
     ['active is only inherited', JSON.parse('{"__proto__":{"active":true}}')],
-    ['it is spelled otherwise', { Active: true }],
+    ['the member is called Active', { Active: true }],
     ['it is an empty object', {}],
     ['it is an array', [{ active: true }]],
-    ['it is text', 'active'],
+    ['it is a string', 'active'],
     ['it is true', true],
     ['it is null', null],
-  ])('is none where %s: that is no fault of the caller, and no result', async (_, response) => {
+  ])('is an upstream failure and not a rejection of the token if %s', async (_, response) => {
     const issuer = await startIssuer();
     const app = apiFor(issuer);
     const token = issuer.issueOpaque();
@@ -262,24 +269,24 @@ describe('the answer', () => {
   });
 
   it.each([
-    ['an audience of ours among others', { aud: ['x', 'https://api.example.com'] }],
+    ['the audience of this API and another one', { aud: ['x', 'https://api.example.com'] }],
     ['no issuer', { iss: undefined }],
     ['no times', { exp: undefined, iat: undefined }],
     ['a clock that is 4 seconds ahead', { iat: Math.floor(Date.now() / 1000) + 4 }],
     ['an empty cnf', { cnf: {} }],
-  ])('admits the token with %s', async (_, claims) => {
+  ])('allows the token with %s', async (_, claims) => {
     const issuer = await startIssuer();
     expect((await get(apiFor(issuer), issuer.issueOpaque(claims))).status).toBe(200);
   });
 
-  it('may leave out the audience with audience: false', async () => {
+  it('may have no audience with audience: false', async () => {
     const issuer = await startIssuer();
     const app = apiFor(issuer, { audience: false });
     expect((await get(app, issuer.issueOpaque({ aud: undefined }))).status).toBe(200);
     expect((await get(app, issuer.issueOpaque({ aud: 'https://other.example.com' }))).status).toBe(200);
   });
 
-  it('is read for client and scopes as a JWT would be', async () => {
+  it('has its client and scopes read as those of a JWT are', async () => {
     const issuer = await startIssuer();
     const claims = { client_id: undefined, azp: 'client-2', sub: 'user-1', scope: 'a b', scp: ['b', 'c'] };
     expect((await get(apiFor(issuer), issuer.issueOpaque(claims))).body).toEqual({
@@ -293,13 +300,13 @@ describe('the answer', () => {
     expect((await get(app, mapped)).body).toMatchObject({ clientId: 'client-3', scopes: ['d'] });
   });
 
-  it('is a person where it has a username, even without a subject', async () => {
+  it('describes a user if it has a username, even without a subject', async () => {
     const issuer = await startIssuer();
     const token = issuer.issueOpaque({ sub: undefined, username: 'jo' });
     expect((await get(apiFor(issuer), token)).body).toMatchObject({ isMachine: false });
   });
 
-  it('is given whole to the handler, as claims that nobody can alter', async () => {
+  it('reaches the handler complete, as immutable claims', async () => {
     const issuer = await startIssuer();
     const extra = { tenant: { id: 7, roles: ['owner'] }, 'https://example.com/größe': 9_007_199_254_740_991 };
     const accessToken = await verifierFor(issuer).verify(issuer.issueOpaque(extra));
@@ -313,7 +320,7 @@ describe('the answer', () => {
     }
   });
 
-  it('shares nothing of a claim called __proto__ with other objects', async () => {
+  it('does not change other objects through a claim called __proto__', async () => {
     const issuer = await startIssuer();
     issuer.introspection.rewrite = (response) =>
       JSON.parse(`${JSON.stringify(response).slice(0, -1)},"__proto__":{"scope":"admin"}}`);
@@ -322,7 +329,7 @@ describe('the answer', () => {
     expect(({} as Record<string, unknown>).scope).toBeUndefined();
   });
 
-  it('is not believed to be another token’s than the one asked about', async () => {
+  it('is rejected if it is the response for another token', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     const [one, two] = [issuer.issueOpaque({ sub: 'one' }), issuer.issueOpaque({ sub: 'two' })];
@@ -332,7 +339,7 @@ describe('the answer', () => {
     expect(subjects).toEqual(['one', 'two', 'one', 'two']);
   });
 
-  it('holds the token nowhere, and neither does a refusal', async () => {
+  it('is returned without the token, and so is a rejection', async () => {
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);
     const token = issuer.issueOpaque();
@@ -346,7 +353,7 @@ describe('the answer', () => {
 });
 
 describe('the verifier', () => {
-  it('is one for bearer', async () => {
+  it('works with bearer', async () => {
     const issuer = await startIssuer();
     const app = serve(bearer(verifierFor(issuer), { realm: 'orders' }));
     expect((await get(app, issuer.issueOpaque())).status).toBe(200);
@@ -355,7 +362,7 @@ describe('the verifier', () => {
     expect(handled(app)).toBe(1);
   });
 
-  it('says why, to those who look at the cause', async () => {
+  it('returns the details of a failure as the cause of the error', async () => {
     const issuer = await startIssuer();
     const token = issuer.issueOpaque({ aud: 'https://other.example.com' });
     const error: unknown = await verifyAsync(verifierFor(issuer), token).catch((each: unknown) => each);

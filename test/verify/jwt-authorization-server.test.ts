@@ -41,13 +41,13 @@ async function expectRejected(
 const order = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"item":"coffee"}' };
 
 describe('an API for the tokens of a real authorization server', () => {
-  it('accepts a token that was obtained by client_secret_basic', async () => {
+  it('accepts a token that was requested with client_secret_basic', async () => {
     const response = await callApi(example.reader, `${example.api}/orders`);
     expect(response.status).toBe(200);
     expect(await response.json()).toHaveProperty('orders');
   });
 
-  it('accepts a token that was obtained by private_key_jwt, and knows whose it is', async () => {
+  it('accepts a token that was requested with private_key_jwt, and returns its client', async () => {
     const response = await callApi(example.worker, `${example.api}/orders`, order);
     expect(response.status).toBe(201);
     expect(await response.json()).toMatchObject({ item: 'coffee', orderedBy: 'worker' });
@@ -241,7 +241,7 @@ describe('an API for the opaque tokens of a real authorization server', () => {
     }
   });
 
-  it('is not accepted by the API for JWTs', async () => {
+  it('is rejected by the API for JWTs', async () => {
     await expectRejected(
       get('/orders', await freshPartnerToken()),
       401,

@@ -9,16 +9,16 @@ const ALGORITHMS: readonly AsymmetricAlgorithm[] = [
   ...(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
 ];
 
-const made = new Map<string, SigningKey>();
+const signingKeys = new Map<string, SigningKey>();
 
 beforeAll(async () => {
   for (const key of await Promise.all(ALGORITHMS.map((algorithm) => makeSigningKey(algorithm)))) {
-    made.set(key.algorithm, key);
+    signingKeys.set(key.algorithm, key);
   }
 }, 60_000);
 
 function keyFor(algorithm: string): SigningKey {
-  const key = made.get(algorithm);
+  const key = signingKeys.get(algorithm);
   if (key === undefined) throw new Error(`no key for ${algorithm}`);
   return key;
 }
@@ -38,17 +38,20 @@ describe('signature algorithms', () => {
     await expectInvalidToken(api, [...forged, ...signature].join('.'), 'signature_mismatch');
   });
 
-  it.each(ALGORITHMS)('are only those that are configured: %s is not', async (algorithm) => {
+  it.each(ALGORITHMS)('include only the configured ones: %s is rejected if it is not configured', async (algorithm) => {
     const issuer = await startIssuer();
     const key = keyFor(algorithm);
     const algorithms = ALGORITHMS.filter((each) => each !== algorithm);
-    const api = serveFor(issuer, { jwks: { keys: [...made.values()].map((each) => each.publicJwk) }, algorithms });
+    const api = serveFor(issuer, {
+      jwks: { keys: [...signingKeys.values()].map((each) => each.publicJwk) },
+      algorithms,
+    });
     await expectInvalidToken(api, await issuer.issue({}, { key }), 'algorithm_refused');
     const other = keyFor(algorithms[0] ?? '');
     await acceptsWith(api, await issuer.issue({}, { key: other }));
   });
 
-  it('need the key of their own type, whatever key id the token names', async () => {
+  it('require a key of their own type, whatever key id the token names', async () => {
     const issuer = await startIssuer();
     const api = serveFor(issuer, { jwks: { keys: [keyFor('RS256').publicJwk] } });
     const crossed = await issuer.issue({}, { header: { kid: keyFor('RS256').kid } });
@@ -56,7 +59,7 @@ describe('signature algorithms', () => {
     await acceptsWith(api, await issuer.issue({}, { key: keyFor('RS256') }));
   });
 
-  it('do not include HS256 with the text of the public key as its secret', async () => {
+  it('do not include HS256 with the public key as its secret', async () => {
     const issuer = await startIssuer();
     const api = serveFor(issuer);
     const claims = { iss: issuer.url, aud: issuer.audience, exp: issuer.now + 300 };
@@ -74,7 +77,7 @@ describe('a shared secret', () => {
     ['HS512', 512, 64],
   ];
 
-  it.each(SECRETS)('of as many bytes as the hash of %s has verifies it', async (_algorithm, bits, bytes) => {
+  it.each(SECRETS)('verifies a token of %s if it has as many bytes as the hash', async (_algorithm, bits, bytes) => {
     const issuer = await startIssuer();
     const secret = 's'.repeat(bytes);
     const api = serveFor(issuer, { secret });
@@ -84,7 +87,7 @@ describe('a shared secret', () => {
     expect(issuer.requests).toMatchObject({ metadata: 0, jwks: 0 });
   });
 
-  it('may be given as bytes, which nobody can change afterwards', async () => {
+  it('may be bytes, which are copied', async () => {
     const issuer = await startIssuer();
     const secret = Buffer.alloc(32, 7);
     const api = serveFor(issuer, { secret });
@@ -95,7 +98,7 @@ describe('a shared secret', () => {
     await expectInvalidToken(api, signWithSecret(256, claims, Buffer.alloc(32)), 'signature_mismatch');
   });
 
-  it('serves no algorithm whose hash is longer than it is', async () => {
+  it('rejects algorithms with a hash that is longer than the secret', async () => {
     const issuer = await startIssuer();
     const secret = 's'.repeat(47);
     const claims = { iss: issuer.url, aud: issuer.audience, exp: issuer.now + 300 };
@@ -104,7 +107,7 @@ describe('a shared secret', () => {
     await acceptsWith(api, signWithSecret(256, claims, secret));
   });
 
-  it('serves no asymmetric algorithm', async () => {
+  it('rejects asymmetric algorithms', async () => {
     const issuer = await startIssuer();
     const api = serveFor(issuer, { secret: 's'.repeat(64) });
     await expectInvalidToken(api, await issuer.issue(), 'algorithm_refused');
@@ -112,7 +115,7 @@ describe('a shared secret', () => {
 });
 
 describe('the keys of a JWKS', () => {
-  it('are each tried, up to fifty, for a token without a key id', async () => {
+  it('are all tried, up to 50, for a token without a key id', async () => {
     const issuer = await startIssuer();
     const others = await Promise.all(Array.from({ length: 50 }, () => makeSigningKey()));
     const token = await issuer.issue({}, { header: { kid: undefined } });
@@ -121,21 +124,21 @@ describe('the keys of a JWKS', () => {
     await expectInvalidToken(serveFor(issuer, { jwks: { keys } }), token, 'signature_mismatch');
   });
 
-  it('may have no key id at all', async () => {
+  it('may have no key ids', async () => {
     const issuer = await startIssuer();
     const bare = [issuer.key, await makeSigningKey()].map(({ publicJwk }) => ({ ...publicJwk, kid: undefined }));
     issuer.published = bare;
     await acceptsWith(serveFor(issuer), await issuer.issue({}, { header: { kid: undefined } }));
   });
 
-  it('include none under an id that the issuer never published', async () => {
+  it('do not verify a token with an unknown key id', async () => {
     const issuer = await startIssuer();
     const api = serveFor(issuer);
     await expectInvalidToken(api, await issuer.issue({}, { key: await makeSigningKey() }), 'unknown_key');
     await acceptsWith(api, await issuer.issue());
   });
 
-  it('do not verify what another key has signed under their id', async () => {
+  it('do not verify a token that another key signed under their id', async () => {
     const issuer = await startIssuer();
     const impostor = { ...(await makeSigningKey()), kid: issuer.key.kid };
     await expectInvalidToken(serveFor(issuer), await issuer.issue({}, { key: impostor }), 'signature_mismatch');
@@ -147,7 +150,7 @@ describe('the keys of a JWKS', () => {
     ['a string', 'key'],
     ['an array', []],
     ['an empty object', {}],
-    ['no curve', { kty: 'EC' }],
+    ['an EC key without a curve', { kty: 'EC' }],
     ['an unknown curve', { kty: 'EC', crv: 'P-999', x: coordinate, y: coordinate }],
     ['a point off the curve', { kty: 'EC', crv: 'P-256', x: coordinate, y: coordinate }],
     ['coordinates that are numbers', { kty: 'EC', crv: 'P-256', x: 1, y: 2 }],
@@ -157,7 +160,7 @@ describe('the keys of a JWKS', () => {
     ['a short Ed25519 key', { kty: 'OKP', crv: 'Ed25519', x: 'AA' }],
     ['an RSA key without modulus', { kty: 'RSA', e: 'AQAB' }],
     ['a symmetric key', { kty: 'oct', k: coordinate }],
-  ])('are not spoiled by one that is %s', async (_what, bad) => {
+  ])('are still used if one of them is %s', async (_what, bad) => {
     const issuer = await startIssuer();
     issuer.published = [bad, issuer.key.publicJwk, bad];
     const api = serveFor(issuer);
@@ -171,7 +174,7 @@ describe('the keys of a JWKS', () => {
     ['is for encryption', { use: 'enc' }],
     ['is for another operation', { key_ops: ['sign'] }],
     ['is for another algorithm', { alg: 'ES384' }],
-  ])('do not count when one %s', async (_what, members) => {
+  ])('are ignored if a key %s', async (_what, members) => {
     const issuer = await startIssuer();
     const token = await issuer.issue();
     await acceptsWith(serveFor(issuer), token);
@@ -182,7 +185,7 @@ describe('the keys of a JWKS', () => {
   it.each([
     ['EdDSA', 'Ed25519'],
     ['Ed25519', 'EdDSA'],
-  ])('count under both names of one algorithm: %s in the JWK, %s in the token', async (inJwk, inToken) => {
+  ])('match both names of one algorithm: %s in the JWK, %s in the token', async (inJwk, inToken) => {
     const issuer = await startIssuer();
     const key = keyFor(inToken);
     issuer.published = [{ ...key.publicJwk, alg: inJwk }];
@@ -198,7 +201,7 @@ describe('the keys of a JWKS', () => {
     await expectInvalidToken(serveFor(issuer), await issuer.issue({}, { key }), 'unknown_key');
   });
 
-  it('do not count when an RSA key is shorter than 2048 bits', async () => {
+  it('are ignored if an RSA key is shorter than 2048 bits', async () => {
     const issuer = await startIssuer();
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
     issuer.published = [{ ...publicKey.export({ format: 'jwk' }), kid: 'short' }, issuer.key.publicJwk];
@@ -208,7 +211,7 @@ describe('the keys of a JWKS', () => {
     await expectInvalidToken(serveFor(issuer), `${input}.${signature}`, 'unknown_key');
   });
 
-  it('are looked up by ids that are names of every object without harm', async () => {
+  it('are looked up safely by ids such as __proto__', async () => {
     const issuer = await startIssuer();
     const api = serveFor(issuer, { jwks: { keys: [issuer.key.publicJwk] } });
     for (const kid of ['__proto__', 'constructor', 'toString', '', '../../etc/passwd', 'http://evil.example.com/']) {

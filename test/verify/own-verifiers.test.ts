@@ -21,13 +21,13 @@ import {
   verifyAsync,
 } from '../support/helpers.js';
 
-/** A verifier whose answer is whatever this does. */
+/** A verifier that returns what the function returns. */
 function verifierThat(verify: () => unknown): TokenVerifier {
   return { verify: verify as () => Promise<AccessToken> };
 }
 
-describe('a verifier of one’s own', () => {
-  it('is one function', async () => {
+describe('a custom verifier', () => {
+  it('is an object with one function', async () => {
     const seen: string[] = [];
     const verifier: TokenVerifier = {
       verify: (token) => {
@@ -40,7 +40,7 @@ describe('a verifier of one’s own', () => {
     expect(seen).toEqual(['opaque-1']);
   });
 
-  it('may refuse', async () => {
+  it('may reject a token', async () => {
     const app = serve(bearer(verifierThat(() => Promise.reject(new InvalidTokenError('expired')))));
     await expectInvalidToken(app, 'x', 'expired');
   });
@@ -53,7 +53,7 @@ describe('a verifier of one’s own', () => {
         throw error;
       },
     ],
-  ])('may refuse with an error that is frozen: it %s', async (_what, fail) => {
+  ])('may reject a token with a frozen error: it %s', async (_what, fail) => {
     const error = Object.freeze(new InvalidTokenError('expired'));
     await expectInvalidToken(serve(bearer(verifierThat(() => fail(error)))), 'x', 'expired');
   });
@@ -66,7 +66,7 @@ describe('a verifier of one’s own', () => {
         throw error;
       },
     ],
-  ])('may fail with an error that fails itself, and the request still ends: it %s', async (_what, fail) => {
+  ])('may fail with an error whose getter throws, and the request still ends: it %s', async (_what, fail) => {
     const failure = new Error('broken');
     const error = Object.defineProperty(new InvalidTokenError('expired'), 'status', {
       get: () => {
@@ -88,7 +88,7 @@ describe('a verifier of one’s own', () => {
         }
       })(),
     ],
-  ])('may give claims that %s a binding: it is one', async (_what, reason, claims) => {
+  ])('may return claims that %s a binding, and the binding is enforced', async (_what, reason, claims) => {
     const verifier = verifierThat(() => Promise.resolve({ ...ACCESS_TOKEN, claims }));
     await expectInvalidToken(serve(bearer(verifier)), 'x', reason);
   });
@@ -106,12 +106,12 @@ describe('a verifier of one’s own', () => {
     expect(response.headers['retry-after']).toBe('8');
   });
 
-  it('says a token is bad by InvalidTokenError alone: any other error is not the caller’s', async () => {
+  it('rejects a token only with InvalidTokenError; any other error is not the caller’s fault', async () => {
     const failure = new TypeError('secret detail');
     expect(await expectHandedOver('x', bearer(verifierThat(() => Promise.reject(failure))))).toBe(failure);
   });
 
-  /* eslint-disable @typescript-eslint/prefer-promise-reject-errors -- What must not happen may. */
+  /* eslint-disable @typescript-eslint/prefer-promise-reject-errors -- Custom verifiers may reject with any value. */
   const THROWN: [string, unknown][] = [
     ['undefined', undefined],
     ['null', null],
@@ -123,7 +123,7 @@ describe('a verifier of one’s own', () => {
     ['an object with a status', { status: 200, headers: {} }],
   ];
 
-  it.each(THROWN)('reaches no handler by throwing %s', async (_what, thrown) => {
+  it.each(THROWN)('never lets a request pass by throwing %s', async (_what, thrown) => {
     const verify = (): never => {
       throw thrown;
     };
@@ -132,13 +132,13 @@ describe('a verifier of one’s own', () => {
     expect(error).toMatchObject({ reason: 'verifier_invalid', cause: thrown });
   });
 
-  it.each(THROWN)('reaches no handler by rejecting with %s', async (_what, thrown) => {
+  it.each(THROWN)('never lets a request pass by rejecting with %s', async (_what, thrown) => {
     const error = await expectHandedOver('x', bearer(verifierThat(() => Promise.reject(thrown))));
     expect(error).toBeInstanceOf(ConfigurationError);
     expect(error).toMatchObject({ reason: 'verifier_invalid', cause: thrown });
   });
 
-  it.each(THROWN)('reaches no handler by throwing %s synchronously', async (_what, thrown) => {
+  it.each(THROWN)('never lets a request pass by throwing %s synchronously', async (_what, thrown) => {
     const verifier: TokenVerifier = {
       verify: () => {
         throw thrown;
@@ -153,7 +153,7 @@ describe('a verifier of one’s own', () => {
     ['true', true],
     ['a string', 'alice'],
     ['an empty object', {}],
-    ['claims alone', { claims: {} }],
+    ['only claims', { claims: {} }],
     ['claims that are null', { claims: null, scopes: [] }],
     ['claims that are a string', { claims: 'x', scopes: [] }],
     ['scopes that are a string', { claims: {}, scopes: 'a b' }],
@@ -162,7 +162,7 @@ describe('a verifier of one’s own', () => {
   ];
 
   it.each<[string, unknown]>([['nothing', undefined], ...GARBAGE])(
-    'reaches no handler by giving %s',
+    'never lets a request pass by returning %s',
     async (_what, given) => {
       for (const verify of [() => given, () => Promise.resolve(given)]) {
         const error = await expectHandedOver('x', bearer(verifierThat(verify)));
@@ -172,7 +172,7 @@ describe('a verifier of one’s own', () => {
     },
   );
 
-  it('is called for every request, so that a wrapper cannot be bypassed', async () => {
+  it('is called for every request, so that nothing bypasses a wrapper', async () => {
     let calls = 0;
     const issuer = await startIssuer();
     const inner = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });

@@ -7,7 +7,7 @@ import { createTokenCache } from '../../lib/verify/token-cache.js';
 import { cachedResult, expectRefused, get, serve, serveFor, startIssuer, verifyAsync } from '../support/helpers.js';
 import { jwtBearer } from '../../lib/index.js';
 
-/** A verifier that counts, and says what it is told to. */
+/** A verifier that counts its calls and returns the configured result. */
 class CountingVerifier implements TokenVerifier {
   calls = 0;
   expiresAt = 1_000;
@@ -25,7 +25,7 @@ class CountingVerifier implements TokenVerifier {
   }
 }
 
-function remembering(options: { maxEntries?: number; maxAge?: number } = {}) {
+function createCachedVerifier(options: { maxEntries?: number; maxAge?: number } = {}) {
   const time = { now: 0 };
   const verifier = new CountingVerifier();
   return {
@@ -39,9 +39,9 @@ function remembering(options: { maxEntries?: number; maxAge?: number } = {}) {
   };
 }
 
-describe('a remembered result', () => {
-  it('is given at once, without verifying again', async () => {
-    const { verifier, remembered } = remembering();
+describe('a cached result', () => {
+  it('is returned synchronously, without another verification', async () => {
+    const { verifier, remembered } = createCachedVerifier();
     expect(cachedResult(remembered, 'a')).toBeUndefined();
     const first = await remembered.verify('a');
     expect(cachedResult(remembered, 'a')).toBe(first);
@@ -49,8 +49,8 @@ describe('a remembered result', () => {
     expect(verifier.calls).toBe(1);
   });
 
-  it('ends the second that the token expires', async () => {
-    const { time, remembered } = remembering();
+  it('expires in the same second as the token', async () => {
+    const { time, remembered } = createCachedVerifier();
     await remembered.verify('a');
     time.now = 999.999;
     expect(cachedResult(remembered, 'a')).toBeDefined();
@@ -58,8 +58,8 @@ describe('a remembered result', () => {
     expect(cachedResult(remembered, 'a')).toBeUndefined();
   });
 
-  it('ends after maxAge', async () => {
-    const { time, verifier, remembered } = remembering({ maxAge: 60 });
+  it('expires after maxAge', async () => {
+    const { time, verifier, remembered } = createCachedVerifier({ maxAge: 60 });
     await remembered.verify('a');
     time.now = 60;
     expect(cachedResult(remembered, 'a')).toBeUndefined();
@@ -67,8 +67,8 @@ describe('a remembered result', () => {
     expect(verifier.calls).toBe(2);
   });
 
-  it('ends when it is forgotten, also while it is being made', async () => {
-    const { verifier, remembered } = remembering();
+  it('is removed by invalidate, also while the verification is running', async () => {
+    const { verifier, remembered } = createCachedVerifier();
     await remembered.verify('a');
     remembered.invalidate('a');
     expect(cachedResult(remembered, 'a')).toBeUndefined();
@@ -80,22 +80,22 @@ describe('a remembered result', () => {
     expect(cachedResult(remembered, 'a')).toBeUndefined();
   });
 
-  it('is none where the token was refused', async () => {
-    const { verifier, remembered } = remembering();
+  it('does not exist for a rejected token', async () => {
+    const { verifier, remembered } = createCachedVerifier();
     await expect(remembered.verify('bad')).rejects.toThrow('refused');
     await expect(remembered.verify('bad')).rejects.toThrow('refused');
     expect(verifier.calls).toBe(2);
   });
 
-  it('is made once for a thousand concurrent requests', async () => {
-    const { verifier, remembered } = remembering();
+  it('is computed once for a thousand concurrent requests', async () => {
+    const { verifier, remembered } = createCachedVerifier();
     const results = await Promise.all(Array.from({ length: 1_000 }, () => verifyAsync(remembered, 'a')));
     expect(verifier.calls).toBe(1);
     expect(new Set(results).size).toBe(1);
   });
 
-  it('is one of no more than maxEntries', async () => {
-    const { remembered } = remembering({ maxEntries: 3 });
+  it('is one of at most maxEntries results', async () => {
+    const { remembered } = createCachedVerifier({ maxEntries: 3 });
     for (const token of ['a', 'b', 'c', 'd', 'e']) await remembered.verify(token);
     const held = ['a', 'b', 'c', 'd', 'e'].filter((token) => cachedResult(remembered, token) !== undefined);
     expect(held).toHaveLength(3);
@@ -103,7 +103,7 @@ describe('a remembered result', () => {
   });
 });
 
-describe('the memory of a JWT verifier', () => {
+describe('the cache of a JWT verifier', () => {
   async function setUp(options: Partial<JwtVerifierOptions> = {}) {
     const issuer = await startIssuer();
     const time = { now: issuer.now };
@@ -117,7 +117,7 @@ describe('the memory of a JWT verifier', () => {
     { title: 'the default tolerance', options: {}, claims: { exp: 300 }, last: 309, end: 310 },
     { title: 'maxTokenAge', options: { maxTokenAge: 100 }, claims: { iat: 0, exp: 300 }, last: 109, end: 110 },
     { title: 'cache.maxAge', options: { cache: { maxAge: 50 } }, claims: { exp: 300 }, last: 49, end: 50 },
-  ])('lasts until $title and is over that second', async ({ options, claims, last, end }) => {
+  ])('returns a result until $title and not after that second', async ({ options, claims, last, end }) => {
     const { issuer, time, verifier } = await setUp(options);
     const start = time.now;
     const token = await issuer.issue(Object.fromEntries(Object.entries(claims).map(([k, v]) => [k, start + v])));
@@ -128,7 +128,7 @@ describe('the memory of a JWT verifier', () => {
     expect(cachedResult(verifier, token)).toBeUndefined();
   });
 
-  it('refuses an expired token that it has remembered', async () => {
+  it('does not return a result for an expired token', async () => {
     const issuer = await startIssuer();
     const time = { now: issuer.now };
     const app = serveFor(issuer, { clock: () => time.now, clockTolerance: 0 });
@@ -148,7 +148,7 @@ describe('the memory of a JWT verifier', () => {
     expect(await verifier.verify(token)).not.toBe(first);
   });
 
-  it('is not shared between verifiers with different rules', async () => {
+  it('is not shared between verifiers with different options', async () => {
     const { issuer, verifier } = await setUp();
     const other = jwtVerifier({ issuer: issuer.url, audience: 'other' });
     const token = await issuer.issue();
@@ -157,7 +157,7 @@ describe('the memory of a JWT verifier', () => {
     await expect(other.verify(token)).rejects.toMatchObject({ reason: 'audience_mismatch' });
   });
 
-  it('lets the middleware go on in the same tick', async () => {
+  it('lets the middleware continue in the same tick', async () => {
     const issuer = await startIssuer();
     const middleware = jwtBearer({ issuer: issuer.url, audience: issuer.audience });
     const token = await issuer.issue();
@@ -176,8 +176,8 @@ describe('the memory of a JWT verifier', () => {
   });
 });
 
-describe('a bounded memory', () => {
-  it('never holds more than it may, and never what is over', () => {
+describe('a bounded cache', () => {
+  it('never contains more than its limit, and never an expired entry', () => {
     const command = fc.oneof(
       fc.record({ do: fc.constant('set' as const), key: fc.nat(30), seconds: fc.integer({ min: -2, max: 20 }) }),
       fc.record({ do: fc.constant('get' as const), key: fc.nat(30), seconds: fc.constant(0) }),
@@ -187,50 +187,50 @@ describe('a bounded memory', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 12 }), fc.array(command, { maxLength: 200 }), (maxEntries, commands) => {
         let now = 100;
-        const memory = new BoundedCache<number>({ maxEntries, clock: () => now });
-        const told = new Map<number, { value: number; until: number }>();
+        const cache = new BoundedCache<number>({ maxEntries, clock: () => now });
+        const reported = new Map<number, { value: number; until: number }>();
         commands.forEach(({ do: what, key, seconds }, value) => {
           if (what === 'pass') now += seconds;
-          if (what === 'delete') memory.delete(String(key));
-          if (what === 'delete') told.delete(key);
+          if (what === 'delete') cache.delete(String(key));
+          if (what === 'delete') reported.delete(key);
           if (what === 'set') {
-            memory.set(String(key), value, now + seconds);
-            told.set(key, { value, until: now + seconds });
-            expect(memory.get(String(key))).toBe(seconds > 0 ? value : undefined);
+            cache.set(String(key), value, now + seconds);
+            reported.set(key, { value, until: now + seconds });
+            expect(cache.get(String(key))).toBe(seconds > 0 ? value : undefined);
           }
           if (what === 'get') {
-            const found = memory.get(String(key));
-            const expected = told.get(key);
+            const found = cache.get(String(key));
+            const expected = reported.get(key);
             if (found !== undefined)
               expect({ found, isOver: now >= (expected?.until ?? 0) }).toEqual({
                 found: expected?.value,
                 isOver: false,
               });
           }
-          expect(memory.size).toBeLessThanOrEqual(maxEntries);
+          expect(cache.size).toBeLessThanOrEqual(maxEntries);
         });
       }),
       { numRuns: 300 },
     );
   });
 
-  it('keeps what is in use while a wave of others comes by', () => {
-    const memory = new BoundedCache<string>({ maxEntries: 100, clock: () => 0 });
-    for (let i = 0; i < 50; i++) memory.set(`hot${i}`, 'hot', 10);
+  it('keeps entries in use while many other entries are added', () => {
+    const cache = new BoundedCache<string>({ maxEntries: 100, clock: () => 0 });
+    for (let i = 0; i < 50; i++) cache.set(`hot${i}`, 'hot', 10);
     for (let i = 0; i < 10_000; i++) {
-      memory.set(`wave${i}`, 'wave', 10);
-      memory.get(`hot${i % 50}`);
+      cache.set(`wave${i}`, 'wave', 10);
+      cache.get(`hot${i % 50}`);
     }
-    const kept = Array.from({ length: 50 }, (_, i) => memory.get(`hot${i}`)).filter((value) => value === 'hot');
-    expect(kept).toHaveLength(50);
+    const cached = Array.from({ length: 50 }, (_, i) => cache.get(`hot${i}`)).filter((value) => value === 'hot');
+    expect(cached).toHaveLength(50);
   });
 
-  it('uses the room of what was deleted', () => {
-    const memory = new BoundedCache<number>({ maxEntries: 2, clock: () => 0 });
-    memory.set('a', 1, 10);
-    memory.set('b', 2, 10);
-    memory.delete('a');
-    memory.set('c', 3, 10);
-    expect([memory.get('b'), memory.get('c'), memory.size]).toEqual([2, 3, 2]);
+  it('reuses the space of deleted entries', () => {
+    const cache = new BoundedCache<number>({ maxEntries: 2, clock: () => 0 });
+    cache.set('a', 1, 10);
+    cache.set('b', 2, 10);
+    cache.delete('a');
+    cache.set('c', 3, 10);
+    expect([cache.get('b'), cache.get('c'), cache.size]).toEqual([2, 3, 2]);
   });
 });

@@ -29,7 +29,7 @@ function jwtOptions(issuer: TestIssuer, options: Partial<JwtVerifierOptions> = {
   return { issuer: issuer.url, audience: issuer.audience, ...options };
 }
 
-/** A verifier of the user's own that takes every token. */
+/** A custom verifier that accepts every token. */
 function custom(options: Partial<TokenVerifier> = {}, subject = 'custom'): TokenVerifier {
   const mapping = { clientIdClaims: ['client_id'], scopeClaims: ['scope'] };
   const verify = () =>
@@ -37,13 +37,13 @@ function custom(options: Partial<TokenVerifier> = {}, subject = 'custom'): Token
   return { verify, ...options };
 }
 
-/** What looks like a JWT with this payload; nobody has signed it. */
+/** A token in JWT format with this payload and without a valid signature. */
 function unsigned(payload: unknown): string {
   return `${base64url('{"alg":"ES256"}')}.${base64url(JSON.stringify(payload))}.AAAA`;
 }
 
 describe('several issuers', () => {
-  it('have each their own audience, algorithms and claims', async () => {
+  it('each have their own audience, algorithms and claims', async () => {
     const [one, two] = [await startIssuer(), await startIssuer({ algorithm: 'Ed25519', audience: 'two' })];
     const app = serve(
       bearer(
@@ -59,7 +59,7 @@ describe('several issuers', () => {
     await expectInvalidToken(app, await two.issue({ aud: one.audience }), 'audience_mismatch');
   });
 
-  it('cannot sign for one another', async () => {
+  it('cannot sign tokens for each other', async () => {
     const [one, two] = [await startIssuer(), await startIssuer()];
     const app = serve(bearer(trustedIssuers([jwtVerifier(jwtOptions(one)), jwtVerifier(jwtOptions(two))])));
     await expectInvalidToken(app, await two.issue({ iss: one.url }), 'unknown_key');
@@ -69,8 +69,8 @@ describe('several issuers', () => {
 
   it.each<[string, unknown]>([
     ['another issuer', 'https://elsewhere.example.com'],
-    ['nearly the same issuer', 'http://127.0.0.1/'],
-    ['an empty one', ''],
+    ['an issuer with a similar URL', 'http://127.0.0.1/'],
+    ['an empty issuer', ''],
     ['none', undefined],
     ['null', null],
     ['a number', 1],
@@ -78,7 +78,7 @@ describe('several issuers', () => {
     ['an object', { toString: 'https://elsewhere.example.com' }],
     ['__proto__', '__proto__'],
     ['constructor', 'constructor'],
-  ])('make no outgoing request for a token of %s', async (_, iss) => {
+  ])('cause no outgoing request for a token of %s', async (_, iss) => {
     const issuer = await startIssuer();
     const calls: string[] = [];
     const watching: Fetch = (url, init) => {
@@ -93,7 +93,7 @@ describe('several issuers', () => {
     expect(calls).toEqual([]);
   });
 
-  it('are matched exactly', async () => {
+  it('are compared exactly', async () => {
     const issuer = await startIssuer();
     const app = serve(bearer(trustedIssuers([jwtVerifier(jwtOptions(issuer))])));
     for (const iss of [`${issuer.url}/`, issuer.url.toUpperCase(), ` ${issuer.url}`, `${issuer.url}\u0000`]) {
@@ -101,7 +101,7 @@ describe('several issuers', () => {
     }
   });
 
-  it('ask the introspection verifiers about what is no JWT, one after the other', async () => {
+  it('send opaque tokens to the introspection verifiers, one after the other', async () => {
     const [jwt, one, two] = [await startIssuer(), await startIssuer(), await startIssuer()];
     const verifier = trustedIssuers([jwtVerifier(jwtOptions(jwt)), verifierFor(one), verifierFor(two)]);
     const app = serve(bearer(verifier));
@@ -115,7 +115,7 @@ describe('several issuers', () => {
     expect(jwt.requests).toMatchObject({ metadata: 0, jwks: 0 });
   });
 
-  it('say that nobody knows where one of the servers could not be asked', async () => {
+  it('respond 503 if one of the introspection endpoints is unavailable', async () => {
     const [one, two] = [await startIssuer(), await startIssuer()];
     for (const order of [
       [one, two],
@@ -128,18 +128,18 @@ describe('several issuers', () => {
     }
   });
 
-  it('ask the server about a JWT of an issuer that is configured for introspection', async () => {
+  it('introspect a JWT of an issuer that is configured for introspection', async () => {
     const [jwt, revocable] = [await startIssuer(), await startIssuer()];
     const app = serve(bearer(trustedIssuers([jwtVerifier(jwtOptions(jwt)), verifierFor(revocable)])));
     const token = await revocable.issue();
-    revocable.issueOpaque({ client_id: 'asked' }, token);
-    expect((await get(app, token)).body).toMatchObject({ clientId: 'asked' });
+    revocable.issueOpaque({ client_id: 'introspected' }, token);
+    expect((await get(app, token)).body).toMatchObject({ clientId: 'introspected' });
     await expectInvalidToken(app, await revocable.issue(), 'inactive');
     expect((await get(app, await jwt.issue())).status).toBe(200);
     expect(revocable.requests.introspection).toBe(2);
   });
 
-  it('refuse what is no JWT where nobody takes opaque tokens', async () => {
+  it('reject an opaque token if no verifier accepts opaque tokens', async () => {
     const verifier = trustedIssuers([jwtVerifier(jwtOptions(await startIssuer()))]);
     await expectInvalidToken(serve(bearer(verifier)), 'opaque', 'not_a_jwt');
     expect(verifier.acceptsOpaqueTokens).toBe(false);
@@ -148,7 +148,7 @@ describe('several issuers', () => {
     }
   });
 
-  it('give a remembered result in the same tick', async () => {
+  it('return a cached result in the same tick', async () => {
     const [jwt, opaque] = [await startIssuer(), await startIssuer()];
     const verifier = trustedIssuers([jwtVerifier(jwtOptions(jwt)), verifierFor(opaque)]);
     for (const token of [await jwt.issue(), opaque.issueOpaque()]) {
@@ -159,7 +159,7 @@ describe('several issuers', () => {
     expect(cachedResult(verifier, 'unknown')).toBeUndefined();
   });
 
-  it('are all reached by ready, health, forget and close', async () => {
+  it('are all included in ready, health, invalidate and close', async () => {
     const [jwt, opaque] = [await startIssuer(), await startIssuer()];
     const own = { ready: jest.fn(), invalidate: jest.fn(), close: jest.fn(), health: jest.fn(() => ({})) };
     const nothing = custom({ issuer: 'nothing' });
@@ -185,7 +185,7 @@ describe('several issuers', () => {
     expect([own.invalidate.mock.calls, own.close.mock.calls.length]).toEqual([[[token]], 1]);
   });
 
-  it('are not ready before all of them are', async () => {
+  it('are not ready until all of them are', async () => {
     const [up, down] = [await startIssuer(), await startIssuer()];
     await down.goDown();
     const verifier = trustedIssuers([jwtVerifier(jwtOptions(up)), jwtVerifier(jwtOptions(down))]);
@@ -195,23 +195,23 @@ describe('several issuers', () => {
 });
 
 describe('a resolver of issuers', () => {
-  /** DynamicIssuers that are found at run time. */
+  /** Issuers that are resolved at run time. */
   async function tenants(count: number, options: { maxIssuers?: number; maxAge?: number } = {}) {
     const issuers = await Promise.all(Array.from({ length: count }, () => startIssuer()));
     const time = movableClock(issuers[0]?.now);
     const known = new Map(issuers.map((issuer) => [issuer.url, jwtOptions(issuer)]));
-    const asked: string[] = [];
+    const resolved: string[] = [];
     const resolve: IssuerResolver = (iss) => {
-      asked.push(iss);
+      resolved.push(iss);
       return known.get(iss);
     };
     const verifier = trustedIssuers(resolve, { ...options, clock: time.clock });
-    return { issuers, time, known, asked, verifier };
+    return { issuers, time, known, resolved, verifier };
   }
 
-  it('is asked when the first token of an issuer comes by, and what it said is kept', async () => {
-    const { issuers, asked, verifier } = await tenants(2);
-    expect(asked).toEqual([]);
+  it('is called for the first token of an issuer, and its result is cached', async () => {
+    const { issuers, resolved, verifier } = await tenants(2);
+    expect(resolved).toEqual([]);
     for (const issuer of [...issuers, ...issuers]) {
       const token = await issuer.issue();
       const result = await verifier.verify(token);
@@ -219,51 +219,51 @@ describe('a resolver of issuers', () => {
       expect(cachedResult(verifier, token)).toBe(result);
       expect(issuer.requests.jwks).toBe(1);
     }
-    expect(asked).toEqual(issuers.map(({ url }) => url));
-    expect(Object.keys(verifier.health().issuers ?? {})).toEqual(asked);
+    expect(resolved).toEqual(issuers.map(({ url }) => url));
+    expect(Object.keys(verifier.health().issuers ?? {})).toEqual(resolved);
     await verifier.close();
   });
 
-  it('that does not know an issuer makes no outgoing request', async () => {
-    const { asked, verifier } = await tenants(1);
+  it('causes no outgoing request for an issuer that it does not know', async () => {
+    const { resolved, verifier } = await tenants(1);
     const stranger = await startIssuer();
     await expectInvalidToken(serve(bearer(verifier)), await stranger.issue(), 'issuer_mismatch');
-    expect(asked).toEqual([stranger.url]);
+    expect(resolved).toEqual([stranger.url]);
     expect(stranger.requests).toMatchObject({ metadata: 0, jwks: 0 });
   });
 
-  it.each([undefined, null, '', 5, ['x'], {}])('is not asked about an issuer that is %p', async (iss) => {
-    const { asked, verifier } = await tenants(1);
+  it.each([undefined, null, '', 5, ['x'], {}])('is not called for an issuer that is %p', async (iss) => {
+    const { resolved, verifier } = await tenants(1);
     await expect(verifier.verify(unsigned({ iss }))).rejects.toMatchObject({ status: 401, reason: 'issuer_mismatch' });
-    expect(asked).toEqual([]);
+    expect(resolved).toEqual([]);
   });
 
-  it('is not asked about what is no JWT', async () => {
-    const { asked, verifier } = await tenants(1);
+  it('is not called for a token that is not a JWT', async () => {
+    const { resolved, verifier } = await tenants(1);
     await expect(verifier.verify('opaque')).rejects.toMatchObject({ reason: 'not_a_jwt' });
-    expect([asked, verifier.acceptsOpaqueTokens]).toEqual([[], false]);
+    expect([resolved, verifier.acceptsOpaqueTokens]).toEqual([[], false]);
   });
 
-  it('is asked once, however many first requests there are at the same time', async () => {
-    const { issuers, asked, verifier } = await tenants(1);
+  it('is called once for concurrent first requests', async () => {
+    const { issuers, resolved, verifier } = await tenants(1);
     const [issuer] = issuers;
     const tokens = await Promise.all(Array.from({ length: 50 }, async () => (await issuer?.issue()) ?? ''));
     await Promise.all(tokens.map((token) => verifyAsync(verifier, token)));
-    expect([asked.length, issuer?.requests.jwks]).toEqual([1, 1]);
+    expect([resolved.length, issuer?.requests.jwks]).toEqual([1, 1]);
     await verifier.close();
   });
 
-  it('is asked again after maxAge; a tenant that is gone is refused and closed', async () => {
-    const { issuers, time, known, asked, verifier } = await tenants(1, { maxAge: 60 });
+  it('is called again after maxAge; tokens of a removed tenant are rejected and its verifier is closed', async () => {
+    const { issuers, time, known, resolved, verifier } = await tenants(1, { maxAge: 60 });
     const token = (await issuers[0]?.issue()) ?? '';
     const result = await verifier.verify(token);
     time.now += 59.9;
     expect(cachedResult(verifier, token)).toBe(result);
     time.now += 0.1;
     expect(cachedResult(verifier, token)).toBeUndefined();
-    // The same options: the same verifier, with all that it remembers.
+    // The same options keep the same verifier, with its cache.
     expect(await verifier.verify(token)).toBe(result);
-    expect(asked).toHaveLength(2);
+    expect(resolved).toHaveLength(2);
     known.clear();
     time.now += 60;
     await expect(verifier.verify(token)).rejects.toMatchObject({ status: 401, reason: 'issuer_mismatch' });
@@ -271,7 +271,7 @@ describe('a resolver of issuers', () => {
     await verifier.close();
   });
 
-  it('may change its mind about the options of a tenant', async () => {
+  it('may return changed options for a tenant', async () => {
     const { issuers, time, known, verifier } = await tenants(1, { maxAge: 60 });
     const [issuer] = issuers;
     if (issuer === undefined) throw new Error('there is an issuer');
@@ -283,7 +283,7 @@ describe('a resolver of issuers', () => {
     await verifier.close();
   });
 
-  it('may give a verifier, which goes when its last good token is the oldest, and is the resolver’s to close', async () => {
+  it('may return a verifier, which is dropped when its last valid token is the oldest, and is never closed by the package', async () => {
     const closed: string[] = [];
     const resolve: IssuerResolver = (issuer) => custom({ issuer, close: () => void closed.push(issuer) }, issuer);
     const verifier = trustedIssuers(resolve, { maxIssuers: 2 });
@@ -297,7 +297,7 @@ describe('a resolver of issuers', () => {
     expect(closed).toEqual(['c', 'd']);
   });
 
-  it('may give another verifier than before, however alike they are', async () => {
+  it('may return a different verifier with equal properties', async () => {
     class DynamicIssuer implements TokenVerifier {
       readonly #subject: string;
 
@@ -319,7 +319,7 @@ describe('a resolver of issuers', () => {
     await expect(verify()).resolves.toMatchObject({ subject: 'after' });
   });
 
-  it('is not blamed on the caller where closing an old verifier fails', async () => {
+  it('causes no rejection if closing an old verifier fails', async () => {
     const resolve: IssuerResolver = (issuer) => {
       return custom({ issuer, close: () => Promise.reject(new Error('cannot be closed')) }, issuer);
     };
@@ -336,13 +336,13 @@ describe('a resolver of issuers', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('no database'))],
-  ])('that %s is our failure and not the caller’s', async (_, resolve) => {
+  ])('that %s is a failure of the application and not of the caller', async (_, resolve) => {
     const token = unsigned({ iss: 'https://a.example.com' });
     const error = await expectHandedOver(token, bearer(trustedIssuers(resolve)));
     expect(error).toEqual(new Error('no database'));
   });
 
-  it('that failed is asked again at the next request', async () => {
+  it('that failed is called again for the next request', async () => {
     let calls = 0;
     const verifier = trustedIssuers((issuer) => {
       calls++;
@@ -360,13 +360,13 @@ describe('a resolver of issuers', () => {
     ['options with a mistake', (): unknown => ({ issuer: 'https://a.example.com' })],
     ['text', () => 'https://a.example.com'],
     ['true', () => true],
-  ])('that gives %s has made a mistake', async (_, resolve) => {
+  ])('causes a ConfigurationError if it returns %s', async (_, resolve) => {
     const token = unsigned({ iss: 'https://a.example.com' });
     const app = bearer(trustedIssuers(resolve as IssuerResolver));
     expect(await expectHandedOver(token, app)).toBeInstanceOf(ConfigurationError);
   });
 
-  it('may say null, and is not asked again for every token that names nobody', async () => {
+  it('may return null, and is then not called again for every token of an unknown issuer', async () => {
     let calls = 0;
     const verifier = trustedIssuers(() => {
       calls++;
@@ -378,7 +378,7 @@ describe('a resolver of issuers', () => {
     expect(calls).toBe(1);
   });
 
-  it('is not led by forged tokens to give up a tenant that is in use', async () => {
+  it('does not drop a tenant in use because of forged tokens', async () => {
     const { issuers, verifier } = await tenants(3, { maxIssuers: 2 });
     const [used, ...others] = issuers;
     if (used === undefined) throw new Error('there is an issuer');
@@ -394,7 +394,7 @@ describe('a resolver of issuers', () => {
     await verifier.close();
   });
 
-  it('may give an introspection verifier', async () => {
+  it('may return an introspection verifier', async () => {
     const issuer = await startIssuer();
     const kept = verifierFor(issuer);
     const verifier = trustedIssuers((iss) => (iss === issuer.url ? kept : undefined));
@@ -407,19 +407,19 @@ describe('a resolver of issuers', () => {
   });
 });
 
-describe('a mistake with trustedIssuers', () => {
+describe('a mistake in the arguments of trustedIssuers', () => {
   const good = jwtVerifier({ issuer: 'https://a.example.com', audience: 'x' });
 
   it.each<[string, unknown]>([
     ['nothing', undefined],
     ['null', null],
     ['an empty array', []],
-    ['one verifier alone', good],
+    ['one verifier that is not in an array', good],
     ['text', 'https://a.example.com'],
     ['options', [{ issuer: 'https://a.example.com', audience: 'x' }]],
-    ['a hole', [good, undefined]],
-    ['two for one issuer', [good, jwtVerifier({ issuer: 'https://a.example.com', audience: 'y' })]],
-  ])('is named: %s', (_, verifiers) => {
+    ['an undefined element', [good, undefined]],
+    ['two verifiers for one issuer', [good, jwtVerifier({ issuer: 'https://a.example.com', audience: 'y' })]],
+  ])('causes a ConfigurationError: %s', (_, verifiers) => {
     const make = (): unknown => trustedIssuers(verifiers as TokenVerifier[]);
     expect(make).toThrow(ConfigurationError);
     expect(make).toThrow(/^trustedIssuers: expected .+, got .+\. .+\.$/);
@@ -432,7 +432,7 @@ describe('a mistake with trustedIssuers', () => {
     ['maxAge', { maxAge: 86_401 }],
     ['clock', { clock: 5 }],
     ['"maxissuers"', { maxissuers: 5 }],
-  ])('is named among its options: %s', (option, options) => {
+  ])('causes a ConfigurationError that names the option: %s', (option, options) => {
     expect(() => trustedIssuers(() => undefined, options)).toThrow(`trustedIssuers: ${option}: expected`);
   });
 });

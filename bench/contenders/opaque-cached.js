@@ -1,6 +1,6 @@
 import { getAuth, introspectionBearer } from 'express-resource-server';
 
-// Longer than a run takes, so that a round of remembered tokens asks nothing.
+// Longer than a run, so that a round of cached tokens causes no introspection.
 const cache = { maxAge: 3600 };
 
 export function make({ issuer, audience, introspection: { clientId, clientSecret } }) {
