@@ -7,7 +7,7 @@
  * @property {string} file  Exports `make(setting)`, which returns `{ middleware, clientOf }`.
  * @property {string[]} packages  The packages that an application installs for it, in addition to Express.
  * @property {string[]} algorithms  The benchmarked ones that it supports.
- * @property {'bare' | 'floor' | 'ours' | 'peer'} role
+ * @property {'bare' | 'yardstick' | 'floor' | 'ours' | 'peer'} role
  * @property {'jwt' | 'opaque'} tokens  The tokens that it accepts.
  *
  * @typedef {object} Setting
@@ -16,6 +16,7 @@
  * @property {string} audience
  * @property {string} alg
  * @property {{ keys: object[] }} jwks
+ * @property {string[]} tokens  The ones that the yardstick knows.
  * @property {{ endpoint: string, clientId: string, clientSecret: string }} introspection
  */
 const ALL = ['RS256', 'ES256', 'EdDSA'];
@@ -43,6 +44,9 @@ export const CONTENDERS = [
   define('oauth4webapi', 'peer', ['oauth4webapi']),
   define('jose', 'peer', ['jose']),
 ];
+
+/** Contender for tokens seen before: the least that a known token can cost. */
+export const YARDSTICK = define('yardstick', 'yardstick', []);
 
 /** The contenders for opaque tokens. */
 export const OPAQUE_CONTENDERS = [

@@ -6,9 +6,6 @@ const WARM_UP_TURNS = 4;
 
 const fileOf = (name) => new URL(`./${name}`, import.meta.url);
 
-/** So that a process is as warm after waiting for its turn as before: a server under load never waits. */
-const STAY_WARM = ['--no-flush-bytecode', '--no-memory-reducer'];
-
 /** An issuer, and one process per contender that trusts it. Every contender is checked before it is measured. */
 export class Fleet {
   /** @param {string} alg @param {import('../contenders/index.js').Contender[]} contenders */
@@ -25,17 +22,38 @@ export class Fleet {
     fleet.opaqueMint = new OpaqueMint(issuer, (infos) => fleet.issuer.call('register', { infos }));
     const introspection = { endpoint: `${issuer}/introspect`, clientId: 'api', clientSecret: 'not-checked' };
     const jwksUri = `${issuer}/.well-known/jwks.json`;
-    fleet.setting = { issuer, jwksUri, audience: AUDIENCE, alg, jwks, introspection };
-    const supporting = contenders.filter(({ algorithms }) => algorithms.includes(alg));
-    const members = supporting.map(async ({ name, file, role, tokens }) => {
-      const profiling = profileInto && role === 'ours' ? ['--cpu-prof', `--cpu-prof-dir=${profileInto}`] : [];
-      const child = new Child(fileOf('contender-process.js'), { execArgv: [...STAY_WARM, ...profiling] });
-      const port = await child.call('start', { file, setting: fleet.setting });
-      if (role !== 'bare') await fleet.#check(name, port, tokens === 'opaque' ? fleet.opaqueMint : fleet.mint);
-      return [name, { child, port }];
-    });
-    fleet.members = new Map(await Promise.all(members));
+    fleet.setting = { issuer, jwksUri, audience: AUDIENCE, alg, jwks, introspection, tokens: [] };
+    fleet.contenders = contenders.filter(({ algorithms }) => algorithms.includes(alg));
+    fleet.profileInto = profileInto;
+    await fleet.#startMembers();
+    await fleet.#checkMembers();
     return fleet;
+  }
+
+  /** Replaces all processes of contenders by new ones: two that do the same can differ all their lives. */
+  async restart() {
+    await this.#endMembers();
+    await this.#startMembers();
+  }
+
+  async #startMembers() {
+    const members = this.contenders.map(async ({ name, file, role }) => {
+      const profiling = this.profileInto && role === 'ours' ? ['--cpu-prof', `--cpu-prof-dir=${this.profileInto}`] : [];
+      const child = new Child(fileOf('contender-process.js'), { execArgv: profiling });
+      return [name, { child, port: await child.call('start', { file, setting: this.setting }) }];
+    });
+    this.members = new Map(await Promise.all(members));
+  }
+
+  #endMembers() {
+    return Promise.all([...this.members.values()].map(({ child }) => child.end()));
+  }
+
+  async #checkMembers() {
+    for (const { name, role, tokens } of this.contenders) {
+      if (role === 'bare' || role === 'yardstick') continue;
+      await this.#check(name, this.members.get(name).port, tokens === 'opaque' ? this.opaqueMint : this.mint);
+    }
   }
 
   async #check(name, port, mint) {
@@ -75,7 +93,8 @@ export class Fleet {
   }
 
   async end() {
-    await Promise.all([this.issuer, ...[...this.members.values()].map(({ child }) => child)].map((each) => each.end()));
+    await this.#endMembers();
+    await this.issuer.end();
   }
 }
 
@@ -106,6 +125,27 @@ export async function interleave(names, rounds, measure) {
   const results = new Map(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const name of names) results.get(name).push(await measure(name, round));
+  }
+  return results;
+}
+
+/**
+ * Interleaved rounds, each with new processes that are warmed up first. The order of the contenders turns from round to
+ * round.
+ *
+ * @template T
+ * @param {Fleet} fleet
+ * @param {{ rounds: number, warmUp: (name: string, round: number) => Promise<unknown>, measure: (name: string, round: number) => Promise<T> }} steps
+ * @returns {Promise<Map<string, T[]>>} by name, one result per round
+ */
+export async function freshRounds(fleet, { rounds, warmUp, measure }) {
+  const results = new Map(fleet.names.map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    await fleet.restart();
+    const { names } = fleet;
+    const order = names.map((_, i) => names[(i + round) % names.length]);
+    for (const name of order) await warmUp(name, round);
+    for (const name of order) results.get(name).push(await measure(name, round));
   }
   return results;
 }

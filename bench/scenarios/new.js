@@ -1,6 +1,6 @@
 /** Every token new, so that no cache helps: the cost of a verification. */
 import { CPU_COLUMNS, cpuCells, cpuFigures } from '../harness/compare.js';
-import { Fleet, interleave, warm } from '../harness/fleet.js';
+import { Fleet, freshRounds } from '../harness/fleet.js';
 import { saturate } from '../harness/load.js';
 
 export const title = 'Every token new (HTTP, 50 connections)';
@@ -20,13 +20,16 @@ export async function run({ contenders, rounds, requests, warmUp, algorithms, pr
 
 async function measure(alg, { contenders, rounds, requests, warmUp, profileInto }) {
   const fleet = await Fleet.start(alg, contenders, { profileInto });
-  const tokens = await fleet.mint.many(warmUp + rounds * requests);
+  // New processes have seen no token, so each round can send the same ones.
+  const tokens = await fleet.mint.many(warmUp + requests);
   const load = (first, count) => (port) =>
     saturate({ port, count, next: (i) => ({ token: tokens[first + i], isValid: true }) });
-  await warm(fleet.names, warmUp, (name, count, first) => fleet.measure(name, load(first, count)));
-  const results = await interleave(fleet.names, rounds, (name, round) =>
-    fleet.measure(name, load(warmUp + round * requests, requests)),
-  );
+  const results = await freshRounds(fleet, {
+    rounds,
+    warmUp: (name) => fleet.measure(name, load(0, warmUp)),
+    measure: (name) => fleet.measure(name, load(warmUp, requests)),
+  });
+  const { names } = fleet;
   await fleet.end();
-  return { names: fleet.names, results };
+  return { names, results };
 }

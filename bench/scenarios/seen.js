@@ -1,29 +1,45 @@
-/** One token seen before, as a service sends it repeatedly: the remaining cost per request. */
-import { busiestClient, CPU_COLUMNS, cpuCells, cpuFigures, ratioToBare } from '../harness/compare.js';
-import { Fleet, interleave, warm } from '../harness/fleet.js';
+/** Tokens seen before, as services send them again and again: what is left to pay per request? */
+import { YARDSTICK } from '../contenders/index.js';
+import { addedCpu, busiestClient, CPU_COLUMNS, cpuCells, cpuFigures, ratioToBare } from '../harness/compare.js';
+import { Fleet, freshRounds } from '../harness/fleet.js';
 import { saturate } from '../harness/load.js';
 import { show, showSpread } from '../harness/stats.js';
 
-export const title = 'One token seen before (HTTP, 50 connections)';
+const TOKENS = 50;
+
+export const title = `${TOKENS} tokens in turn, seen before (HTTP, 50 connections)`;
 
 export async function run({ contenders, rounds, requests, warmUp, profileInto }) {
-  const fleet = await Fleet.start('RS256', contenders, { profileInto });
-  const token = await fleet.mint.valid();
-  const load = (count) => (port) => saturate({ port, count, next: () => ({ token, isValid: true }) });
-  await warm(fleet.names, warmUp, (name, count) => fleet.measure(name, load(count)));
-  const results = await interleave(fleet.names, rounds, (name) => fleet.measure(name, load(requests)));
+  const [bare, ...others] = contenders;
+  const fleet = await Fleet.start('RS256', [bare, YARDSTICK, ...others], { profileInto });
+  fleet.setting.tokens = await fleet.mint.many(TOKENS);
+  const next = (i) => ({ token: fleet.setting.tokens[i % TOKENS], isValid: true });
+  const load = (count) => (port) => saturate({ port, count, next });
+  const results = await freshRounds(fleet, {
+    rounds,
+    warmUp: (name) => fleet.measure(name, load(warmUp)),
+    measure: (name) => fleet.measure(name, load(requests)),
+  });
+  const { names } = fleet;
   await fleet.end();
 
   const throughput = (name) => ratioToBare(results, name, ({ perSecond }) => perSecond);
+  const yardstick = addedCpu(results, YARDSTICK.name).median;
+  const timesYardstick = (name) => addedCpu(results, name).median / yardstick;
   return {
-    columns: ['contender', ...CPU_COLUMNS, 'throughput × bare', '(rounds)'],
-    rows: fleet.names.map((name) => {
+    columns: ['contender', ...CPU_COLUMNS, '× yardstick', 'throughput × bare', '(rounds)'],
+    rows: names.map((name) => {
       const ratio = throughput(name);
-      return [name, ...cpuCells(results, name), show(ratio.median), name === 'bare' ? '–' : showSpread(ratio)];
+      const isBare = name === bare.name;
+      const cells = [isBare ? '–' : show(timesYardstick(name)), show(ratio.median), isBare ? '–' : showSpread(ratio)];
+      return [name, ...cpuCells(results, name), ...cells];
     }),
     notes: [`load generator at most ${show(busiestClient(results) * 100)} % busy`],
     figures: Object.fromEntries(
-      fleet.names.map((name) => [name, { ...cpuFigures(results, name), throughput: throughput(name) }]),
+      names.map((name) => [
+        name,
+        { ...cpuFigures(results, name), throughput: throughput(name), timesYardstick: timesYardstick(name) },
+      ]),
     ),
   };
 }

@@ -116,9 +116,9 @@ export function createTokenCache<V extends VerificationResult>(
   };
 
   // A verification that was invalidated while it ran is out of date and must not be cached.
-  const waitFor = async (key: string, running: PromiseLike<V>, isCurrent: () => boolean): Promise<AccessToken> => {
+  const waitFor = async (key: string, pending: PromiseLike<V>, isCurrent: () => boolean): Promise<AccessToken> => {
     try {
-      const result = await running;
+      const result = await pending;
       return isCurrent() ? accept(key, result) : result.accessToken;
     } catch (error) {
       return recover(key, error, isCurrent());
@@ -134,8 +134,8 @@ export function createTokenCache<V extends VerificationResult>(
     } catch (error) {
       return recover(key, error, true);
     }
-    const waiting = result;
-    return running.run(key, (isCurrent) => waitFor(key, waiting, isCurrent));
+    const pending = result;
+    return running.run(key, (isCurrent) => waitFor(key, pending, isCurrent));
   };
 
   return {

@@ -1,3 +1,5 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import express from 'express';
 import { describe, expect, it } from '@jest/globals';
 import supertest from 'supertest';
@@ -80,6 +82,47 @@ describe('a bearer middleware', () => {
     // The invalid signature may come from a new key, so it causes one more fetch.
     expect(issuer.requests.jwks).toBeLessThanOrEqual(2);
     expect(issuer.requests.metadata).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('requests that share an array of raw headers', () => {
+  const verifier: TokenVerifier = {
+    verify: (token) => Promise.resolve({ ...ACCESS_TOKEN, clientId: token }),
+  };
+  const middleware = bearer(verifier);
+  const authenticate = async (req: IncomingMessage): Promise<void> => {
+    await new Promise((resolve) => {
+      middleware(req, new ServerResponse(req), resolve);
+    });
+  };
+  const make = (token: string, rawHeaders: string[]): IncomingMessage => {
+    const req = new IncomingMessage(new Socket());
+    return Object.assign(req, { headers: { authorization: `Bearer ${token}` }, rawHeaders });
+  };
+
+  it('each have their own authentication', async () => {
+    const rawHeaders: string[] = [];
+    const [first, second, third] = [make('a', rawHeaders), make('b', rawHeaders), make('c', rawHeaders)];
+    await authenticate(first);
+    await authenticate(second);
+    expect([getAuth(first).clientId, getAuth(second).clientId]).toEqual(['a', 'b']);
+    expect(() => getAuth(third)).toThrow(ConfigurationError);
+  });
+
+  it('inherit the authentication of the request that they were created from, until they have their own', async () => {
+    const original = make('a', []);
+    await authenticate(original);
+    const derived = Object.create(original, { headers: { value: { authorization: 'Bearer b' } } }) as IncomingMessage;
+    expect(getAuth(derived).clientId).toBe('a');
+    await authenticate(derived);
+    expect([getAuth(original).clientId, getAuth(derived).clientId]).toEqual(['a', 'b']);
+  });
+
+  it('are authenticated if the server creates the array for each read', async () => {
+    const req = make('a', []);
+    Object.defineProperty(req, 'rawHeaders', { get: () => [] });
+    await authenticate(req);
+    expect(getAuth(req).clientId).toBe('a');
   });
 });
 

@@ -38,14 +38,13 @@ async function startTenants(options: { forIntrospection?: boolean; maxIssuers?: 
   };
   const nameOf = (tenant: string): string => `https://${tenant}.example.com`;
   const client = { clientId: 'api', clientSecret: 'secret' };
-  const resolve: IssuerResolver = (issuer) =>
-    ({
-      issuer,
-      audience: server.audience,
-      fetch: servers,
-      clock: time.clock,
-      ...(options.forIntrospection === true ? client : {}),
-    });
+  const resolve: IssuerResolver = (issuer) => ({
+    issuer,
+    audience: server.audience,
+    fetch: servers,
+    clock: time.clock,
+    ...(options.forIntrospection === true ? client : {}),
+  });
   const { maxIssuers = MAX_IN_USE } = options;
   const verifier = trustedIssuers(resolve, { maxIssuers, maxAge: 86_400, clock: time.clock });
   const issue = (tenant: string, key?: SigningKey): Promise<string> =>
