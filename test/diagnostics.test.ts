@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { DiagnosticMessages, DiagnosticName } from '../lib/diagnostics.js';
 import {
   cachedVerifier,
@@ -143,6 +143,7 @@ describe('the channels of the documents', () => {
 
 describe('the channel of introspection', () => {
   it('receives each request, its outcome and its duration in seconds', async () => {
+    jest.useRealTimers();
     const ended = messagesOf('introspection');
     const issuer = await startIssuer();
     const verifier = verifierFor(issuer);

@@ -32,9 +32,8 @@ describe('console.log of an error', () => {
     const issuer = await startIssuer();
     const verifier = jwtVerifier({ issuer: issuer.url, audience: 'api' });
     const error = await failureOf(verifyAsync(verifier, await issuer.issue({ aud: 'other' })));
-    expect(firstLines(error)).toMatch(
-      /InvalidTokenError: .*\n {2}cause: \{ checked: 'aud', expected: \[ 'api' \], found: 'other' \}/,
-    );
+    // Without the values: they are claims.
+    expect(firstLines(error)).toMatch(/InvalidTokenError: .*\n {2}cause: \{ checked: 'aud' \}/);
     expect(firstLines(error)).toContain("reason: 'audience_mismatch'");
   });
 

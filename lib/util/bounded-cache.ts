@@ -17,6 +17,8 @@ export interface BoundedCacheOptions {
 
 /** What an entry uses beside its key and its value. Bytes. */
 const ENTRY_BYTES = 128;
+/** How many used entries one eviction skips, so that a large cache whose entries are all in use does not block the process. */
+const MAX_SKIPPED = 1_000;
 
 /**
  * A cache with a maximum number of entries, and of bytes. It evicts with the clock algorithm: a hand moves over the keys in a
@@ -97,11 +99,11 @@ export class BoundedCache<V> {
   }
 
   #evict(): void {
-    for (;;) {
+    for (let skipped = 0; ; skipped++) {
       if (this.#hand === this.#ring.length) this.#hand = 0;
       const key = this.#ring[this.#hand] ?? '';
       const entry = this.#entries.get(key);
-      if (entry?.isUsed !== true || entry.until <= this.#clock()) {
+      if (entry?.isUsed !== true || entry.until <= this.#clock() || skipped === MAX_SKIPPED) {
         this.delete(key);
         return;
       }

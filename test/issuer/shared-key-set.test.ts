@@ -115,7 +115,7 @@ describe('verifiers with the same jwksUri', () => {
 
   it('do not stop others if some were collected without being closed', async () => {
     const issuer = await startIssuer();
-    const keys = { refreshInterval: 60 };
+    const keys = { refreshInterval: 60, prefetch: false };
     await Promise.all(tenants(issuer, 5, { keys }).map((verifier) => verifier.ready()));
     const last = tenant(issuer, 'last', { keys });
     for (let i = 0; i < 5; i++) {

@@ -16,7 +16,7 @@ const MINUTE = 60_000;
 /** Verifies each token that it receives many times concurrently, and sends the results back. */
 const PROGRAM = `
   import { createClient } from 'redis';
-  import { introspectionVerifier, redisStore } from '../lib/index.js';
+  import { introspectionVerifier, redisStore } from './lib/index.js';
   const [url, options] = process.argv.slice(2);
   const client = createClient({ url });
   client.on('error', () => undefined);

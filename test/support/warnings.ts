@@ -20,7 +20,7 @@ export function recordWarnings(): RecordedWarning[] {
     const { type, code } = options as { type?: unknown; code?: unknown };
     if (type === 'ResourceServerWarning') warnings.push({ code: String(code), message: String(message) });
   };
-  jest.spyOn(process, 'emitWarning').mockImplementation(record as typeof process.emitWarning);
+  jest.spyOn(process, 'emitWarning').mockImplementation(record);
   return warnings;
 }
 
