@@ -3,6 +3,8 @@ export default {
   testEnvironment: 'node',
   // For slow machines: time is simulated, so nothing here waits for long.
   testTimeout: 60_000,
+  // All cores: the default leaves one idle.
+  maxWorkers: '100%',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {

@@ -65,8 +65,8 @@ const compact = {
   name: 'compact',
   async renderChunk(text, { fileName }) {
     const isModule = fileName.endsWith('.js');
-    const mangle = { toplevel: false, keep_classnames: true, keep_fnames: true };
-    const { code } = await minify(text, { compress: false, mangle, module: isModule });
+    const names = { keep_classnames: true, keep_fnames: true };
+    const { code } = await minify(text, { compress: names, mangle: names, module: isModule });
     const source = ts.createSourceFile(fileName, code, ts.ScriptTarget.ES2022, true, ts.ScriptKind.JS);
     const starts = [];
     const visit = (node) => {

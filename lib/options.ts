@@ -189,21 +189,6 @@ export function text(expected: string, fix: string, accepts: (value: string) => 
   };
 }
 
-/** A client id. Files that hold settings often end in a line break, and no client has such an id. */
-export function clientIdText(expected: string, fix: string): Rule<string> {
-  return {
-    ...text(expected, fix, (value) => value.trim() === '' || !hasSpaceAround(value)),
-    hint: (value) => (hasSpaceAround(value) ? SPACE_FIX : undefined),
-  };
-}
-
-export const SPACE_FIX = 'Remove the white space around it: files that hold settings often end in a line break.';
-
-/** Whether there is white space before or after a text. */
-export function hasSpaceAround(value: unknown): boolean {
-  return typeof value === 'string' && value !== value.trim();
-}
-
 export function flag(fix: string): Rule<boolean> {
   return { expected: 'true or false', fix, parse: (value) => (typeof value === 'boolean' ? value : undefined) };
 }

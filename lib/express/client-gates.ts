@@ -1,16 +1,7 @@
 import { InsufficientScopeError, makeFailedCheck } from '../errors.js';
-import {
-  assertNotRequest,
-  clientIdText,
-  hasSpaceAround,
-  invalidOption,
-  readOptions,
-  type Rule,
-  type Rules,
-  SPACE_FIX,
-  text,
-  texts,
-} from '../options.js';
+import { assertNotRequest, invalidOption, readOptions, type Rule, type Rules, text, texts } from '../options.js';
+import { clientIdText } from '../token/client-id.js';
+import { hasSpaceAround, SPACE_FIX } from '../util/white-space.js';
 import { gate, parseArgument } from './gate.js';
 import type { Middleware } from './middleware.js';
 

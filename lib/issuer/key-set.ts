@@ -38,8 +38,6 @@ export interface KeySource {
   current(): KeySet | undefined;
   ready(): Promise<void>;
   health(): KeysHealth;
-  /** Says in one sentence what requests receive while the keys cannot be fetched. */
-  describeUse?(): string;
   /** Ends the fetches in progress; `undefined` if nothing is ever fetched. */
   abortLoads?(reason: HttpError): void;
   close(): void;

@@ -82,6 +82,7 @@ export class RemoteKeySet implements KeySource {
   constructor(options: RemoteKeySetOptions) {
     this.#options = options;
     const { jwksUri, http, cooldown, clock, snapshot: store, monitor } = options;
+    monitor.served ??= () => this.describeUse();
     this.#budget = new TokenBucket({ capacity: MAX_BURST, interval: cooldown, clock: ageClockOf(clock) });
     if (store !== undefined) {
       this.#snapshot = new KeySnapshot({ ...options, store, timeout: http.timeout, states: monitor.states });

@@ -84,10 +84,6 @@ class SharedKeySet implements KeySource {
     return this.#shared.keySet.health();
   }
 
-  describeUse(): string {
-    return this.#shared.keySet.describeUse();
-  }
-
   abortLoads(): void {
     // There is one request, whose own deadline is not longer, and other verifiers may wait for it.
   }

@@ -18,8 +18,8 @@ export interface UpstreamMonitorOptions {
   readonly server: string;
   /** The difference of the clocks that is accepted. Seconds. */
   readonly clockTolerance: number;
-  /** Says in one sentence what requests receive while the authorization server has a problem. */
-  readonly served: () => string;
+  /** Says in one sentence what requests receive while the authorization server has a problem. @default see `served` */
+  readonly served?: (() => string) | undefined;
   readonly clock: Clock;
 }
 
@@ -42,9 +42,15 @@ const RECOVERIES: Readonly<Record<string, string>> = {
 export class UpstreamMonitor {
   readonly #options: UpstreamMonitorOptions;
   readonly states: WarningStates;
+  /**
+   * Says what requests receive meanwhile. The cached keys set it, because verifiers share them: a function of one verifier
+   * would keep it from being collected.
+   */
+  served: (() => string) | undefined;
 
   constructor(options: UpstreamMonitorOptions) {
     this.#options = options;
+    this.served = options.served;
     this.states = new WarningStates(options.clock);
   }
 
@@ -64,12 +70,12 @@ export class UpstreamMonitor {
 
   staleKeysUsed(): void {
     publish('keys.stale_used', () => ({ issuer: this.#issuer }));
-    const { server, served } = this.#options;
+    const { server } = this.#options;
     this.states.begin('stale keys', {
       code: 'ERS_STALE_KEYS',
       cause: '',
       describe: () =>
-        `The keys of ${server} are in use although they are no longer fresh, because they cannot be fetched. ${served()}`,
+        `The keys of ${server} are in use although they are no longer fresh, because they cannot be fetched. ${this.served?.() ?? ''}`,
     });
   }
 
@@ -110,9 +116,9 @@ export class UpstreamMonitor {
   }
 
   #begin(subject: UpstreamSubject, { code, cause, text, fix }: UpstreamProblem): void {
-    const { server, served } = this.#options;
+    const { server } = this.#options;
     const describe = (since: number): string =>
-      `The authorization server ${server}: ${text}, since ${toIsoTime(since)}. ${served()} ${fix}`;
+      `The authorization server ${server}: ${text}, since ${toIsoTime(since)}. ${this.served?.() ?? ''} ${fix}`;
     this.states.begin(subject, { code, cause, describe });
   }
 

@@ -11,7 +11,6 @@ import type { KeyOptions } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import { warn } from '../util/warnings.js';
 import {
-  clientIdText,
   count,
   describe,
   flag,
@@ -23,6 +22,7 @@ import {
   seconds,
   text,
 } from '../options.js';
+import { clientIdText } from '../token/client-id.js';
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';

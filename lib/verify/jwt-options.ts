@@ -247,11 +247,10 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
       (alg, kid) => set.find(alg, kid),
       set.keys.map(({ kid }) => kid),
     );
-  const monitor: UpstreamMonitor = new UpstreamMonitor({
+  const monitor = new UpstreamMonitor({
     issuer: options.issuer,
     server: options.issuer,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
-    served: () => source.describeUse?.() ?? '',
     clock,
   });
   const http: HttpOptions = {
@@ -260,7 +259,7 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     maxBytes: keys.maxBytes ?? 1_048_576,
     onResponse: monitor.responded,
   };
-  const source: KeySource = keySetFor({
+  return keySetFor({
     issuer: options.issuer,
     jwksUri: options.jwksUri,
     metadataUrl: options.metadataUrl,
@@ -274,5 +273,4 @@ function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
     clock,
     monitor,
   });
-  return source;
 }

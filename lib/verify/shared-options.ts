@@ -5,15 +5,14 @@ import {
   clockRule,
   count,
   flag,
-  hasSpaceAround,
   invalidOption,
   type Rule,
   type Rules,
   seconds,
-  SPACE_FIX,
   text,
   texts,
 } from '../options.js';
+import { hasSpaceAround, SPACE_FIX } from '../util/white-space.js';
 import type { Audience } from '../token/audience.js';
 import type { CallerRule, ClaimMapping } from '../token/access-token.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';

@@ -175,7 +175,7 @@ describe('an issuer that is unavailable at startup', () => {
     async ({ document, reason, fault }) => {
       const issuer = await startIssuer();
       let now = issuer.now;
-      const app = serveFor(issuer, { clock: () => now, keys: { timeout: 0.15 } });
+      const app = serveFor(issuer, { clock: () => now, keys: { timeout: 0.5 } });
       issuer.fail(document, fault);
       const response = await expectUnavailable(app, await issuer.issue(), reason);
       expect(response.text).not.toMatch(/127\.0\.0\.1|ECONN|html|keys"|elsewhere|upstream/i);
