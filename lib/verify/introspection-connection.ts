@@ -12,7 +12,7 @@ import { ASYMMETRIC } from '../token/algorithms.js';
 import { algorithmsOf } from '../token/profile.js';
 import type { Clock } from '../util/clock.js';
 import { withoutQuery } from '../util/url.js';
-import type { IntrospectionVerifierOptions } from './introspection-options.js';
+import { type IntrospectionVerifierOptions, needsMetadata } from './introspection-options.js';
 import { readCache } from './introspection-cache-options.js';
 import { DEFAULT_CLOCK_TOLERANCE, globalFetch } from './shared-options.js';
 
@@ -24,8 +24,8 @@ export interface IntrospectionConnection {
   readonly metadata: MetadataSource | undefined;
   /** The keys of signed responses. */
   readonly keys: KeySource | undefined;
-  /** The algorithms of signed responses; empty if responses are plain JSON. */
-  readonly algorithms: readonly string[];
+  /** What the responses depend on, in addition to the token. */
+  readonly scope: readonly unknown[];
 }
 
 type Options = Partial<IntrospectionVerifierOptions>;
@@ -91,7 +91,7 @@ export function connectToServer(options: Options, clock: Clock, budget?: TenantB
     monitor,
     metadata,
     keys,
-    algorithms: [...(signed?.algorithms ?? [])],
+    scope: scopeOf(options, [...(signed?.algorithms ?? [])]),
   };
 }
 
@@ -102,9 +102,14 @@ function describeUse({ cache, maxStale = 0 }: Options): string {
   return `Cached results stay in use for ${maxAge + maxStale} seconds; requests with other tokens receive 503.`;
 }
 
-/** Whether something is discovered: the endpoint, or the keys of signed responses. */
-export function needsMetadata({ introspectionEndpoint, signedResponse = false, jwksUri }: Options): boolean {
-  return introspectionEndpoint === undefined || (signedResponse && jwksUri === undefined);
+function scopeOf(options: Options, algorithms: readonly string[]): readonly unknown[] {
+  const { issuer, introspectionEndpoint, metadataUrl, clientId, profile, jwksUri, audience = false } = options;
+  return [
+    { issuer, introspectionEndpoint, metadataUrl, clientId, profile },
+    // A signed response was verified with these keys.
+    { algorithms, jwksUri },
+    audience === false ? false : [audience].flat().map(String).sort(),
+  ];
 }
 
 function createMetadata(options: Options, parts: Parts): MetadataSource | undefined {

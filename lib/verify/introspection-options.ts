@@ -6,7 +6,6 @@ import {
   clientSecretRule,
 } from '../issuer/client-authentication-options.js';
 import { ConfigurationError } from '../errors.js';
-import type { TenantBudget } from '../issuer/request-budget.js';
 import type { KeyOptions } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import { warn } from '../util/warnings.js';
@@ -29,7 +28,6 @@ import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profil
 import type { Audience } from '../token/audience.js';
 import type { ClaimMapping } from '../token/access-token.js';
 import { type IntrospectionCacheOptions, introspectionCacheRule, readCache } from './introspection-cache-options.js';
-import { connectToServer, type IntrospectionConnection, needsMetadata } from './introspection-connection.js';
 import {
   audienceRule,
   checkIssuerUrl,
@@ -127,15 +125,15 @@ export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
 };
 
 /** The options, checked and complete. */
-export interface IntrospectionSettings extends ClaimMapping, Omit<IntrospectionConnection, 'algorithms'> {
+export interface IntrospectionSettings extends ClaimMapping {
   readonly issuer: string | undefined;
   /** Replaces the issuer if neither the options nor the response contain it. */
   readonly server: string;
   readonly allowsAnyTokenCharacters: boolean;
   readonly profile: Profile | undefined;
   readonly audience: readonly Audience[] | false;
-  /** What the responses depend on, in addition to the token. */
-  readonly scope: readonly unknown[];
+  /** Where the authorization server is, and how this API authenticates there. */
+  readonly connection: Partial<IntrospectionVerifierOptions>;
   readonly timeout: number;
   /** Deadline of a prefetch; `undefined` if there is none. Seconds. */
   readonly prefetchTimeout: number | undefined;
@@ -151,33 +149,22 @@ export interface IntrospectionSettings extends ClaimMapping, Omit<IntrospectionC
   readonly clock: () => number;
 }
 
-export function readIntrospectionOptions(
-  given: IntrospectionVerifierOptions,
-  where: string,
-  budget?: TenantBudget,
-): IntrospectionSettings {
+export function readIntrospectionOptions(given: IntrospectionVerifierOptions, where: string): IntrospectionSettings {
   const options = readOptions<Partial<IntrospectionVerifierOptions>>(where, given, introspectionVerifierRules);
-  const { issuer, audience, introspectionEndpoint, clientId, timeout = 5, clock = systemClock, cache = {} } = options;
+  const { issuer, audience, introspectionEndpoint, timeout = 5, clock = systemClock, cache = {} } = options;
   if (audience === undefined) throw invalidOption(`${where}: audience`, audienceRule, undefined);
   checkAddresses(where, options);
   checkCredentials(where, options);
   checkMemory(where, options);
   checkProfile(where, options);
   warnAboutAudience(where, options);
-  const { algorithms, ...connection } = connectToServer(options, clock, budget);
   return {
     issuer,
     server: introspectionEndpoint ?? '',
     allowsAnyTokenCharacters: options.allowAnyTokenCharacters ?? false,
     profile: options.profile,
     audience: audience === false ? false : [audience].flat(),
-    ...connection,
-    scope: [
-      { issuer, introspectionEndpoint, metadataUrl: options.metadataUrl, clientId, profile: options.profile },
-      // A signed response was verified with these keys.
-      { algorithms, jwksUri: options.jwksUri },
-      audience === false ? false : [audience].flat().map(String).sort(),
-    ],
+    connection: options,
     timeout,
     prefetchTimeout: options.keys?.prefetch === false ? undefined : timeout,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
@@ -190,6 +177,15 @@ export function readIntrospectionOptions(
     allowIdTokens: options.allowIdTokens ?? false,
     ...readClaimMapping(options),
   };
+}
+
+/** Whether something is discovered: the endpoint, or the keys of signed responses. */
+export function needsMetadata({
+  introspectionEndpoint,
+  signedResponse = false,
+  jwksUri,
+}: Partial<IntrospectionVerifierOptions>): boolean {
+  return introspectionEndpoint === undefined || (signedResponse && jwksUri === undefined);
 }
 
 /** ID tokens have the client id as their audience, access tokens the identifier of the API. */

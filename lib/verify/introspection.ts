@@ -3,9 +3,7 @@ import type { IntrospectionResult, IntrospectionSource } from '../issuer/introsp
 import type { TenantBudget } from '../issuer/request-budget.js';
 import { SharedIntrospectionCache } from '../issuer/shared-introspection-cache.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
-import { checkIsAccessToken } from '../token/access-token-only.js';
 import {
-  type Check,
   explainChecks,
   type Explanation,
   failedCheck,
@@ -14,14 +12,12 @@ import {
   runChecks,
   toExplanation,
 } from '../token/checks.js';
-import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes } from '../token/claim-checks.js';
-import { claim } from '../token/claims.js';
-import { checkDpopBinding, readConfirmation, requireBinding } from '../token/confirmation.js';
+import { INTROSPECTION_CHECKS } from '../token/introspection-checks.js';
 import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
-import { rulesOf } from '../token/profile.js';
 import { rejectToken } from '../token/reject-token.js';
 import { describeCauses } from '../util/causes.js';
 import { ageClockOf } from '../util/clock.js';
+import { connectToServer, type IntrospectionConnection } from './introspection-connection.js';
 import {
   type IntrospectionSettings,
   type IntrospectionVerifierOptions,
@@ -36,8 +32,9 @@ import type { TokenVerifier, VerifierContext, VerifierHealth } from './token-ver
 /** What `introspectionVerifier` returns. */
 export interface IntrospectionVerifier extends Required<TokenVerifier> {
   /**
-   * Removes the result of one token, in the store as well, and aborts its signals (`authSignal`) in this process. Other processes that share the store follow within 5 seconds,
-   * unless introspection is unavailable then and `maxStale` keeps their own cache. Rejects if the store is unavailable.
+   * Removes the result of one token, in the store as well, and aborts its signals (`authSignal`) in this process. Other
+   * processes that share the store follow within 5 seconds, unless introspection is unavailable then and `maxStale` keeps
+   * their own cache. Rejects if the store is unavailable.
    */
   invalidate(token: string): Promise<void>;
 }
@@ -58,13 +55,17 @@ export function introspectionVerifier(options: IntrospectionVerifierOptions): In
   return createIntrospectionVerifier(options, 'introspectionVerifier');
 }
 
+/** The settings, and what the verifier uses for every token. */
+type IntrospectionParts = IntrospectionSettings & IntrospectionConnection;
+
 /** The same for another function of the package; mistakes in the options name that function. */
 export function createIntrospectionVerifier(
   options: IntrospectionVerifierOptions,
   where: string,
   budget?: TenantBudget,
 ): IntrospectionVerifier {
-  const settings = readIntrospectionOptions(options, where, budget);
+  const read = readIntrospectionOptions(options, where);
+  const settings: IntrospectionParts = { ...read, ...connectToServer(read.connection, read.clock, budget) };
   const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
   const ageClock = ageClockOf(clock);
   const endRecord = recordInstance(where, settings.issuer ?? settings.server);
@@ -148,7 +149,7 @@ interface ReceivedResult {
 }
 
 /** What discovery and signed responses need. */
-function prefetchedDocuments({ introspectionClient, metadata, keys }: IntrospectionSettings): PrefetchedDocuments {
+function prefetchedDocuments({ introspectionClient, metadata, keys }: IntrospectionParts): PrefetchedDocuments {
   if (metadata === undefined && keys === undefined) return introspectionClient;
   return {
     ready: () => introspectionClient.ready(),
@@ -159,7 +160,7 @@ function prefetchedDocuments({ introspectionClient, metadata, keys }: Introspect
   };
 }
 
-function healthOf({ introspectionClient, metadata, keys }: IntrospectionSettings): VerifierHealth {
+function healthOf({ introspectionClient, metadata, keys }: IntrospectionParts): VerifierHealth {
   const documents = {
     ...(metadata === undefined ? {} : { metadata: metadata.health() }),
     ...(keys === undefined ? {} : { keys: keys.health().keys }),
@@ -168,7 +169,7 @@ function healthOf({ introspectionClient, metadata, keys }: IntrospectionSettings
   return { isReady, introspection: introspectionClient.health(), ...documents };
 }
 
-function makeShared(settings: IntrospectionSettings): SharedIntrospectionCache | undefined {
+function makeShared(settings: IntrospectionParts): SharedIntrospectionCache | undefined {
   const { introspectionClient, store, cache, scope, timeout, clock, monitor } = settings;
   if (store === undefined || cache === false) return undefined;
   const { maxAge, negativeMaxAge } = cache;
@@ -184,75 +185,8 @@ function makeShared(settings: IntrospectionSettings): SharedIntrospectionCache |
   });
 }
 
-interface ResponseCheckInput {
-  readonly response: IntrospectionResult['response'];
-  readonly settings: IntrospectionSettings;
-  /** Seconds since the epoch. */
-  readonly now: number;
-}
-
-/** The checks of an introspection response: the server's word is not enough. */
-const RESPONSE_CHECKS: readonly Check<ResponseCheckInput>[] = [
-  {
-    name: 'active',
-    run: ({ response }) => {
-      if (!response.active) rejectToken('inactive', 'active', true, false);
-    },
-    describe: ({ response }) => ({ expected: true, found: response.active }),
-  },
-  {
-    name: 'issuer',
-    run: ({ response, settings: { issuer } }) => {
-      if (issuer !== undefined && claim(response, 'iss') !== undefined) checkIssuer(response, issuer);
-    },
-    describe: ({ response, settings }) => ({ expected: settings.issuer, found: claim(response, 'iss') }),
-  },
-  {
-    // RFC 7662 §2.1: the hint is only a hint. Some servers respond `active: true` for a refresh token.
-    name: 'kind of token',
-    run: ({ response, settings }) => {
-      checkIsAccessToken(response, settings);
-    },
-  },
-  {
-    name: 'audience',
-    run: ({ response, settings }) => {
-      checkAudience(response, settings.audience);
-    },
-    describe: ({ response, settings }) => ({ expected: settings.audience, found: claim(response, 'aud') }),
-  },
-  {
-    name: 'times',
-    run: ({ response, settings: { clockTolerance }, now }) => {
-      checkTimes(response, { clockTolerance, maxTokenAge: undefined }, now);
-    },
-    describe: ({ response, now }) => ({ expected: `later than ${now}`, found: claim(response, 'exp') }),
-  },
-  {
-    name: 'required claims',
-    run: ({ response, settings }) => {
-      checkRequired(response, settings.requiredClaims);
-    },
-    describe: ({ settings }) => ({ expected: settings.requiredClaims }),
-  },
-  {
-    name: 'types of claims',
-    run: ({ response }) => {
-      checkStrings(response);
-    },
-  },
-  {
-    name: 'binding to a key',
-    run: ({ response, settings }) => {
-      checkDpopBinding(response);
-      if (rulesOf(settings.profile).requiresBinding) requireBinding(readConfirmation(response));
-    },
-    describe: ({ response }) => ({ found: claim(response, 'cnf') }),
-  },
-];
-
-function checkResponse({ response }: IntrospectionResult, settings: IntrospectionSettings): AccessToken {
-  runChecks(RESPONSE_CHECKS, { response, settings, now: settings.clock() });
+function checkResponse({ response }: IntrospectionResult, settings: IntrospectionParts): AccessToken {
+  runChecks(INTROSPECTION_CHECKS, { response, rules: settings, now: settings.clock() });
   // Without a configured issuer, the response must not choose one: it could name another server that is trusted.
   return buildAccessToken(
     { format: 'opaque', issuer: settings.issuer ?? settings.server, claims: { ...response } },
@@ -260,17 +194,17 @@ function checkResponse({ response }: IntrospectionResult, settings: Introspectio
   );
 }
 
-function checkToken(token: unknown, { maxTokenBytes }: IntrospectionSettings): asserts token is string {
+function checkToken(token: unknown, { maxTokenBytes }: IntrospectionParts): asserts token is string {
   if (typeof token !== 'string' || token === '') rejectToken('malformed', 'token', 'a non-empty string', typeof token);
   if (token.length > maxTokenBytes) rejectToken('too_large', 'token', `at most ${maxTokenBytes} bytes`, token.length);
   checkIntrospectedJwt(token);
 }
 
 /** The same checks as a request, all of them. It introspects the token, and caches nothing. */
-async function explainToken(token: string, settings: IntrospectionSettings): Promise<Explanation> {
+async function explainToken(token: string, settings: IntrospectionParts): Promise<Explanation> {
   const now = settings.clock();
   const segments = typeof token === 'string' ? token.split('.', 6).length : 0;
-  const rest = RESPONSE_CHECKS.map(({ name }) => notReached(name));
+  const rest = INTROSPECTION_CHECKS.map(({ name }) => notReached(name));
   try {
     checkToken(token, settings);
   } catch (error) {
@@ -282,7 +216,7 @@ async function explainToken(token: string, settings: IntrospectionSettings): Pro
     const { response } = await settings.introspectionClient.introspect(token);
     const context = { claims: response, segments, now };
     // For an inactive token, the response contains nothing else (RFC 7662 §2.2).
-    const [active, ...others] = explainChecks(RESPONSE_CHECKS, { response, settings, now }, context);
+    const [active, ...others] = explainChecks(INTROSPECTION_CHECKS, { response, rules: settings, now }, context);
     const checks = response.active ? others : rest.slice(1);
     return toExplanation([
       passedCheck('form'),

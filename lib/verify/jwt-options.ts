@@ -1,12 +1,7 @@
 import { systemClock } from '../util/clock.js';
-import { createSecretKey, type KeyObject } from 'node:crypto';
 import { ConfigurationError } from '../errors.js';
-import type { HttpOptions } from '../issuer/http.js';
 import { Jwks } from '../issuer/jwks.js';
-import { StaticKeySet, type KeyOptions, type KeySource } from '../issuer/key-set.js';
-import type { RequestBudget } from '../issuer/request-budget.js';
-import { keySetFor } from '../issuer/shared-key-set.js';
-import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
+import type { KeyOptions } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
@@ -35,7 +30,6 @@ import {
   checkMetadataUrl,
   DEFAULT_CLOCK_TOLERANCE,
   DEFAULT_MAX_TOKEN_BYTES,
-  globalFetch,
   issuerRule,
   readClaimMapping,
   SECURE_FIX,
@@ -53,7 +47,10 @@ export interface JwtVerifierOptions extends SharedVerifierOptions {
    * `publicKey` or `secret` is set, the keys are discovered through its metadata (RFC 8414, OpenID Connect Discovery).
    */
   issuer: string;
-  /** This API's own identifiers: `aud` must contain at least one. Strings are compared exactly, a `URL` as a URI. `false` accepts tokens meant for any API. */
+  /**
+   * This API's own identifiers: `aud` must contain at least one. Strings are compared exactly, a `URL` as a URI. `false`
+   * accepts tokens meant for any API.
+   */
   audience: Audience | readonly Audience[] | false;
   /** The URL of the issuer's JWKS, instead of discovery. */
   jwksUri?: string | undefined;
@@ -96,7 +93,7 @@ const SECRET_BYTES: Readonly<Record<SymmetricAlgorithm, number>> = { HS256: 32, 
 const SYMMETRIC = Object.keys(SECRET_BYTES) as SymmetricAlgorithm[];
 
 /** Deadline of one request to the issuer. Seconds. */
-const DEFAULT_TIMEOUT = 5;
+export const DEFAULT_TIMEOUT = 5;
 
 const keyRules: Rules<KeyOptions> = {
   refreshInterval: seconds(1, 86_400, 'Leave it out to follow the Cache-Control of the issuer.'),
@@ -147,12 +144,11 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   cache: cacheRule,
 };
 
-/** The options, checked and complete: the rules for a token, and the source of its keys. */
+/** The options, checked and complete. */
 export interface JwtSettings {
   readonly rules: JwtRules;
-  readonly keys: KeySource;
-  /** Limits the requests that tokens with an unknown key cause. */
-  readonly budget?: RequestBudget | undefined;
+  /** Where the keys come from. */
+  readonly keyOrigin: JwtVerifierOptions;
   /** Deadline of a prefetch; `undefined` if there is none. Seconds. */
   readonly prefetchTimeout: number | undefined;
   readonly maxTokenBytes: number;
@@ -183,7 +179,7 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
   const { maxTokenBytes = DEFAULT_MAX_TOKEN_BYTES, cache = {} } = options;
   const { prefetch = true, timeout = DEFAULT_TIMEOUT } = options.keys ?? {};
   const prefetchTimeout = prefetch ? timeout : undefined;
-  return { rules, keys: makeKeys(complete, clock), prefetchTimeout, maxTokenBytes, clock, cache };
+  return { rules, keyOrigin: complete, prefetchTimeout, maxTokenBytes, clock, cache };
 }
 
 function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {
@@ -229,48 +225,5 @@ function readAlgorithms(where: string, options: JwtVerifierOptions): ReadonlySet
       secret === undefined
         ? 'HS algorithms need the option secret, and only the issuer and the API may have it.'
         : `A secret is for HS256 from 32, HS384 from 48, HS512 from 64 bytes, and for no asymmetric algorithm.`,
-  });
-}
-
-function makeKeys(options: JwtVerifierOptions, clock: () => number): KeySource {
-  const { secret, jwks, publicKey, keys = {} } = options;
-  if (secret !== undefined) {
-    const key: KeyObject = createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : secret);
-    return new StaticKeySet(() => Promise.resolve([key]));
-  }
-  const ownKeys = publicKey === undefined ? undefined : Jwks.of({ keys: publicKey });
-  // Such a key has no id, or not the one of the tokens.
-  if (ownKeys !== undefined) return new StaticKeySet((alg) => ownKeys.find(alg, undefined));
-  const set = jwks === undefined ? undefined : Jwks.of(jwks);
-  if (set !== undefined)
-    return new StaticKeySet(
-      (alg, kid) => set.find(alg, kid),
-      set.keys.map(({ kid }) => kid),
-    );
-  const monitor = new UpstreamMonitor({
-    issuer: options.issuer,
-    server: options.issuer,
-    clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
-    clock,
-  });
-  const http: HttpOptions = {
-    fetch: options.fetch ?? globalFetch,
-    timeout: keys.timeout ?? DEFAULT_TIMEOUT,
-    maxBytes: keys.maxBytes ?? 1_048_576,
-    onResponse: monitor.responded,
-  };
-  return keySetFor({
-    issuer: options.issuer,
-    jwksUri: options.jwksUri,
-    metadataUrl: options.metadataUrl,
-    allowInsecureHttp: options.allowInsecureHttp ?? false,
-    allowPrivateAddresses: options.allowPrivateAddresses ?? false,
-    http,
-    refreshInterval: keys.refreshInterval,
-    cooldown: keys.cooldown ?? 30,
-    maxStale: keys.maxStale ?? 86_400,
-    snapshot: options.keySnapshot,
-    clock,
-    monitor,
   });
 }

@@ -1,5 +1,5 @@
 import { InvalidTokenError, UpstreamError } from '../errors.js';
-import type { KeySet, KeysHealth } from '../issuer/key-set.js';
+import type { KeySet, KeysHealth, KeySource } from '../issuer/key-set.js';
 import type { RequestBudget } from '../issuer/request-budget.js';
 import { verifySignature } from '../issuer/verify-signature.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
@@ -21,6 +21,7 @@ import { rejectToken } from '../token/reject-token.js';
 import { describeCauses } from '../util/causes.js';
 import { isPromise } from '../util/is-promise.js';
 import { noteServed, recordInstance } from './instances.js';
+import { createKeySource } from './jwt-keys.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
 import { startPrefetch } from './prefetch.js';
 import { createTokenCache } from './token-cache.js';
@@ -47,9 +48,17 @@ export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
   return createJwtVerifier(options, 'jwtVerifier');
 }
 
+/** The settings, and what the verifier uses for every token. */
+interface JwtParts extends JwtSettings {
+  readonly keys: KeySource;
+  /** Limits the requests that tokens with an unknown key cause. */
+  readonly budget: RequestBudget | undefined;
+}
+
 /** The same for another function of the package; mistakes in the options name that function. */
 export function createJwtVerifier(options: JwtVerifierOptions, where: string, budget?: RequestBudget): JwtVerifier {
-  const settings = { ...readJwtVerifierOptions(options, where), budget };
+  const read = readJwtVerifierOptions(options, where);
+  const settings: JwtParts = { ...read, keys: createKeySource(read.keyOrigin, read.clock), budget };
   const { rules, keys, clock, cache } = settings;
   const endRecord = recordInstance(where, rules.issuer);
   const prefetch = startPrefetch(keys, settings.prefetchTimeout);
@@ -108,7 +117,7 @@ interface JwtVerificationResult {
 }
 
 /** A promise only if keys are fetched, or another thread verifies the signature. */
-function verifyToken(token: string, settings: JwtSettings): JwtVerificationResult | PromiseLike<JwtVerificationResult> {
+function verifyToken(token: string, settings: JwtParts): JwtVerificationResult | PromiseLike<JwtVerificationResult> {
   noteServed();
   const { rules, maxTokenBytes, clock } = settings;
   const jwt = parseToken(token, maxTokenBytes);
@@ -129,7 +138,7 @@ function parseToken(token: unknown, maxTokenBytes: number): ParsedJwt {
 }
 
 /** The same checks as `verifyToken`, all of them. Keys are only fetched for a token of the configured issuer. */
-async function explainToken(token: string, settings: JwtSettings): Promise<Explanation> {
+async function explainToken(token: string, settings: JwtParts): Promise<Explanation> {
   const { rules, maxTokenBytes, clock } = settings;
   const now = clock();
   const segments = typeof token === 'string' ? token.split('.', 6).length : 0;
@@ -152,11 +161,7 @@ async function explainToken(token: string, settings: JwtSettings): Promise<Expla
   return toExplanation([passedCheck('form'), ...checks, ...last]);
 }
 
-async function explainSignature(
-  jwt: ParsedJwt,
-  { keys }: JwtSettings,
-  context: TokenContext,
-): Promise<ExplainedCheck[]> {
+async function explainSignature(jwt: ParsedJwt, { keys }: JwtParts, context: TokenContext): Promise<ExplainedCheck[]> {
   const { kid } = jwt.header;
   try {
     await verifySignature(jwt, keys);
