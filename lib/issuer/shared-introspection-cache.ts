@@ -4,7 +4,7 @@ import { Backoff } from '../util/backoff.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { withTimeout } from '../util/timeout.js';
-import type { Store } from '../store/store.js';
+import { readFrom, recordIn, type Store } from '../store/store.js';
 import { StoreMonitor } from '../store/store-monitor.js';
 import type { WarningStates } from '../util/warnings.js';
 import { claim, type Claims } from '../token/claims.js';
@@ -62,7 +62,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     const known = await this.#read(key);
     if (known !== undefined) return known;
     const lock = `${key}:lock`;
-    const isFirst = await this.#call((store) => store.add(lock, this.#introspectionLifetime));
+    const isFirst = await this.#call((store) => recordIn(store, lock, this.#introspectionLifetime));
     if (isFirst === false) {
       const shared = await this.#waitForAnother(key, lock);
       if (shared !== undefined) return shared;
@@ -102,7 +102,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
   }
 
   async #read(key: string): Promise<IntrospectionResult | undefined> {
-    const saved = await this.#call((store) => store.get(key));
+    const saved = await this.#call((store) => readFrom(store, key));
     const result = readSaved(saved);
     if (result === undefined) return undefined;
     // Processes have only the time of day in common.
@@ -122,7 +122,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
       await store.set(key, { version: 1, response, introspectedAt }, lifetime);
       // Invalidated during the request: this response is outdated. Times are not compared, because the mark may come from
       // a machine with a different clock.
-      if ((await store.get(markOf(key))) !== undefined) await store.delete(key);
+      if ((await readFrom(store, markOf(key))) !== undefined) await store.delete(key);
     });
   }
 
@@ -140,7 +140,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
       await pause(LOOK_INTERVAL, undefined, { ref: false });
       const shared = await this.#read(key);
       if (shared !== undefined) return shared;
-      const isStillRunning = await this.#call(async (store) => (await store.get(lock)) !== undefined);
+      const isStillRunning = await this.#call(async (store) => (await readFrom(store, lock)) !== undefined);
       if (isStillRunning !== true) return this.#read(key);
     }
     return undefined;

@@ -8,7 +8,7 @@ import { withTimeout } from '../util/timeout.js';
 import { WarningStates } from '../util/warnings.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
-import type { Store } from '../store/store.js';
+import { recordIn, type Store } from '../store/store.js';
 import { StoreMonitor } from '../store/store-monitor.js';
 import { type Claims, rawClaim } from '../token/claims.js';
 import { readField } from '../token/header-fields.js';
@@ -152,10 +152,9 @@ export class DpopProofs {
 
   async #addTo(store: Store, name: string, lifetime: number): Promise<boolean> {
     try {
-      const answer: unknown = await withTimeout(store.add(name, lifetime), STORE_TIMEOUT, 'the store');
-      if (typeof answer !== 'boolean') throw new TypeError('add() of the store did not return true or false');
+      const isFirst = await withTimeout(recordIn(store, name, lifetime), STORE_TIMEOUT, 'the store');
       this.#storeMonitor.succeeded();
-      return answer;
+      return isFirst;
     } catch (cause) {
       this.#storeMonitor.failed(cause);
       throw new UpstreamError('store_unavailable', 1, { cause });

@@ -26,3 +26,15 @@ export const storeRule: Rule<Store> = {
     return STORE_METHODS.every((name) => typeof value[name] === 'function') ? (value as unknown as Store) : undefined;
   },
 };
+
+/** Reads a value of a store; `null` counts as none. */
+export async function readFrom(store: Store, key: string): Promise<unknown> {
+  return (await store.get(key)) ?? undefined;
+}
+
+/** Records a key in a store. @throws TypeError if the store does not say whether this caller is the first. */
+export async function recordIn(store: Store, key: string, lifetime: number): Promise<boolean> {
+  const isFirst: unknown = await store.add(key, lifetime);
+  if (typeof isFirst !== 'boolean') throw new TypeError('add() of the store did not return true or false');
+  return isFirst;
+}

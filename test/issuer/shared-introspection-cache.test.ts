@@ -4,6 +4,7 @@ import type { TestIssuer } from '../../lib/testing/issuer.js';
 import { cachedResult, startIssuer, verifyAsync } from '../support/helpers.js';
 import { movableClock, verifierFor } from '../support/introspection.js';
 import { eventually, simulateTime, untilDeadline } from '../support/time.js';
+import { recordWarnings } from '../support/warnings.js';
 
 /** Several processes: each verifier has its own cache, and all share one store. */
 async function setUpProcesses(store: Store = memoryStore(), options: Partial<IntrospectionVerifierOptions> = {}) {
@@ -274,5 +275,25 @@ describe('a store that never responds', () => {
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
     expect(calls).toBe(1);
     await expect(untilDeadline(verifier.invalidate('token'))).rejects.toThrow('the store did not respond within 1 s');
+  });
+});
+
+describe('a store of an application', () => {
+  it('may return null if there is no value', async () => {
+    const memory = memoryStore();
+    const store: Store = { ...memory, get: async (key) => (await memory.get(key)) ?? null };
+    const { issuer, createVerifier } = await setUpProcesses(store);
+    const token = issuer.issueOpaque();
+    await createVerifier().verify(token);
+    await createVerifier().verify(token);
+    expect(issuer.requests.introspection).toBe(1);
+  });
+
+  it.each([[undefined], [null], ['OK'], [1]])('whose add returns %p counts as unavailable', async (added) => {
+    const warnings = recordWarnings();
+    const store: Store = { ...memoryStore(), add: () => Promise.resolve(added as unknown as boolean) };
+    const { issuer, createVerifier } = await setUpProcesses(store);
+    await expect(createVerifier().verify(issuer.issueOpaque())).resolves.toBeDefined();
+    expect(warnings).toEqual([{ code: 'ERS_STORE', message: expect.stringContaining('true or false') }]);
   });
 });
