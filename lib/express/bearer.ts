@@ -6,7 +6,7 @@ import { describeToken, pickOptions, readOptions, rejectUnknown } from '../optio
 import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type ProofResult, type SenderConstraint } from '../proof/policy.js';
-import { type AccessToken, type Auth, makeAuth } from '../token/access-token.js';
+import { type AccessToken, type Auth, isAccessToken, makeAuth } from '../token/access-token.js';
 import { assertToken, type Credentials, readAuthorization } from '../token/credentials.js';
 import { checkProfileOptions } from '../token/profile.js';
 import { systemClock } from '../util/clock.js';
@@ -16,6 +16,7 @@ import { type IntrospectionVerifierOptions, introspectionVerifierRules } from '.
 import { createJwtVerifier } from '../verify/jwt.js';
 import { type JwtVerifierOptions, jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier } from '../verify/token-verifier.js';
+import { isVerifier } from '../verify/wrap-verifier.js';
 import { authenticateAs, authenticationOf, setAuthentication } from './auth.js';
 import { describeBearer, issuersOf } from './bearer-description.js';
 import { type BearerOptions, bearerRules, readChallengeOptions } from './bearer-options.js';
@@ -268,9 +269,7 @@ function credentialsOf(
 }
 
 function assertVerifier(where: string, verifier: unknown): asserts verifier is TokenVerifier {
-  if (typeof verifier === 'object' && verifier !== null && 'verify' in verifier) {
-    if (typeof verifier.verify === 'function') return;
-  }
+  if (isVerifier(verifier)) return;
   const fix =
     typeof verifier === 'function'
       ? 'Pass a verifier, such as jwtVerifier({ … }). jwtBearer({ … }) is a complete middleware: mount it as it is.'
@@ -280,9 +279,7 @@ function assertVerifier(where: string, verifier: unknown): asserts verifier is T
 
 // A verifier of the application is trusted about the caller, but its types are checked.
 function assertAccessToken(value: unknown): asserts value is AccessToken {
-  if (typeof value === 'object' && value !== null && 'claims' in value && 'scopes' in value) {
-    if (typeof value.claims === 'object' && value.claims !== null && Array.isArray(value.scopes)) return;
-  }
+  if (isAccessToken(value)) return;
   throw invalid('bearer: result of the verifier', 'an AccessToken', value, 'Build it with createAccessToken(claims).');
 }
 

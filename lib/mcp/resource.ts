@@ -7,7 +7,7 @@ import type { Middleware } from '../express/middleware.js';
 import { resourceRule, wellKnownUrl } from '../express/resource-url.js';
 import { requestedScopesRule } from '../express/scopes.js';
 import { invalidOption, pickOptions, readOptions, rejectUnknown, type Rule, type Rules } from '../options.js';
-import { isVerifier } from '../verify/issuer-limits.js';
+import { isVerifier } from '../verify/wrap-verifier.js';
 import { jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier } from '../verify/token-verifier.js';
 import { mcpAuthInfo } from './auth-info-middleware.js';

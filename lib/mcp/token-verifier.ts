@@ -12,7 +12,7 @@ import { checkBinding } from '../proof/policy.js';
 import { makeAuth } from '../token/access-token.js';
 import { readConfirmation } from '../token/confirmation.js';
 import { assertToken } from '../token/credentials.js';
-import { isVerifier } from '../verify/issuer-limits.js';
+import { isVerifier } from '../verify/wrap-verifier.js';
 import type { TokenVerifier } from '../verify/token-verifier.js';
 import { authInfoRules, makeAuthInfo, type McpAuthInfo, type McpAuthInfoOptions } from './auth-info.js';
 

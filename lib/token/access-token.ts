@@ -3,6 +3,7 @@ import { ConfigurationError } from '../errors.js';
 import { isPromise } from '../util/is-promise.js';
 import { type Actor, type Caller, hasForeignActor, readActor, readCaller } from './caller.js';
 import { firstText, readAudience, readClientId, readScopes, SCOPE_CLAIMS } from './claims.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 import { deepFreeze } from '../util/deep-freeze.js';
 import type { JwtHeader } from './parse-jwt.js';
 
@@ -142,4 +143,9 @@ export function makeAuth(accessToken: AccessToken, token: string, scheme: Scheme
     token,
     scheme,
   });
+}
+
+/** Whether a verifier of the application returned something of this shape. Its content is trusted, its types are not. */
+export function isAccessToken(value: unknown): value is AccessToken {
+  return isPlainObject(value) && isPlainObject(value.claims) && Array.isArray(value.scopes);
 }

@@ -3,9 +3,11 @@ import type { AccessToken } from '../token/access-token.js';
 import { InvalidTokenError } from '../errors.js';
 import { failedCheck, passedCheck, toExplanation } from '../token/checks.js';
 import { rejectToken } from '../token/reject-token.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 import { isPromise } from '../util/is-promise.js';
 import { explainWith } from './explain.js';
 import type { TokenVerifier } from './token-verifier.js';
+import { isVerifier, wrapVerifier } from './wrap-verifier.js';
 
 /** An entry of `trustedIssuers`: a verifier, and what its issuer may grant. */
 export interface TrustedIssuer {
@@ -30,12 +32,8 @@ const rules: Rules<TrustedIssuer> = {
   clients: texts('an array of client ids', 'Leave it out for all clients.'),
 };
 
-export function isVerifier(value: unknown): value is TokenVerifier {
-  return typeof value === 'object' && value !== null && 'verify' in value && typeof value.verify === 'function';
-}
-
 export function isLimitedIssuer(value: unknown): value is TrustedIssuer {
-  return typeof value === 'object' && value !== null && 'verifier' in value && !isVerifier(value);
+  return isPlainObject(value) && 'verifier' in value && !isVerifier(value);
 }
 
 /**
@@ -64,12 +62,7 @@ export function limitIssuer(entry: TrustedIssuer): TokenVerifier {
     }
     return result;
   };
-  return {
-    issuer: verifier.issuer,
-    profile: verifier.profile,
-    clock: verifier.clock,
-    acceptsOpaqueTokens: verifier.acceptsOpaqueTokens,
-    allowsAnyTokenCharacters: verifier.allowsAnyTokenCharacters,
+  return wrapVerifier(verifier, {
     verify: (token, context) => {
       const result = verifier.verify(token, context);
       return isPromise(result) || !isAllowed(result) ? limitAsync(result, limit) : limit(result);
@@ -87,11 +80,7 @@ export function limitIssuer(entry: TrustedIssuer): TokenVerifier {
         return toExplanation([...explained.checks, failedCheck('client', error, context)]);
       }
     },
-    ready: async () => verifier.ready?.(),
-    health: () => verifier.health?.() ?? {},
-    invalidate: async (token) => verifier.invalidate?.(token),
-    close: async () => verifier.close?.(),
-  };
+  });
 }
 
 // Every failure of a verifier is a promise.

@@ -1,7 +1,7 @@
 import { hash, KeyObject } from 'node:crypto';
 import { types } from 'node:util';
 import { storeRule } from '../store/store.js';
-import { isVerifier } from './issuer-limits.js';
+import { isVerifier } from './wrap-verifier.js';
 
 /** Stands for a URL or a key, which have no members. */
 class Content {

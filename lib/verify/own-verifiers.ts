@@ -9,15 +9,16 @@ import {
   seconds,
   text,
 } from '../options.js';
-import { type AccessToken, buildAccessToken } from '../token/access-token.js';
+import { type AccessToken, buildAccessToken, isAccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import type { JwtHeader } from '../token/parse-jwt.js';
 import { systemClock } from '../util/clock.js';
-import { explainWith } from './explain.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 import { readClaimMapping, sharedRules, type SharedVerifierOptions } from './shared-options.js';
 import { type CacheOptions, cacheRules, createTokenCache } from './token-cache.js';
 import { endSignals } from './token-signals.js';
 import type { TokenVerifier } from './token-verifier.js';
+import { isVerifier, wrapVerifier } from './wrap-verifier.js';
 
 /** Options of `createAccessToken`. */
 export interface AccessTokenOptions extends Pick<
@@ -35,10 +36,7 @@ export interface AccessTokenOptions extends Pick<
 const objectRule: Rule<Record<string, unknown>> = {
   expected: 'an object',
   fix: 'Pass the claims of a token that you have verified.',
-  parse: (value) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (structuredClone(value) as Record<string, unknown>)
-      : undefined,
+  parse: (value) => (isPlainObject(value) ? structuredClone(value) : undefined),
 };
 
 const accessTokenRules: Rules<AccessTokenOptions> = {
@@ -99,7 +97,7 @@ const cachedVerifierRules: Rules<CachedVerifierOptions> = {
  */
 export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierOptions = {}): TokenVerifier {
   const where = 'cachedVerifier';
-  if (typeof (verifier as Partial<TokenVerifier> | undefined)?.verify !== 'function') {
+  if (!isVerifier(verifier)) {
     const fix = 'Pass a verifier, such as { verify: async (token) => createAccessToken(claims) }.';
     throw invalidOption(`${where}: verifier`, { expected: 'an object with the function verify(token)', fix }, verifier);
   }
@@ -115,16 +113,10 @@ export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierO
     clock,
     isFresh: ({ accessToken }) => clock() < (accessToken.expiresAt ?? Number.POSITIVE_INFINITY),
   });
-  return {
-    issuer: verifier.issuer,
-    profile: verifier.profile,
+  return wrapVerifier(verifier, {
     clock,
     acceptsOpaqueTokens: verifier.acceptsOpaqueTokens ?? verifier.issuer === undefined,
-    allowsAnyTokenCharacters: verifier.allowsAnyTokenCharacters,
     verify: cache.verify,
-    explain: (token) => explainWith(verifier, token),
-    ready: async () => verifier.ready?.(),
-    health: () => verifier.health?.() ?? {},
     invalidate: async (token) => {
       cache.invalidate(token);
       endSignals(token);
@@ -134,14 +126,12 @@ export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierO
       cache.clear();
       await verifier.close?.();
     },
-  };
+  });
 }
 
 // A result of another shape is not cached: it is a mistake of the programmer.
 function toResult(accessToken: unknown): { accessToken: AccessToken } {
-  const isAccessToken =
-    typeof accessToken === 'object' && accessToken !== null && 'claims' in accessToken && 'scopes' in accessToken;
-  if (isAccessToken) return { accessToken: Object.freeze(accessToken) as unknown as AccessToken };
+  if (isAccessToken(accessToken)) return { accessToken: Object.freeze(accessToken) };
   // It may be the token itself.
   const rule = { expected: 'an AccessToken', fix: 'Build it with createAccessToken(claims).', secret: true } as const;
   throw invalidOption('cachedVerifier: result of the verifier', rule, accessToken);

@@ -16,7 +16,8 @@ import {
   problem,
 } from './dynamic-issuers.js';
 import { explainWith } from './explain.js';
-import { isLimitedIssuer, isVerifier, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
+import { isLimitedIssuer, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
+import { isVerifier } from './wrap-verifier.js';
 import { sharedRules } from './shared-options.js';
 import { endSignals } from './token-signals.js';
 import type { TokenVerifier, VerifierContext, VerifierHealth } from './token-verifier.js';
