@@ -24,7 +24,7 @@ export function createMcpApi({ issuer, resource }: McpApiOptions): Router {
   const handler = createMcpHandler(() => createServer(notes));
   const router = Router();
   router.use(metadata);
-  // The cast is necessary only where express-resource-server/augment gives req.auth another type, as in this repository.
+  // The cast is necessary only where express-resource-server/augment declares another type for req.auth, as in this repository.
   router.all('/mcp', bearer, toNodeHandler(handler) as RequestHandler);
   return router;
 }

@@ -1,6 +1,6 @@
 import type { TokenVerifier } from '../verify/token-verifier.js';
 
-/** What a bearer middleware tells the metadata of its resource and the integrations. */
+/** What the metadata of the resource and the integrations read from a bearer middleware. */
 export interface BearerDescription {
   /** Whether it accepts requests without credentials. */
   readonly isOptional: boolean;

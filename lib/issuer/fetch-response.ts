@@ -2,7 +2,7 @@ import { isPlainObject } from '../util/is-plain-object.js';
 import { withoutQuery } from '../util/url.js';
 import { HttpError } from './http-error.js';
 
-/** What a `fetch` from the options receives beside the URL. */
+/** What a `fetch` from the options receives in addition to the URL. */
 export interface FetchInit {
   readonly method?: string;
   readonly headers?: Record<string, string>;

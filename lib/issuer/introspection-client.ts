@@ -159,7 +159,7 @@ export class IntrospectionClient implements IntrospectionSource {
     });
   }
 
-  /** What the server can tell this client by. */
+  /** What identifies this client to the server. */
   identity(): Promise<string> {
     return this.#options.clientAuthenticator.identity();
   }

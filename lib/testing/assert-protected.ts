@@ -57,14 +57,14 @@ export function assertProtected(
   return { protected: lines('protected'), notExamined };
 }
 
-interface Finding {
+interface RouteResult {
   readonly method: string | undefined;
   readonly path: string;
   readonly exposure: Exposure;
   readonly line: string;
 }
 
-function examine(layers: readonly Layer[]): Finding[] {
+function examine(layers: readonly Layer[]): RouteResult[] {
   return targetsOf(layers).flatMap((target) =>
     exposuresOf(layers, target).flatMap(({ method, exposure, what }) =>
       target.paths.map((path) => ({ method, path, exposure, line: lineFor(target, method, path, what) })),

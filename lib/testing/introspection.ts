@@ -14,7 +14,7 @@ export interface IntrospectionRequest {
 export interface SignedResponseChanges {
   /** Members of the JOSE header to add or replace; `undefined` removes one. */
   header?: Record<string, unknown> | undefined;
-  /** Claims beside `token_introspection` to add or replace; `undefined` removes one. */
+  /** Claims other than `token_introspection` to add or replace; `undefined` removes one. */
   claims?: Record<string, unknown> | undefined;
 }
 

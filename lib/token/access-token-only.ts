@@ -51,7 +51,7 @@ function normalizeKind(kind: unknown): unknown {
 }
 
 // An ID token repeats the nonce of the authorization request. Some servers write it into access tokens too, but then
-// beside a client or a scope, which an ID token does not need.
+// together with a client or a scope, which an ID token does not need.
 function hasClientOrScope(claims: Claims, clientIdClaims: readonly string[] = []): boolean {
   const names = [...CLIENT_ID_CLAIMS, ...clientIdClaims].filter((name) => !ID_TOKEN_REQUIRED_CLAIMS.includes(name));
   return firstText(claims, names) !== undefined || readScopes(claims, SCOPE_CLAIMS).length > 0;

@@ -14,7 +14,7 @@ export interface Caller {
   readonly isUser: boolean;
 }
 
-/** What the rule reads beside the claims. */
+/** What the rule reads in addition to the claims. */
 export interface CallerContext {
   readonly clientId: string | undefined;
   readonly isIntrospected: boolean;

@@ -15,7 +15,7 @@ interface Algorithm {
   readonly curve?: string | undefined;
   /** The exact length of a signature, if the algorithm defines it. Bytes. */
   readonly signatureBytes?: number | undefined;
-  /** What node:crypto must know beside the key; `undefined` if its defaults are right. */
+  /** What node:crypto must know in addition to the key; `undefined` if its defaults are right. */
   readonly parameters?: Readonly<Record<string, unknown>> | undefined;
 }
 

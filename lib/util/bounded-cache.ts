@@ -15,7 +15,7 @@ export interface BoundedCacheOptions {
   readonly clock: () => number;
 }
 
-/** What an entry uses beside its key and its value. Bytes. */
+/** What an entry uses in addition to its key and its value. Bytes. */
 const ENTRY_BYTES = 128;
 /** How many used entries one eviction skips, so that a large cache whose entries are all in use does not block the process. */
 const MAX_SKIPPED = 1_000;

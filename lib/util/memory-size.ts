@@ -1,4 +1,4 @@
-/** What V8 needs for a value, beside the content of strings. Bytes, rounded up. */
+/** What V8 needs for a value, in addition to the content of strings. Bytes, rounded up. */
 const ARRAY = 64;
 const OBJECT = 104;
 const MEMBER = 32;
