@@ -5,7 +5,7 @@ import type { Auth } from '../token/access-token.js';
 import { rawClaim } from '../token/claims.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
-import { isScope } from './scopes.js';
+import { isScope } from '../token/scope.js';
 
 /** A value that a claim can be compared with. */
 export type ClaimValue = string | number | boolean | null;

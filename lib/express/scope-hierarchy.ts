@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../errors.js';
 import { type Rule, texts } from '../options.js';
 import { isPlainObject } from '../util/is-plain-object.js';
-import { isScope } from './scopes.js';
+import { isScope } from '../token/scope.js';
 
 /** For each scope, the scopes that it includes. */
 export type ScopeTable = Readonly<Record<string, readonly string[]>>;

@@ -1,11 +1,5 @@
 import { type Rule, texts } from '../options.js';
-
-const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/; // RFC 6749 §3.3
-
-/** Whether a value is one scope (RFC 6749 §3.3). */
-export function isScope(value: string): boolean {
-  return SCOPE.test(value);
-}
+import { isScope } from '../token/scope.js';
 
 /**
  * Scopes that clients shall request. `offline_access` is not one: it requests a refresh token from the authorization server

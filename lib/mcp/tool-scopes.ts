@@ -3,7 +3,7 @@ import { ConfigurationError } from '../errors.js';
 import { parseArgument } from '../express/gate.js';
 import { requireScopes } from '../express/gates.js';
 import type { Middleware } from '../express/middleware.js';
-import { isScope } from '../express/scopes.js';
+import { isScope } from '../token/scope.js';
 import { assertNotRequest, type Rule, texts } from '../options.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 

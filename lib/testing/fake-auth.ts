@@ -5,7 +5,7 @@ import { authenticateAs } from '../express/auth.js';
 import { type BearerOptions, bearerRules, readChallengeOptions } from '../express/bearer-options.js';
 import type { Middleware } from '../express/middleware.js';
 import type { RespondSettings } from '../express/respond.js';
-import { isScope } from '../express/scopes.js';
+import { isScope } from '../token/scope.js';
 import { describe, flag, readOptions, type Rule, type Rules, seconds, text } from '../options.js';
 import { makeAuth } from '../token/access-token.js';
 import { systemClock } from '../util/clock.js';

@@ -8,8 +8,7 @@ const STRING = 24;
 
 /**
  * Estimates how much memory a value of JSON uses, in bytes: usually more than V8 needs, for objects with names and shapes of
- * their own about as much. A loop, because
- * recursion would overflow the stack for deep values.
+ * their own about as much. A loop, because recursion would overflow the stack for deep values.
  */
 export function memorySizeOf(root: unknown): number {
   let bytes = 0;

@@ -3,6 +3,7 @@ import type { AccessToken } from '../token/access-token.js';
 import { InvalidTokenError } from '../errors.js';
 import { failedCheck, passedCheck, toExplanation } from '../token/checks.js';
 import { rejectToken } from '../token/reject-token.js';
+import { isScope } from '../token/scope.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { isPromise } from '../util/is-promise.js';
 import { explainWith } from './explain.js';
@@ -26,9 +27,7 @@ const verifierRule: Rule<TokenVerifier> = {
 
 const rules: Rules<TrustedIssuer> = {
   verifier: verifierRule,
-  scopes: texts('an array of scopes', 'Leave it out for all scopes.', (value) =>
-    /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value),
-  ),
+  scopes: texts('an array of scopes', 'Leave it out for all scopes.', isScope),
   clients: texts('an array of client ids', 'Leave it out for all clients.'),
 };
 

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { type CacheMessage, publish } from '../diagnostics.js';
 import { type FailedCheck, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
@@ -8,6 +7,7 @@ import { BoundedCache } from '../util/bounded-cache.js';
 import { failedCheckOf } from '../token/checks.js';
 import { render } from '../util/escape.js';
 import type { AccessToken } from '../token/access-token.js';
+import { tokenDigest } from '../token/token-digest.js';
 import { isPromise } from '../util/is-promise.js';
 import { memorySizeOf } from '../util/memory-size.js';
 import { SingleFlight } from '../util/single-flight.js';
@@ -140,7 +140,7 @@ export function createTokenCache<V extends VerificationResult>(
 
   return {
     verify: (token, context) => {
-      const key = digest(token);
+      const key = tokenDigest(token);
       const known = freshResult(key);
       const rejection = known === undefined ? rejected?.get(key) : undefined;
       publish(known === undefined && rejection === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);
@@ -151,7 +151,7 @@ export function createTokenCache<V extends VerificationResult>(
       return running.get(key)?.catch(joined) ?? verifyNow(key, token, context);
     },
     invalidate: (token) => {
-      const key = digest(token);
+      const key = tokenDigest(token);
       running.abandon(key);
       accepted.delete(key);
       rejected?.delete(key);
@@ -177,9 +177,4 @@ function rejectionOf(error: InvalidTokenError): Rejection {
 // The middleware writes the headers of its response to the error, so no two requests share one.
 function joined(error: unknown): never {
   throw error instanceof InvalidTokenError ? new InvalidTokenError(error.reason, { cause: error.cause }) : error;
-}
-
-// A value that is not a string has no digest; the verifier rejects it.
-function digest(token: string): string {
-  return typeof token === 'string' ? hash('sha256', token, 'base64') : '';
 }

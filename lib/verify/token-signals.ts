@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto';
 import { InvalidTokenError } from '../errors.js';
+import { tokenDigest } from '../token/token-digest.js';
 import { runInBackground } from '../util/background.js';
 import { sharedState } from '../util/shared-state.js';
 import { startTimer } from '../util/timer.js';
@@ -24,7 +24,7 @@ const LONGEST_WAIT = 3_600;
  * removed then, or when nothing refers to the signal and nothing listens to it.
  */
 export function watchToken({ token, expiresAt, clock }: WatchedToken): AbortSignal {
-  const key = digest(token);
+  const key = tokenDigest(token);
   const end = new AbortController();
   let stopTimer = (): void => undefined;
   const expireLater = (at: number): void => {
@@ -57,7 +57,7 @@ const unused = new FinalizationRegistry<() => void>((stopWatching) => {
 
 /** Aborts the signals of a token that is no longer accepted. */
 export function endSignals(token: string): void {
-  for (const end of [...(watches.get(digest(token)) ?? [])]) end.abort(new InvalidTokenError('inactive'));
+  for (const end of [...(watches.get(tokenDigest(token)) ?? [])]) end.abort(new InvalidTokenError('inactive'));
 }
 
 function add(key: string, end: AbortController): void {
@@ -70,9 +70,4 @@ function remove(key: string, end: AbortController): void {
   const known = watches.get(key);
   known?.delete(end);
   if (known?.size === 0) watches.delete(key);
-}
-
-// The token itself is not stored.
-function digest(token: string): string {
-  return typeof token === 'string' ? hash('sha256', token, 'base64') : '';
 }

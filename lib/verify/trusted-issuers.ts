@@ -1,11 +1,11 @@
 import { ageClockOf, systemClock } from '../util/clock.js';
-import { hash } from 'node:crypto';
 import { InvalidTokenError, UpstreamError, makeFailedCheck } from '../errors.js';
 import { count, describe, readOptions, type Rules, seconds } from '../options.js';
 import type { AccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import { type Explanation, failedCheck, passedCheck, toExplanation } from '../token/checks.js';
 import { parseJwt } from '../token/parse-jwt.js';
+import { tokenDigest } from '../token/token-digest.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { isPromise } from '../util/is-promise.js';
 import {
@@ -116,7 +116,7 @@ export function trustedIssuers(
     acceptsOpaqueTokens: registry.opaque.length > 0,
     allowsAnyTokenCharacters: registry.opaque.some((verifier) => verifier.allowsAnyTokenCharacters === true),
     verify: (token, context) => {
-      const key = typeof token === 'string' ? hash('sha256', token, 'base64') : '';
+      const key = tokenDigest(token);
       const route = routes.get(key);
       const retry = (): Promise<AccessToken> => findRoute(token, key, context);
       if (route === undefined) return retry();

@@ -226,8 +226,10 @@ describe('the output of explain', () => {
     expect((await explain(await issuer.issue())).stdout).not.toContain('\u001b');
   });
 
-  // `script` runs a command on a terminal; its options differ between systems.
-  (process.platform === 'linux' ? it : it.skip).each([
+  // `script` runs a command on a terminal; its arguments differ between Linux and other systems.
+  const onTerminal = (command: string): string[] =>
+    process.platform === 'linux' ? ['-qec', command, '/dev/null'] : ['-q', '/dev/null', 'sh', '-c', command];
+  it.each([
     [{ TERM: 'xterm-256color' }, true],
     [{ TERM: 'xterm-256color', NO_COLOR: '1' }, false],
     [{ TERM: 'dumb' }, false],
@@ -243,7 +245,7 @@ describe('the output of explain', () => {
     const args = ['explain', '--issuer', issuer.url, '--audience', issuer.audience];
     const command = [process.execPath, MAIN, ...args].map((each) => `'${each}'`).join(' ');
     const piped = `printf %s '${token}' | ${command}`;
-    const { stdout } = await runProcess('script', ['-qec', piped, '/dev/null'], { env: { ...inherited, ...env } });
+    const { stdout } = await runProcess('script', onTerminal(piped), { env: { ...inherited, ...env } });
     expect(stdout).toContain('The token is accepted.');
     expect(stdout.includes('\u001b[32m')).toBe(hasColor);
   });

@@ -17,7 +17,7 @@ export const BOUND_CLIENT = { clientId: 'bound-client', clientSecret: 'secret-of
 
 /**
  * A real authorization server for MCP clients: client credentials, authorization code with PKCE, dynamic registration,
- * refresh tokens, DPoP, introspection and revocation. Every user signs in and consents at once.
+ * refresh tokens, DPoP, introspection and revocation. Every user signs in and consents immediately.
  */
 export class McpAuthorizationServer {
   private constructor(
