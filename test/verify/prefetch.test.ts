@@ -28,6 +28,17 @@ const turns = async (count: number): Promise<void> => {
 const codesAbout = (code: string, warnings: readonly RecordedWarning[]): string[] =>
   codesOf(warnings).filter((each) => each === code);
 
+/** A fetch whose metadata takes 4 of the 5 seconds, and the signals of its requests. */
+function slowMetadata() {
+  const signals: (AbortSignal | undefined)[] = [];
+  const slow: JwtVerifierOptions['fetch'] = async (url, init) => {
+    signals.push(init.signal);
+    if (!url.endsWith('/jwks')) await new Promise((resolve) => setTimeout(resolve, 4_000));
+    return fetch(url, init);
+  };
+  return { signals, slow };
+}
+
 describe('prefetch', () => {
   it.each<[string, (issuer: TestIssuer) => unknown]>([
     ['jwtVerifier', (issuer) => jwtVerifier(optionsOf(issuer))],
@@ -100,13 +111,7 @@ describe('prefetch', () => {
   it('ends after keys.timeout altogether if nobody waits for it', async () => {
     const issuer = await startIssuer();
     issuer.fail('jwks', 'hang');
-    const signals: (AbortSignal | undefined)[] = [];
-    // The metadata takes 4 of the 5 seconds.
-    const slow: JwtVerifierOptions['fetch'] = async (url, init) => {
-      signals.push(init.signal);
-      if (!url.endsWith('/jwks')) await new Promise((resolve) => setTimeout(resolve, 4_000));
-      return fetch(url, init);
-    };
+    const { signals, slow } = slowMetadata();
     const verifier = jwtVerifier(optionsOf(issuer, { fetch: slow }));
     await turns(2);
     await jest.advanceTimersByTimeAsync(4_000);
@@ -119,12 +124,7 @@ describe('prefetch', () => {
   it('continues as long as a request waits for it', async () => {
     const issuer = await startIssuer();
     issuer.fail('jwks', 'hang');
-    const signals: (AbortSignal | undefined)[] = [];
-    const slow: JwtVerifierOptions['fetch'] = async (url, init) => {
-      signals.push(init.signal);
-      if (!url.endsWith('/jwks')) await new Promise((resolve) => setTimeout(resolve, 4_000));
-      return fetch(url, init);
-    };
+    const { signals, slow } = slowMetadata();
     const verifier = jwtVerifier(optionsOf(issuer, { fetch: slow }));
     await turns(2);
     const waiting = verifyAsync(verifier, await issuer.issue());
