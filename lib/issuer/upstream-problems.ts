@@ -1,3 +1,6 @@
+import type { UpstreamError } from '../errors.js';
+import type { UpstreamReason } from '../reasons.js';
+import { describeCauses } from '../util/causes.js';
 import { HttpError, type HttpMistake } from './http-error.js';
 import type { IssuerDocument } from './upstream-monitor.js';
 
@@ -61,6 +64,23 @@ export function upstreamProblem(error: unknown, subject: UpstreamSubject): Upstr
   // All documents of an origin that is not reachable have one cause.
   const cause = isUnreachable ? `${origin} ${systemCode ?? failure.failure}` : `${subject} ${status ?? message}`;
   return { ...describeProblem(code, text), cause };
+}
+
+const SUBJECTS: Readonly<Record<Exclude<UpstreamReason, 'store_unavailable'>, UpstreamSubject>> = {
+  metadata_unavailable: 'metadata',
+  keys_unavailable: 'keys',
+  introspection_unavailable: 'introspection',
+};
+
+/** The causes of an error, and what to change: for the debug line and `explain`. */
+export function describeUpstreamError({ reason, cause }: UpstreamError): string {
+  const fix =
+    reason === 'store_unavailable'
+      ? 'Check the store and the connection to it.'
+      : mostTelling(cause) === undefined
+        ? ''
+        : upstreamProblem(cause, SUBJECTS[reason]).fix;
+  return [describeCauses(cause), fix].filter((part) => part !== '').join('. ');
 }
 
 function describeProblem(code: string, text: string): Omit<UpstreamProblem, 'cause'> {

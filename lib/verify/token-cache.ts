@@ -1,5 +1,5 @@
 import { type CacheMessage, publish } from '../diagnostics.js';
-import { type FailedCheck, InvalidTokenError, UpstreamError } from '../errors.js';
+import { type FailedCheck, InvalidTokenError, makeFailedCheck, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
@@ -171,7 +171,10 @@ function rejectionOf(error: InvalidTokenError): Rejection {
   const failed = failedCheckOf(error);
   if (failed === undefined) return { reason: error.reason, cause: undefined };
   const text = render(failed.found, MAX_FOUND);
-  return { reason: error.reason, cause: text.length > MAX_FOUND ? { ...failed, found: text } : failed };
+  return {
+    reason: error.reason,
+    cause: text.length > MAX_FOUND ? makeFailedCheck(failed.checked, failed.expected, text) : failed,
+  };
 }
 
 // The middleware writes the headers of its response to the error, so no two requests share one.
