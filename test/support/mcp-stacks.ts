@@ -30,6 +30,8 @@ export interface Connection {
 export interface Stack {
   serve(resource: McpResource): Express;
   open(url: string, authProvider: object): Connection;
+  /** Whether the client-credentials grant requests the scopes of a challenge. Version 1 requests only its own option. */
+  readonly requestsScopesOfChallenge: boolean;
   readonly providers: Pick<typeof v2, 'ClientCredentialsProvider' | 'PrivateKeyJwtProvider'> | typeof extensionsV1;
 }
 
@@ -51,6 +53,7 @@ function version2(createApp: typeof express): Stack {
         finishAuth: (parameters) => transport.finishAuth(parameters),
       };
     },
+    requestsScopesOfChallenge: true,
     providers: v2,
   };
 }
@@ -83,6 +86,7 @@ function version1(createApp: typeof express): Stack {
         finishAuth: (parameters) => transport.finishAuth(parameters.get('code') ?? ''),
       };
     },
+    requestsScopesOfChallenge: false,
     providers: extensionsV1,
   };
 }
