@@ -12,6 +12,7 @@ import {
   PERSON_CLIENT,
   SECRET_CLIENT,
 } from '../support/mcp-authorization-server.js';
+import { callTool, whoami } from '../support/mcp-server.js';
 import { type Connection, type Stack, STACKS } from '../support/mcp-stacks.js';
 import { McpUser } from '../support/mcp-user.js';
 import { cloneInThisRealm } from '../support/one-realm.js';
@@ -49,22 +50,13 @@ function open(stack: Stack, url: string, provider: object): Connection {
   return connection;
 }
 
-async function textOf({ client }: Connection, name: string, args: Record<string, unknown> = {}): Promise<string> {
-  const { content } = (await client.callTool({ name, arguments: args })) as { content: { text: string }[] };
-  return content[0]?.text ?? '';
-}
-
-async function whoami(connection: Connection): Promise<unknown> {
-  return JSON.parse(await textOf(connection, 'whoami')) as unknown;
-}
-
 describe.each(Object.entries(STACKS))('%s', (_, stack) => {
   it('client credentials with a secret', async () => {
     const url = await serve(stack);
     const options = { ...SECRET_CLIENT, expectedIssuer: server.url, scope: 'files:write' };
     const connection = open(stack, url, new stack.providers.ClientCredentialsProvider(options));
     await connection.connect();
-    expect(await whoami(connection)).toMatchObject({ clientId: 'secret-client', resource: url });
+    expect(await whoami(connection.client)).toMatchObject({ clientId: 'secret-client', resource: url });
   });
 
   it('client credentials with private_key_jwt', async () => {
@@ -74,7 +66,7 @@ describe.each(Object.entries(STACKS))('%s', (_, stack) => {
     });
     const connection = open(stack, await serve(stack), provider);
     await connection.connect();
-    expect(await whoami(connection)).toMatchObject({ clientId: KEY_CLIENT, extra: { isMachine: true } });
+    expect(await whoami(connection.client)).toMatchObject({ clientId: KEY_CLIENT, extra: { isMachine: true } });
   });
 
   /** Sends the user to the browser, and returns with the code. */
@@ -98,7 +90,7 @@ describe.each(Object.entries(STACKS))('%s', (_, stack) => {
 
   it('dynamic registration and authorization code with PKCE', async () => {
     const connection = await signIn(await serve(stack), new McpUser({ refreshes: false }));
-    expect(await whoami(connection)).toMatchObject({ extra: { subject: 'somebody', isMachine: false } });
+    expect(await whoami(connection.client)).toMatchObject({ extra: { subject: 'somebody', isMachine: false } });
   });
 
   it('a step-up after 403 with the client-credentials grant', async () => {
@@ -106,27 +98,27 @@ describe.each(Object.entries(STACKS))('%s', (_, stack) => {
     const provider = new stack.providers.ClientCredentialsProvider(options);
     const connection = open(stack, await serve(stack), provider);
     await connection.connect();
-    expect(await whoami(connection)).toMatchObject({ scopes: ['files:read'] });
+    expect(await whoami(connection.client)).toMatchObject({ scopes: ['files:read'] });
     if (!stack.requestsScopesOfChallenge) {
-      await expect(textOf(connection, 'write_file', { name: 'a' })).rejects.toMatchObject({ code: 403 });
+      await expect(callTool(connection.client, 'write_file', { name: 'a' })).rejects.toMatchObject({ code: 403 });
       provider.clientMetadata.scope = 'files:read files:write';
       // After a success, the client tries a step-up again.
-      await whoami(connection);
+      await whoami(connection.client);
     }
-    expect(await textOf(connection, 'write_file', { name: 'a' })).toBe('wrote a');
+    expect(await callTool(connection.client, 'write_file', { name: 'a' })).toBe('wrote a');
     expect(provider.tokens()?.scope?.split(' ')).toContain('files:write');
   });
 
   it('a step-up after 403 of a signed-in person', async () => {
     const user = new McpUser({ refreshes: false, clientId: PERSON_CLIENT });
     const connection = await signIn(await serve(stack), user);
-    expect(await whoami(connection)).toMatchObject({ scopes: ['files:read'] });
-    await expect(textOf(connection, 'write_file', { name: 'a' })).rejects.toThrow();
+    expect(await whoami(connection.client)).toMatchObject({ scopes: ['files:read'] });
+    await expect(callTool(connection.client, 'write_file', { name: 'a' })).rejects.toThrow();
 
     const request = await authorize(connection, user);
     expect(request.get('scope')?.split(' ')).toContain('files:write');
-    expect(await textOf(connection, 'write_file', { name: 'a' })).toBe('wrote a');
-    expect(await whoami(connection)).toMatchObject({ extra: { subject: 'somebody', isMachine: false } });
+    expect(await callTool(connection.client, 'write_file', { name: 'a' })).toBe('wrote a');
+    expect(await whoami(connection.client)).toMatchObject({ extra: { subject: 'somebody', isMachine: false } });
   });
 
   it('a refresh after the token expired', async () => {
@@ -134,14 +126,14 @@ describe.each(Object.entries(STACKS))('%s', (_, stack) => {
     const url = await serve(stack, () => now);
     const user = new McpUser({ refreshes: true });
     const connection = await signIn(url, user);
-    const { expiresAt } = (await whoami(connection)) as { expiresAt: number };
+    const { expiresAt } = (await whoami(connection.client)) as { expiresAt: number };
     expect(user.grants).toBe(1);
 
     now = expiresAt + 11;
     user.onTokens = () => {
       now = Date.now() / 1000;
     };
-    expect(await whoami(connection)).toMatchObject({ extra: { subject: 'somebody' } });
+    expect(await whoami(connection.client)).toMatchObject({ extra: { subject: 'somebody' } });
     expect(user.grants).toBe(2);
   });
 });

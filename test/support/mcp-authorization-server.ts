@@ -15,6 +15,8 @@ export const SECRET_CLIENT = { clientId: 'secret-client', clientSecret: 'secret-
 export const KEY_CLIENT = 'key-client';
 export const BOUND_CLIENT = { clientId: 'bound-client', clientSecret: 'secret-of-the-bound-client' };
 
+/** The MCP server itself, which introspects tokens. */
+export const SERVER_CLIENT = { clientId: 'mcp-server', clientSecret: 'secret-of-the-server' };
 /** A public client that people sign in to. */
 export const PERSON_CLIENT = 'person-client';
 
@@ -108,7 +110,7 @@ async function makeProvider(url: string, clientKey: CryptoKey): Promise<Provider
       ...{ client_id: PERSON_CLIENT, token_endpoint_auth_method: 'none', scope: SCOPES },
       ...{ redirect_uris: [REDIRECT_URL], response_types: ['code'], grant_types: ['authorization_code'] },
     },
-    { ...machine, grant_types: [], client_id: 'mcp-server', client_secret: 'secret-of-the-server' },
+    { ...machine, ...secret(SERVER_CLIENT), grant_types: [] },
   ];
   const provider = new Provider(url, {
     adapter: makeAdapter(),

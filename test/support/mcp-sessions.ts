@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import express, { type Express, type Request, type RequestHandler } from 'express';
+import { authSignal } from 'express-resource-server';
 
 /** The transport of a session, of either version of the SDK. */
 export interface SessionTransport {
@@ -46,8 +47,23 @@ export function serveSessions(openSession: OpenSession, ...middlewares: RequestH
     await transport.handleRequest(req, res, req.body);
   };
   const app = express();
-  app.all('/mcp', ...middlewares, express.json(), (req, res, next) => {
+  app.use(...middlewares, express.json());
+  app.all(['/mcp', '/opaque/mcp'], (req, res, next) => {
     handle(req, res).catch(next);
   });
   return app;
 }
+
+/** Ends the response when the token of its request is no longer valid, as the documentation shows. */
+export const endWithToken: RequestHandler = (req, res, next) => {
+  const signal = authSignal(req);
+  const end = (): void => {
+    res.destroy();
+  };
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
+  res.on('close', () => {
+    signal.removeEventListener('abort', end);
+  });
+  next();
+};
