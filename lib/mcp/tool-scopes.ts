@@ -31,7 +31,7 @@ const toolScopesRule: Rule<ToolScopes> = {
  *
  * @throws ConfigurationError for a value that is not such an object.
  */
-export function mcpToolScopes(scopes: ToolScopes): Middleware {
+export function mcpToolScopes(scopes: ToolScopes, ..._none: undefined[]): Middleware {
   const where = 'mcpToolScopes';
   assertNotRequest(where, scopes);
   const table = new Map(Object.entries(parseArgument(where, toolScopesRule, scopes)));
