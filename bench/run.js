@@ -9,7 +9,7 @@ import { compareWithTargets } from './targets.js';
 
 const SCENARIOS = [
   ...['seen', 'seen-in-process', 'opaque', 'new', 'invalid-signatures', 'unknown-kids'],
-  ...['dpop', 'start', 'memory'],
+  ...['dpop', 'start', 'memory', 'listeners'],
 ];
 
 /** Rounds are many and short, so that compared results were measured at nearly the same time. */

@@ -61,6 +61,8 @@ export function compareWithTargets(results, contenders) {
     atMost('memory: bytes per cached token', memory.perToken, 1536);
     atMost('memory: last sample × first full one', memory.growth, 1.05);
   }
+  const listeners = of('listeners')?.['nothing-listens'];
+  if (listeners) atMost('listeners: nothing listens × without channels', listeners.ratio, 1.02);
   return { columns: ['target', 'measured', 'limit', ''], rows };
 }
 
