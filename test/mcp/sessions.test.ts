@@ -1,18 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  Client,
-  ClientCredentialsProvider,
-  DpopSession,
-  StreamableHTTPClientTransport,
-} from '@modelcontextprotocol/client';
+import { ClientCredentialsProvider, DpopSession } from '@modelcontextprotocol/client';
 import type { RequestListener } from 'node:http';
-import express from 'express';
+import express, { type RequestHandler } from 'express';
 import { authSignal, jwtVerifier } from 'express-resource-server';
-import { mcpResource } from 'express-resource-server/mcp';
+import { mcpResource, mcpToolScopes } from 'express-resource-server/mcp';
 import { TestIssuer } from '../../lib/testing/issuer.js';
 import { listen } from '../support/helpers.js';
 import { BOUND_CLIENT, McpAuthorizationServer } from '../support/mcp-authorization-server.js';
-import { connectWith, serveMcp, whoami } from '../support/mcp-server.js';
+import { callTool, connect, connectWith, serveMcp, whoami } from '../support/mcp-server.js';
 import { cloneInThisRealm } from '../support/one-realm.js';
 
 cloneInThisRealm();
@@ -56,8 +51,20 @@ describe('a session', () => {
 });
 
 describe('DPoP with nonces', () => {
-  it('works with the client of the SDK', async () => {
-    const server = await McpAuthorizationServer.start();
+  let server: McpAuthorizationServer;
+
+  beforeAll(async () => {
+    server = await McpAuthorizationServer.start();
+  });
+
+  afterAll(() => server.close());
+
+  const gates: Readonly<Record<string, RequestHandler[]>> = {
+    mcpScopes: [],
+    mcpToolScopes: [express.json(), mcpToolScopes({ write_file: ['files:write'] })],
+  };
+
+  it.each(Object.entries(gates))('works with the client of the SDK, with a step-up by %s', async (_, gate) => {
     let app: RequestListener = (_req, res) => res.writeHead(503).end();
     const port = await listen((req, res) => {
       app(req, res);
@@ -65,14 +72,14 @@ describe('DPoP with nonces', () => {
     const resource = `http://127.0.0.1:${port}/mcp`;
     const dpop = { mode: 'required', nonce: true } as const;
     const { metadata, bearer } = mcpResource({ resource, issuer: server.url, scopes: ['files:read'], dpop });
-    app = express().use(metadata).use(serveMcp(bearer));
+    app = express()
+      .use(metadata)
+      .use(serveMcp(bearer, ...gate));
     const session = await DpopSession.create({ alg: 'ES256' });
     const provider = new ClientCredentialsProvider({ ...BOUND_CLIENT, expectedIssuer: server.url });
     const authProvider = Object.assign(provider, { dpop: () => session });
-    const client = new Client({ name: 'test', version: '1.0.0' });
-    await client.connect(new StreamableHTTPClientTransport(new URL(resource), { authProvider }));
+    const client = await connect(resource, { authProvider });
     expect(await whoami(client)).toMatchObject({ clientId: BOUND_CLIENT.clientId, extra: { scheme: 'DPoP' } });
-    await client.close();
-    await server.close();
+    expect(await callTool(client, 'write_file', { name: 'a' })).toBe('wrote a');
   });
 });
