@@ -10,7 +10,6 @@ import {
 } from '../token/jwk.js';
 import { describeUnusableKeys } from '../token/jwk-problems.js';
 import { isPlainObject } from '../util/is-plain-object.js';
-import { withoutQuery } from '../util/url.js';
 import { HttpError } from './http-error.js';
 
 /** Maximum number of keys in a JWKS. */
@@ -91,16 +90,15 @@ export class Jwks {
 
   /**
    * Creates a set from a response of the issuer. If the keys are the same as in the latest set, returns that set, with the
-   * keys that it has imported.
+   * keys that it has imported. `name` is that of its address, for messages.
    *
    * @throws HttpError if it is not a JWKS, or has no usable key.
    */
-  static async fetchedFrom(url: string, document: unknown, latest: Jwks | undefined): Promise<Jwks> {
+  static async fetchedFrom(name: string, document: unknown, latest: Jwks | undefined): Promise<Jwks> {
     const set = Jwks.of(document);
-    if (set === undefined)
-      throw new HttpError('invalid', `${withoutQuery(url)} is not a JWKS, or has more than ${MAX_KEYS} keys`);
+    if (set === undefined) throw new HttpError('invalid', `${name} is not a JWKS, or has more than ${MAX_KEYS} keys`);
     if (set.fingerprint === latest?.fingerprint) return latest;
-    if (!(await set.hasUsableKey())) throw noUsableKey(url, document);
+    if (!(await set.hasUsableKey())) throw noUsableKey(name, document);
     return set;
   }
 
@@ -136,9 +134,9 @@ export class Jwks {
   }
 }
 
-function noUsableKey(url: string, document: unknown): HttpError {
+function noUsableKey(name: string, document: unknown): HttpError {
   const keys: unknown[] = isPlainObject(document) && Array.isArray(document.keys) ? document.keys : [];
-  const text = `${withoutQuery(url)} has no key that can verify a signature: ${describeUnusableKeys(keys, MAX_RSA)}`;
+  const text = `${name} has no key that can verify a signature: ${describeUnusableKeys(keys, MAX_RSA)}`;
   return new HttpError('invalid', text, { mistake: 'no_usable_key' });
 }
 
