@@ -1,5 +1,7 @@
 import { CLIENT } from './tokens.js';
 
+const SOCKET = { remoteAddress: '127.0.0.1' };
+
 /** The members of Express's request that middleware reads. */
 class Request {
   method = 'GET';
@@ -7,6 +9,7 @@ class Request {
   originalUrl = '/';
   protocol = 'http';
   query = {};
+  socket = SOCKET;
 
   constructor(authorization) {
     this.headers = { host: 'localhost', authorization };
