@@ -1,7 +1,7 @@
 /** DPoP proofs, each new, through this package or one of its yardsticks. */
 import { randomBytes } from 'node:crypto';
 import { getAuth, jwtBearer, memoryStore } from 'express-resource-server';
-import { EmbeddedJWK, importJWK, jwtVerify } from 'jose';
+import { importJWK, jwtVerify } from 'jose';
 import { makeClient, PATH } from './dpop-client.js';
 import { serveMethods } from './methods.js';
 import { signatureCheck } from './signature.js';
@@ -52,7 +52,6 @@ const contenders = {
     const key = await importJWK(jwk, alg);
     return (proof) => jwtVerify(proof, key, { typ: 'dpop+jwt' });
   },
-  'jose, with the key of the proof': () => (proof) => jwtVerify(proof, EmbeddedJWK, { typ: 'dpop+jwt' }),
   'a cached bearer token': ({ secret, unbound }) => accepting(secret, `Bearer ${unbound}`),
   'a cached DPoP token': ({ secret, bound }) => accepting(secret, `DPoP ${bound}`),
 };

@@ -29,7 +29,9 @@ export async function run({ algorithms, rounds, proofs, replayEntries }) {
     }
     figures[alg] = { cpu: figure(results.get(OURS)), timesJose: ratioOf(OURS) };
   }
-  const { samples, statuses } = await inChild('fill', { entries: replayEntries }, ['--expose-gc']);
+  // The second instance and the full store are on purpose.
+  const quietly = ['--disable-warning=ERS_SECOND_INSTANCE', '--disable-warning=ERS_STORE'];
+  const { samples, statuses } = await inChild('fill', { entries: replayEntries }, ['--expose-gc', ...quietly]);
   const [empty, full, more] = samples;
   const perProof = (full - empty) / replayEntries;
   return {
