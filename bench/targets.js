@@ -31,7 +31,7 @@ export function compareWithTargets(results) {
     atLeast(`${scenario}: throughput × bare`, costs.throughput.median, LIMITS.cached.throughput);
   }
   const inProcess = of('seen-in-process');
-  if (inProcess) atMost('seen-in-process: µs per call', inProcess[OURS.name].perCall.median, LIMITS.inProcess);
+  if (inProcess) atMost('seen-in-process: µs CPU per call', inProcess[OURS.name].perCall.median, LIMITS.inProcess);
   for (const [alg, figures] of Object.entries(of('new') ?? {})) {
     atMost(`new, ${alg}: added × yardstick`, figures[OURS.name].timesYardstick, LIMITS.new.timesYardstick);
     atMost(

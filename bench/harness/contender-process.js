@@ -38,6 +38,6 @@ serveMethods({
     const { user, system } = process.cpuUsage();
     return user + system;
   },
-  /** Microseconds per call of the middleware. */
+  /** Microseconds of CPU per call of the middleware. */
   call: ({ tokens, count }) => callAll(contender, tokens, count),
 });

@@ -2,7 +2,7 @@ import { Child } from './child.js';
 import { request, saturate } from './load.js';
 import { AUDIENCE, CLIENT, makeKeys, Mint, OpaqueMint } from './tokens.js';
 
-/** In how many parts a round measures a contender: short ones, so that all are measured at nearly the same time. */
+/** In how many parts a round warms up and measures a contender: short ones, so that none is idle for long. */
 export const TURNS = 5;
 
 const fileOf = (name) => new URL(`./${name}`, import.meta.url);
@@ -125,29 +125,29 @@ export class Fleet {
 }
 
 /**
- * Interleaved rounds, so that a slow phase of the machine slows all contenders. Each round has new processes, which are
- * warmed up first, and then measured in several turns. The order of the contenders changes from round to round.
+ * Interleaved rounds, so that a slow phase of the machine slows all contenders. Each round has new processes. They are
+ * warmed up and measured in turns, because V8 drops the code of a process that is idle for some seconds. The order of
+ * the contenders changes from round to round.
  *
  * @template T
  * @param {Fleet} fleet
  * @param {object} steps
  * @param {number} steps.rounds
- * @param {number} [steps.turns]  How often each contender is measured in a round.
- * @param {(name: string) => Promise<unknown>} steps.warmUp
- * @param {(name: string, turn: number) => Promise<T>} steps.measure
+ * @param {(name: string, turn: number) => Promise<unknown>} steps.warmUp  Called `TURNS` times in a round.
+ * @param {(name: string, turn: number) => Promise<T>} steps.measure  Called `TURNS` times in a round.
  * @returns {Promise<Map<string, T[][]>>} by name, for each round one result per turn
  */
-export async function freshRounds(fleet, { rounds, turns = 1, warmUp, measure }) {
+export async function freshRounds(fleet, { rounds, warmUp, measure }) {
   const { names } = fleet;
   const results = new Map(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     await fleet.restart();
+    for (const name of names) results.get(name).push([]);
     const order = inTurn(names, round);
-    for (const name of order) {
-      await warmUp(name);
-      results.get(name).push([]);
+    for (let turn = 0; turn < TURNS; turn++) {
+      for (const name of order) await warmUp(name, turn);
     }
-    for (let turn = 0; turn < turns; turn++) {
+    for (let turn = 0; turn < TURNS; turn++) {
       for (const name of order) results.get(name)[round].push(await measure(name, turn));
     }
   }
@@ -174,11 +174,10 @@ export async function validRounds(fleet, { tokens, rounds, warmUp, requests, con
     if (result.surprises > 0) throw new Error(`${name} rejected ${result.surprises} valid requests`);
     return result;
   };
-  const count = Math.ceil(requests / TURNS);
+  const [portion, count] = [warmUp, requests].map((each) => Math.ceil(each / TURNS));
   const results = await freshRounds(fleet, {
     rounds,
-    turns: TURNS,
-    warmUp: (name) => send(name, 0, warmUp),
+    warmUp: (name, turn) => send(name, turn * portion, portion),
     measure: (name, turn) => send(name, warmUp + turn * count, count),
   });
   return new Map([...results].map(([name, each]) => [name, each.map(combine)]));

@@ -26,27 +26,28 @@ export async function flood(plan, yardstick, makeBad) {
   const rate = Math.round((await speedOfBare(fleet, good, warmUp)) * LATENCY_LOAD);
   const paced = Math.round(rate * latencySeconds);
   // Each process receives each invalid token once, because it is new in each round.
-  const bad = await makeBad(fleet.mint, warmUp + requests + TURNS + paced);
+  const bad = await makeBad(fleet.mint, warmUp + requests + paced);
   const valid = (i) => ({ token: good[i % good.length], isValid: true });
   const mixed = (first) => (i) =>
     i % VALID_ONE_IN === 0 ? valid(i / VALID_ONE_IN) : { token: bad[first + i], isValid: false };
 
-  const count = Math.ceil(requests / TURNS);
+  const [portion, count] = [warmUp, requests].map((each) => Math.ceil(each / TURNS));
   const send = (name, first, size) =>
     fleet.measure(name, (server) => saturate({ server, count: size, next: mixed(first) }));
-  const latencies = async (name) => {
-    const slow = { rate: rate / VALID_ONE_IN, count: Math.round(paced / VALID_ONE_IN), next: valid };
-    const calm = await fleet.measure(name, (server) => pace({ server, ...slow }));
-    const fast = { rate, count: paced, next: mixed(warmUp + TURNS * count) };
-    return { calm, flooded: await fleet.measure(name, (server) => pace({ server, ...fast })) };
-  };
   const turns = await freshRounds(fleet, {
     rounds,
-    turns: TURNS + 1,
-    warmUp: (name) => send(name, 0, warmUp),
-    measure: (name, turn) => (turn < TURNS ? send(name, warmUp + turn * count, count) : latencies(name)),
+    warmUp: (name, turn) => send(name, turn * portion, portion),
+    measure: async (name, turn) => {
+      const fast = await send(name, warmUp + turn * count, count);
+      if (turn < TURNS - 1) return fast;
+      // In the last turn, while the process is still warm.
+      const slow = { rate: rate / VALID_ONE_IN, count: Math.round(paced / VALID_ONE_IN), next: valid };
+      const calm = await fleet.measure(name, (server) => pace({ server, ...slow }));
+      const steady = { rate, count: paced, next: mixed(warmUp + requests) };
+      return { ...fast, calm, flooded: await fleet.measure(name, (server) => pace({ server, ...steady })) };
+    },
   });
-  const resultOf = (round) => ({ ...combine(round.slice(0, TURNS)), ...round[TURNS] });
+  const resultOf = (round) => ({ ...round.at(-1), ...combine(round) });
   const results = new Map([...turns].map(([name, each]) => [name, each.map(resultOf)]));
   await fleet.end();
   return report(results, yardstick, { rate, sent: rounds * (requests + paced) });

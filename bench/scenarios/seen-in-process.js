@@ -1,6 +1,6 @@
 /** 200 tokens in turn, seen before, passed directly to the middleware: its own cost without that of HTTP. */
 import { BARE, MAP_LOOKUP, OPAQUE_CACHED, OURS } from '../contenders/index.js';
-import { Fleet, freshRounds } from '../harness/fleet.js';
+import { Fleet, freshRounds, TURNS } from '../harness/fleet.js';
 import { figure, show, showSpread } from '../harness/stats.js';
 
 const TOKENS = 200;
@@ -19,23 +19,27 @@ export async function run({ peers, rounds, calls, profileInto }) {
   };
   // As many calls as fit into the time that the fast contenders need for all of theirs.
   const counts = new Map();
+  const countFor = async (name) => {
+    await call(name, 1000);
+    const each = await call(name, 1000);
+    return Math.ceil(Math.max(400, Math.min(calls, (calls * 2) / each)) / TURNS);
+  };
   const results = await freshRounds(fleet, {
     rounds,
     warmUp: async (name) => {
-      await call(name, 1000);
-      const each = await call(name, 1000);
-      if (!counts.has(name)) counts.set(name, Math.max(400, Math.min(calls, Math.round((calls * 2) / each))));
+      if (!counts.has(name)) counts.set(name, await countFor(name));
       await call(name, counts.get(name));
     },
     measure: (name) => call(name, counts.get(name)),
   });
   await fleet.end();
 
-  const bare = results.get(BARE.name);
-  const added = (name) => figure(results.get(name).map(([each], round) => each - bare[round][0]));
+  const perRound = (name) => results.get(name).map((turns) => turns.reduce((sum, each) => sum + each) / TURNS);
+  const bare = perRound(BARE.name);
+  const added = (name) => figure(perRound(name).map((each, round) => each - bare[round]));
   const measured = fleet.names.filter((name) => name !== BARE.name);
   return {
-    columns: ['contender', 'µs per call', '(rounds)'],
+    columns: ['contender', 'µs CPU per call', '(rounds)'],
     rows: measured.map((name) => [name, show(added(name).median), showSpread(added(name))]),
     notes: [
       'over an empty middleware, which includes making the request and its header string',

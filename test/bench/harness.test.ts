@@ -37,8 +37,7 @@ interface FakeFleet {
 
 interface Steps {
   readonly rounds: number;
-  readonly turns: number;
-  readonly warmUp: (name: string) => Promise<unknown>;
+  readonly warmUp: (name: string, turn: number) => Promise<unknown>;
   readonly measure: (name: string, turn: number) => Promise<unknown>;
 }
 
@@ -81,26 +80,24 @@ describe('the costs of contenders', () => {
   });
 });
 
-it('starts new processes in each round, measures them in turns, and changes their order', async () => {
+it('starts new processes in each round, and warms them up and measures them in turns', async () => {
   const events: string[] = [];
   const note = (event: string): Promise<string> => Promise.resolve(events.push(event)).then(() => event);
   const results = await freshRounds(
     { names: ['a', 'b'], restart: () => note('restart') },
-    { rounds: 2, turns: 2, warmUp: (name) => note(`warm ${name}`), measure: (name, turn) => note(`${name}${turn}`) },
+    { rounds: 2, warmUp: (name) => note(`warm ${name}`), measure: (name, turn) => note(`${name}${turn}`) },
   );
-  expect(events).toEqual([
-    ...['restart', 'warm a', 'warm b', 'a0', 'b0', 'a1', 'b1'],
-    ...['restart', 'warm b', 'warm a', 'b0', 'a0', 'b1', 'a1'],
-  ]);
+  const turns = [0, 1, 2, 3, 4];
+  const round = (...names: readonly string[]): readonly string[] => [
+    'restart',
+    ...turns.flatMap(() => names.map((name) => `warm ${name}`)),
+    ...turns.flatMap((turn) => names.map((name) => `${name}${turn}`)),
+  ];
+  expect(events).toEqual([...round('a', 'b'), ...round('b', 'a')]);
+  const resultsOf = (name: string): readonly string[] => turns.map((turn) => `${name}${turn}`);
   expect(Object.fromEntries(results)).toEqual({
-    a: [
-      ['a0', 'a1'],
-      ['a0', 'a1'],
-    ],
-    b: [
-      ['b0', 'b1'],
-      ['b0', 'b1'],
-    ],
+    a: [resultsOf('a'), resultsOf('a')],
+    b: [resultsOf('b'), resultsOf('b')],
   });
 });
 
