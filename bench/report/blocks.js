@@ -15,7 +15,7 @@ export function blocksOf(main, growth) {
     cost: cost(main.results),
     measures: [machineOf(main), measures(main.results), sizes(main.results)].join('\n\n'),
     packages: packages(main.results),
-    growth: growthTable(growth.results),
+    growth: [...warningsOf(growth), growthTable(growth.results)].join('\n\n'),
   };
 }
 
@@ -29,13 +29,15 @@ function cost({ seen, new: fresh, memory }) {
   );
 }
 
-function machineOf({ machine, versions, isQuick }) {
-  const { cpu, cores, node, isBusy } = machine;
-  const reasons = [...(isQuick ? ['the run was quick'] : []), ...(isBusy ? ['the machine was busy'] : [])];
-  const warning = reasons.length > 0 ? ` The figures are not exact, because ${reasons.join(' and ')}.` : '';
-  return wrap(
-    `Measured in one run on ${cpu} with ${cores} cores, Node.js ${node.slice(1)} and Express ${versions.express}.${warning}`,
-  );
+function machineOf(run) {
+  const { cpu, cores, node } = run.machine;
+  const where = `${cpu} with ${cores} cores, Node.js ${node.slice(1)} and Express ${run.versions.express}`;
+  return wrap([`Measured in one run on ${where}.`, ...warningsOf(run)].join(' '));
+}
+
+function warningsOf({ machine, isQuick }) {
+  const reasons = [...(isQuick ? ['the run was quick'] : []), ...(machine.isBusy ? ['the machine was busy'] : [])];
+  return reasons.length > 0 ? [`The figures are not exact, because ${reasons.join(' and ')}.`] : [];
 }
 
 function measures(results) {
