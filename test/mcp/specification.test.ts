@@ -17,6 +17,9 @@ import supertest from 'supertest';
 import { TestIssuer } from '../../lib/testing/issuer.js';
 import { DpopClient } from '../support/dpop.js';
 import { challengesOf, getRaw, listen } from '../support/helpers.js';
+import { serveMcp } from '../support/mcp-server.js';
+import { serveSessions } from '../support/mcp-sessions.js';
+import { STACKS } from '../support/mcp-stacks.js';
 
 const RESOURCE = 'https://mcp.example.com/mcp';
 const METADATA = 'https://mcp.example.com/.well-known/oauth-protected-resource/mcp';
@@ -208,6 +211,15 @@ describe('a request', () => {
     expect(await send(RESOURCE)).toBe(200);
     expect(await send(`http://127.0.0.1:${port}/mcp`)).toBe(401);
   });
+
+  it('has a DPoP proof below baseUrl, if a proxy removes a prefix', async () => {
+    const client = await DpopClient.make();
+    const token = await issuer.issue({ aud: RESOURCE, cnf: client.cnf });
+    const port = await listen(serve({ dpop: 'required', baseUrl: 'https://mcp.example.com/files' }));
+    const proof = await client.prove(token, { claims: { htu: 'https://mcp.example.com/files/mcp' } });
+    const fields = ['Authorization', `DPoP ${token}`, 'DPoP', proof];
+    expect((await getRaw(port, fields, { path: '/mcp' })).status).toBe(200);
+  });
 });
 
 describe('the AuthInfo', () => {
@@ -223,6 +235,50 @@ describe('the AuthInfo', () => {
     expect(Object.values(authInfo ?? {}).some((value) => typeof value === 'function')).toBe(false);
   });
 });
+
+describe('mcpScopes', () => {
+  const stack = STACKS['version 2 of the SDK with Express 5'];
+  const call = {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    params: { name: 'write_file', arguments: { name: 'a' } },
+  };
+  const ping = { jsonrpc: '2.0', id: 2, method: 'ping' };
+  const clientInfo = { name: 'test', version: '1.0.0' };
+  const params = { protocolVersion: '2025-03-26', capabilities: {}, clientInfo };
+  const initialize = { jsonrpc: '2.0', id: 0, method: 'initialize', params };
+
+  it.each<[string, (bearer: RequestHandler) => Express]>([
+    ['a stateless server', (bearer) => serveMcp(bearer)],
+    ['a server with sessions', (bearer) => serveSessions(express(), required(stack).openSession, bearer)],
+  ])('protects a tool of %s in each kind of request', async (_, create) => {
+    const { bearer } = mcpResource({ resource: RESOURCE, issuer: issuer.url });
+    const token = await issuer.issue({ aud: RESOURCE, scope: 'files:read' });
+    const port = await listen(create(bearer));
+    const Accept = 'application/json, text/event-stream';
+    const usual = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', Accept };
+    const post = (body: unknown, more: Record<string, string> = {}): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}/mcp`, {
+        method: 'POST',
+        headers: { ...usual, ...more },
+        body: JSON.stringify(body),
+      });
+    const started = await post(initialize);
+    const id = started.headers.get('Mcp-Session-Id');
+    const session = id === null ? {} : { 'Mcp-Session-Id': id };
+    const statuses = [started.status];
+    for (const body of [call, [call], [ping, call]]) statuses.push((await post(body, session)).status);
+    const spoofed = { 'MCP-Protocol-Version': '2026-07-28', 'Mcp-Method': 'tools/call', 'Mcp-Name': 'whoami' };
+    statuses.push((await post(call, { ...session, ...spoofed })).status);
+    expect(statuses).toEqual([200, 403, 403, 403, 400]);
+  });
+});
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('there is no value');
+  return value;
+}
 
 describe('mcpToolScopes', () => {
   const app = express();

@@ -23,6 +23,7 @@ export interface Connection {
 
 /** One version of the SDK with one version of Express. */
 export interface Stack {
+  createApp(): Express;
   serve(resource: McpResource): Express;
   /** Opens a stateful session. */
   readonly openSession: OpenSession;
@@ -34,6 +35,7 @@ export interface Stack {
 
 function version2(createApp: typeof express): Stack {
   return {
+    createApp,
     serve: ({ metadata, bearer }) => {
       const app = createApp();
       app.use(metadata);
@@ -62,6 +64,7 @@ function version2(createApp: typeof express): Stack {
 
 function version1(createApp: typeof express): Stack {
   return {
+    createApp,
     serve: ({ metadata, bearer }) => {
       const app = createApp();
       app.use(metadata);
