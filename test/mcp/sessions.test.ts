@@ -126,6 +126,23 @@ describe('DPoP with nonces', () => {
     expect(await callTool(client, 'write_file', { name: 'a' })).toBe('wrote a');
   });
 
+  it('works behind a proxy that removes a prefix', async () => {
+    let app: RequestListener = (_req, res) => res.writeHead(503).end();
+    const port = await listen((req, res) => {
+      req.url = req.url?.replace(/^\/files\//, '/');
+      app(req, res);
+    });
+    const origin = `http://127.0.0.1:${port}`;
+    const resource = `${origin}/files/mcp`;
+    const options = { dpop: 'required', baseUrl: `${origin}/files` } as const;
+    const { metadata, bearer } = mcpResource({ resource, issuer: server.url, scopes: ['files:read'], ...options });
+    app = express().use(metadata).use(serveMcp(bearer));
+    const session = await DpopSession.create({ alg: 'ES256' });
+    const provider = new ClientCredentialsProvider({ ...BOUND_CLIENT, expectedIssuer: server.url });
+    const client = await connect(resource, { authProvider: Object.assign(provider, { dpop: () => session }) });
+    expect(await whoami(client)).toMatchObject({ resource, extra: { scheme: 'DPoP' } });
+  });
+
   /** Proofs for a client of version 1, which has none of its own. */
   const withProofs =
     (session: DpopSession): FetchLike =>
