@@ -11,6 +11,7 @@ import {
 import { getOAuthProtectedResourceMetadataUrl as metadataUrlV1 } from '@modelcontextprotocol/sdk/server/auth/router.js';
 import type { RequestListener } from 'node:http';
 import express, { type Express, type RequestHandler, Router } from 'express';
+import express4 from 'express4';
 import { getAuth, requireClient, requireScopes } from 'express-resource-server';
 import { type McpAuthInfo, mcpResource, type McpResourceOptions, mcpToolScopes } from 'express-resource-server/mcp';
 import supertest from 'supertest';
@@ -280,12 +281,15 @@ function required<T>(value: T | undefined): T {
   return value;
 }
 
-describe('mcpToolScopes', () => {
-  const app = express();
+describe.each([
+  ['Express 5', express],
+  ['Express 4', express4 as unknown as typeof express],
+])('mcpToolScopes on %s', (_, create) => {
+  const app = create();
 
   beforeAll(() => {
     const { bearer } = mcpResource({ resource: RESOURCE, issuer: issuer.url });
-    app.post('/mcp', bearer, express.json(), mcpToolScopes({ write_file: ['files:write'] }), ok);
+    app.post('/mcp', bearer, create.json(), mcpToolScopes({ write_file: ['files:write'] }), ok);
   });
 
   const call = (name: string): object => ({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } });
