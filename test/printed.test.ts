@@ -213,6 +213,12 @@ describe('a mistake in the options', () => {
       'an issuer whose password contains ? and #',
       () => jwtBearer({ issuer: `https://user:?${MARKER}#@auth.example.com`, audience: 'a' }),
     ],
+    ['an issuer without a scheme', () => jwtBearer({ issuer: `user:${MARKER}@auth.example.com`, audience: 'a' })],
+    ['an issuer that begins with //', () => jwtBearer({ issuer: `//user:${MARKER}@auth.example.com`, audience: 'a' })],
+    [
+      'an issuer with a line break in its password',
+      () => jwtBearer({ issuer: `https://user:${MARKER}\n@auth.example.com`, audience: 'a' }),
+    ],
     [
       'a jwksUri with a password',
       () => jwtBearer({ issuer: ISSUER, audience: 'a', jwksUri: `http://user:${MARKER}/x@auth.example.com` }),

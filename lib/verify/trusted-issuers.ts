@@ -134,7 +134,7 @@ export function trustedIssuers(
     },
     invalidate: async (token) => {
       endSignals(token);
-      await Promise.all(registry.all().map(async (verifier) => verifier.invalidate?.(token)));
+      await registry.invalidate(token, issuerOf(token));
     },
     close: async () => {
       await Promise.all(registry.all().map(async (verifier) => verifier.close?.()));
@@ -261,6 +261,10 @@ class StaticIssuers implements IssuerRegistry {
 
   find(iss: string): Promise<TokenVerifier | undefined> {
     return Promise.resolve(this.#forJwts.get(iss));
+  }
+
+  async invalidate(token: string): Promise<void> {
+    await Promise.all(this.#verifiers.map(async (verifier) => verifier.invalidate?.(token)));
   }
 
   unknownIssuer(iss: string): InvalidTokenError {
