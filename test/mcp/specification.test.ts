@@ -302,6 +302,17 @@ describe.each([
     expect((await send('whoami', 'write_file')).status).toBe(200);
   });
 
+  it('responds 401 for a tool that is not public, if other tools are', async () => {
+    const { bearer } = mcpResource({ resource: RESOURCE, issuer: issuer.url, optional: true, scopes: ['files:read'] });
+    const gate = mcpToolScopes({ write_file: ['files:write'] });
+    const open: RequestHandler = (_req, res) => res.json({});
+    const withPublicTools = create().post('/mcp', bearer, create.json(), gate, open);
+    expect((await supertest(withPublicTools).post('/mcp').send(call('whoami'))).status).toBe(200);
+    const response = await supertest(withPublicTools).post('/mcp').send(call('write_file'));
+    expect(response.status).toBe(401);
+    expect(challengesOf(response)[0]?.parameters).toEqual({ scope: 'files:write', resource_metadata: METADATA });
+  });
+
   it.each(['text/plain', 'text/plain; a=application/json', undefined])(
     'rejects a body of the type %p as a mistake of the caller',
     async (type) => {
