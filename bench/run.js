@@ -39,7 +39,7 @@ const QUICK = {
   proofs: 1000,
   replayEntries: 10_000,
 };
-const FULL_GROWTH = { rounds: 4, requests: 2000, warmUp: 4000, distinctTokens: [1, 50, 10_000, 200_000] };
+const FULL_GROWTH = { rounds: 3, requests: 2000, warmUp: 4000, distinctTokens: [1, 50, 10_000, 200_000] };
 const QUICK_GROWTH = { ...FULL_GROWTH, rounds: 2, requests: 1000, warmUp: 3000 };
 
 const { values: args } = parseArgs({
