@@ -3,6 +3,7 @@ import {
   InsufficientAuthenticationError,
   InsufficientScopeError,
   InvalidDpopProofError,
+  MissingTokenError,
   type ResourceServerError,
   UpstreamError,
 } from './errors.js';
@@ -103,7 +104,9 @@ function neededFor(
   error: ResourceServerError,
   requestedScopes: (scopes: readonly string[]) => readonly string[],
 ): Record<string, string | undefined> {
-  if (error instanceof InsufficientScopeError) return { scope: joined(requestedScopes(error.scopes)) };
+  if (error instanceof InsufficientScopeError || error instanceof MissingTokenError) {
+    return { scope: joined(requestedScopes(error.scopes)) };
+  }
   if (!(error instanceof InsufficientAuthenticationError)) return {};
   return { acr_values: joined(error.acrValues), max_age: error.maxAge?.toString() };
 }

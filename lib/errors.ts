@@ -122,9 +122,15 @@ export function withHeaders<E extends ResourceServerError>(error: E, headers: Re
 /** The request carried no credentials: 401 with a challenge that has no `error` (RFC 6750 §3.1). */
 export class MissingTokenError extends ResourceServerError {
   declare readonly reason: MissingTokenReason;
-  constructor(options?: ErrorOptions & { reason?: MissingTokenReason | undefined }) {
+  /** The scopes that the gate requires; empty if no gate named them. */
+  readonly scopes: readonly string[];
+
+  constructor(
+    options?: ErrorOptions & { reason?: MissingTokenReason | undefined; scopes?: readonly string[] | undefined },
+  ) {
     const reason = options?.reason ?? 'token_missing';
     super(401, undefined, reason, SENTENCES[reason], options);
+    this.scopes = options?.scopes ?? [];
   }
 }
 

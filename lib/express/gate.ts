@@ -13,11 +13,15 @@ export type Predicate<Args extends unknown[]> = (...args: Args) => boolean | Pro
 // All copies of the package share it.
 const GATE = Symbol.for('express-resource-server.gate.v1');
 
-/** Every gate: a decision about the caller. It responds as the middleware before it is configured. */
+/**
+ * Every gate: a decision about the caller. It responds as the middleware before it is configured. A challenge to a caller
+ * without a token names the sufficient scopes.
+ */
 export function gate(
   name: string,
   decide: Predicate<[auth: Auth, req: Request, settings: RespondSettings]>,
   rejection: (auth: Auth, settings: RespondSettings) => ResourceServerError,
+  sufficientScopes?: (settings: RespondSettings) => readonly string[],
 ): Middleware {
   const gateMiddleware: Middleware = (req, res, next) => {
     const authentication = authenticationOf(req);
@@ -30,7 +34,8 @@ export function gate(
       respondWith(error, req, res, next, settings, auth);
     };
     if (auth === undefined) {
-      failed(new MissingTokenError({ cause: makeFailedCheck('authentication', 'an access token', undefined) }));
+      const cause = makeFailedCheck('authentication', 'an access token', undefined);
+      failed(new MissingTokenError({ cause, scopes: sufficientScopes?.(settings) }));
       return;
     }
     const conclude = (decision: unknown): void => {

@@ -5,6 +5,7 @@ import type { Auth } from '../token/access-token.js';
 import { rawClaim } from '../token/claims.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
+import type { RespondSettings } from './respond.js';
 import { isScope } from '../token/scope.js';
 
 /** A value that a claim can be compared with. */
@@ -65,11 +66,14 @@ export function requireScopes<S extends string, M extends string>(
   ...more: SingleScope<M>[]
 ): Middleware {
   const needed = parseScopes('requireScopes', [scope, ...more]);
+  const sufficient = ({ scopeHierarchy }: RespondSettings): readonly string[] =>
+    scopeHierarchy?.narrowestOfAll(needed) ?? needed;
   return gate(
     'requireScopes',
     ({ scopes }, _req, { scopeHierarchy }) =>
       needed.every((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
-    ({ scopes }, { scopeHierarchy }) => missingScope(scopeHierarchy?.narrowestOfAll(needed) ?? needed, needed, scopes),
+    ({ scopes }, settings) => missingScope(sufficient(settings), needed, scopes),
+    sufficient,
   );
 }
 
@@ -83,11 +87,14 @@ export function requireAnyScope<S extends string, M extends string>(
   ...more: SingleScope<M>[]
 ): Middleware {
   const any = parseScopes('requireAnyScope', [scope, ...more]);
+  const sufficient = ({ scopeHierarchy }: RespondSettings): readonly string[] =>
+    scopeHierarchy?.narrowestOfAny(any) ?? any;
   return gate(
     'requireAnyScope',
     ({ scopes }, _req, { scopeHierarchy }) =>
       any.some((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
-    ({ scopes }, { scopeHierarchy }) => missingScope(scopeHierarchy?.narrowestOfAny(any) ?? any, any, scopes),
+    ({ scopes }, settings) => missingScope(sufficient(settings), any, scopes),
+    sufficient,
   );
 }
 
@@ -187,7 +194,8 @@ export function requireThat(
   const decide = parse('requireThat', predicateRule, predicate);
   const { scopes = [] } = readOptions<RequireThatOptions>('requireThat', options, requireThatRules);
   const cause = makeFailedCheck('the predicate of requireThat', true, false);
-  return gate('requireThat', decide, () => new InsufficientScopeError('condition_failed', scopes, { cause }));
+  const rejection = (): InsufficientScopeError => new InsufficientScopeError('condition_failed', scopes, { cause });
+  return gate('requireThat', decide, rejection, () => scopes);
 }
 
 const expectedRule: Rule<Predicate<[unknown]>> = {

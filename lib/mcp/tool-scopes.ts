@@ -41,9 +41,11 @@ export function mcpToolScopes(scopes: ToolScopes, ..._none: undefined[]): Middle
       return;
     }
     const body: unknown = Reflect.get(req, 'body');
-    // Without the body, no tool is known, and each would be allowed.
-    if (typeof body !== 'object' || body === null) {
-      next(notJson(req) ?? bodyMissing(where));
+    const isParsed = typeof body === 'object' && body !== null;
+    // Without the body, no tool is known, and each would be allowed. Express 4 has `{}` for a body that it did not parse.
+    const problem = problemWithBody(req, isParsed);
+    if (problem !== undefined || !isParsed) {
+      next(problem ?? bodyMissing(where));
       return;
     }
     const messages: unknown[] = Array.isArray(body) ? body : [body];
@@ -60,10 +62,12 @@ function calledTool(message: unknown): string | undefined {
 }
 
 /** The mistake of a caller whose body `express.json()` does not parse, for the error handler of the application. */
-function notJson({ headers }: IncomingMessage): Error | undefined {
+function problemWithBody({ headers }: IncomingMessage, isParsed: boolean): Error | undefined {
+  const isJson = /^application\/json\s*(?:;|$)/i.test(headers['content-type'] ?? '');
+  if (isJson && isParsed) return undefined;
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
   if (!hasBody) return Object.assign(new Error('The request has no body.'), { status: 400, expose: true });
-  if (/^application\/json\s*(?:;|$)/i.test(headers['content-type'] ?? '')) return undefined;
+  if (isJson) return undefined;
   return Object.assign(new Error('The body is not application/json.'), { status: 415, expose: true });
 }
 

@@ -61,13 +61,14 @@ describe('a gate', () => {
   );
 
   it.each(GATES)(
-    'behind optional authentication responds 401 to a request without a token: $what',
-    async ({ gate, good }) => {
+    'behind optional authentication responds 401 to a request without a token, with its scopes: $what',
+    async ({ gate, good, scope }) => {
       const issuer = await startIssuer();
       const options = { issuer: issuer.url, audience: issuer.audience, optional: true, realm: 'r' };
       const app = serve(jwtBearer(options), gate);
       const response = await expectRefused(app, undefined, 401, undefined);
-      expect(response.headers['www-authenticate']).toBe('Bearer realm="r"');
+      const parameters = scope === undefined ? { realm: 'r' } : { realm: 'r', scope };
+      expect(challengesOf(response)).toEqual([{ scheme: 'Bearer', parameters }]);
       expect((await get(app, await issuer.issue(good))).status).toBe(200);
     },
   );

@@ -7,9 +7,11 @@ import {
   jwtBearer,
   type Middleware,
   protectedResourceMetadata,
+  requireAnyScope,
   requireAuthentication,
   requireClient,
   requireScopes,
+  requireThat,
 } from '../../lib/index.js';
 import { challengesOf, get, serve, serveWithErrorHandler, startIssuer } from '../support/helpers.js';
 import { ALGS, dpopBearer, present, createScene } from '../support/dpop.js';
@@ -58,7 +60,7 @@ describe('resourceMetadata', () => {
     ];
     expect(found.map(({ status }) => status)).toEqual([401, 403, 403, 401, 401]);
     for (const { parameters } of found) expect(parameters).toMatchObject({ realm: 'mcp', resource_metadata: url });
-    expect(found.map(({ parameters }) => parameters?.scope)).toEqual([undefined, 'b', ...Array<undefined>(3)]);
+    expect(found.map(({ parameters }) => parameters?.scope)).toEqual([undefined, 'b', undefined, undefined, 'b']);
   });
 
   it('is on the response and on the error that an error handler receives', async () => {
@@ -97,6 +99,24 @@ describe('challengeScopes', () => {
       [403, 'a b'],
       [403, 'c'],
     ]);
+  });
+});
+
+describe('a gate behind optional', () => {
+  it.each<[string, Middleware, string | undefined]>([
+    ['requireScopes', requireScopes('c', 'd'), 'c d'],
+    ['requireAnyScope', requireAnyScope('c', 'd'), 'c d'],
+    ['requireThat with scopes', requireThat(() => true, { scopes: ['c'] }), 'c'],
+    ['requireClient', requireClient('client-1'), 'a'],
+  ])('names its own scopes to a caller without a token: %s', async (_, gate, scope) => {
+    const { status, parameters } = await challengesTo(undefined, { challengeScopes: ['a'], optional: true }, gate);
+    expect([status, parameters]).toEqual([401, { scope }]);
+  });
+
+  it('names the narrowest scope, as clients request it', async () => {
+    const options = { optional: true, scopeHierarchy: { c: ['b'] }, scopeNames: { c: 'api://c' } };
+    const { parameters } = await challengesTo(undefined, options, requireScopes('b', 'c'));
+    expect(parameters).toEqual({ scope: 'api://c' });
   });
 });
 

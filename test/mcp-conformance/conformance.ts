@@ -92,7 +92,7 @@ function countOf(results: Results, status: string): number {
 
 describe.each([
   ['2026-07-28', serveRequests, 120],
-  ['2025-11-25', (...middlewares: RequestHandler[]) => serveSessions(openSession, ...middlewares), 60],
+  ['2025-11-25', (...middlewares: RequestHandler[]) => serveSessions(express(), openSession, ...middlewares), 60],
 ])('the conformance suite for the specification %s', (revision, serve, successes) => {
   const options = ['--suite', 'all', '--spec-version', revision];
 

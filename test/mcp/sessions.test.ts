@@ -14,9 +14,11 @@ import { authSignal, jwtVerifier } from 'express-resource-server';
 import { mcpResource, mcpToolScopes } from 'express-resource-server/mcp';
 import { TestIssuer } from '../../lib/testing/issuer.js';
 import { listen } from '../support/helpers.js';
-import { BOUND_CLIENT, McpAuthorizationServer } from '../support/mcp-authorization-server.js';
+import { BOUND_CLIENT, McpAuthorizationServer, SECRET_CLIENT } from '../support/mcp-authorization-server.js';
 import { callTool, connect, connectWith, serveMcp, whoami } from '../support/mcp-server.js';
+import { endWithToken } from '../support/mcp-sessions.js';
 import { cloneInThisRealm } from '../support/one-realm.js';
+import { advance, simulateTime } from '../support/time.js';
 
 cloneInThisRealm();
 
@@ -44,6 +46,34 @@ describe('a stream that outlives its token', () => {
     const body = response.text();
     await verifier.invalidate(token);
     await expect(body).rejects.toThrow();
+  });
+});
+
+describe('a subscription', () => {
+  simulateTime();
+
+  it('ends with its token, and the next one has a new token', async () => {
+    const server = await McpAuthorizationServer.start();
+    let app: RequestListener = (_req, res) => res.writeHead(503).end();
+    const port = await listen((req, res) => {
+      app(req, res);
+    });
+    const resource = `http://127.0.0.1:${port}/mcp`;
+    const { metadata, bearer } = mcpResource({ resource, issuer: server.url });
+    app = express().use(metadata).use(serveMcp(bearer, endWithToken));
+    const provider = new ClientCredentialsProvider({ ...SECRET_CLIENT, expectedIssuer: server.url });
+    const client = await connect(resource, { authProvider: provider });
+    const first = provider.tokens()?.access_token;
+    const subscription = await client.listen({ toolsListChanged: true });
+    await advance({ seconds: 250 });
+    expect(await Promise.race([subscription.closed, Promise.resolve('open')])).toBe('open');
+
+    await advance({ seconds: 60 });
+    expect(await subscription.closed).toBe('remote');
+    const next = await client.listen({ toolsListChanged: true });
+    expect(provider.tokens()?.access_token).not.toBe(first);
+    await next.close();
+    await server.close();
   });
 });
 
@@ -94,6 +124,23 @@ describe('DPoP with nonces', () => {
     const client = await connect(url, { authProvider });
     expect(await whoami(client)).toMatchObject({ clientId: BOUND_CLIENT.clientId, extra: { scheme: 'DPoP' } });
     expect(await callTool(client, 'write_file', { name: 'a' })).toBe('wrote a');
+  });
+
+  it('works behind a proxy that removes a prefix', async () => {
+    let app: RequestListener = (_req, res) => res.writeHead(503).end();
+    const port = await listen((req, res) => {
+      req.url = req.url?.replace(/^\/files\//, '/');
+      app(req, res);
+    });
+    const origin = `http://127.0.0.1:${port}`;
+    const resource = `${origin}/files/mcp`;
+    const options = { dpop: 'required', baseUrl: `${origin}/files` } as const;
+    const { metadata, bearer } = mcpResource({ resource, issuer: server.url, scopes: ['files:read'], ...options });
+    app = express().use(metadata).use(serveMcp(bearer));
+    const session = await DpopSession.create({ alg: 'ES256' });
+    const provider = new ClientCredentialsProvider({ ...BOUND_CLIENT, expectedIssuer: server.url });
+    const client = await connect(resource, { authProvider: Object.assign(provider, { dpop: () => session }) });
+    expect(await whoami(client)).toMatchObject({ resource, extra: { scheme: 'DPoP' } });
   });
 
   /** Proofs for a client of version 1, which has none of its own. */

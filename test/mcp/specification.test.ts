@@ -11,12 +11,16 @@ import {
 import { getOAuthProtectedResourceMetadataUrl as metadataUrlV1 } from '@modelcontextprotocol/sdk/server/auth/router.js';
 import type { RequestListener } from 'node:http';
 import express, { type Express, type RequestHandler, Router } from 'express';
+import express4 from 'express4';
 import { getAuth, requireClient, requireScopes } from 'express-resource-server';
 import { type McpAuthInfo, mcpResource, type McpResourceOptions, mcpToolScopes } from 'express-resource-server/mcp';
 import supertest from 'supertest';
 import { TestIssuer } from '../../lib/testing/issuer.js';
 import { DpopClient } from '../support/dpop.js';
 import { challengesOf, getRaw, listen } from '../support/helpers.js';
+import { serveMcp } from '../support/mcp-server.js';
+import { serveSessions } from '../support/mcp-sessions.js';
+import { STACKS } from '../support/mcp-stacks.js';
 
 const RESOURCE = 'https://mcp.example.com/mcp';
 const METADATA = 'https://mcp.example.com/.well-known/oauth-protected-resource/mcp';
@@ -208,6 +212,15 @@ describe('a request', () => {
     expect(await send(RESOURCE)).toBe(200);
     expect(await send(`http://127.0.0.1:${port}/mcp`)).toBe(401);
   });
+
+  it('has a DPoP proof below baseUrl, if a proxy removes a prefix', async () => {
+    const client = await DpopClient.make();
+    const token = await issuer.issue({ aud: RESOURCE, cnf: client.cnf });
+    const port = await listen(serve({ dpop: 'required', baseUrl: 'https://mcp.example.com/files' }));
+    const proof = await client.prove(token, { claims: { htu: 'https://mcp.example.com/files/mcp' } });
+    const fields = ['Authorization', `DPoP ${token}`, 'DPoP', proof];
+    expect((await getRaw(port, fields, { path: '/mcp' })).status).toBe(200);
+  });
 });
 
 describe('the AuthInfo', () => {
@@ -224,12 +237,59 @@ describe('the AuthInfo', () => {
   });
 });
 
-describe('mcpToolScopes', () => {
-  const app = express();
+describe('mcpScopes', () => {
+  const stack = STACKS['version 2 of the SDK with Express 5'];
+  const call = {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'tools/call',
+    params: { name: 'write_file', arguments: { name: 'a' } },
+  };
+  const ping = { jsonrpc: '2.0', id: 2, method: 'ping' };
+  const clientInfo = { name: 'test', version: '1.0.0' };
+  const params = { protocolVersion: '2025-03-26', capabilities: {}, clientInfo };
+  const initialize = { jsonrpc: '2.0', id: 0, method: 'initialize', params };
+
+  it.each<[string, (bearer: RequestHandler) => Express]>([
+    ['a stateless server', (bearer) => serveMcp(bearer)],
+    ['a server with sessions', (bearer) => serveSessions(express(), required(stack).openSession, bearer)],
+  ])('protects a tool of %s in each kind of request', async (_, create) => {
+    const { bearer } = mcpResource({ resource: RESOURCE, issuer: issuer.url });
+    const token = await issuer.issue({ aud: RESOURCE, scope: 'files:read' });
+    const port = await listen(create(bearer));
+    const Accept = 'application/json, text/event-stream';
+    const usual = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', Accept };
+    const post = (body: unknown, more: Record<string, string> = {}): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}/mcp`, {
+        method: 'POST',
+        headers: { ...usual, ...more },
+        body: JSON.stringify(body),
+      });
+    const started = await post(initialize);
+    const id = started.headers.get('Mcp-Session-Id');
+    const session = id === null ? {} : { 'Mcp-Session-Id': id };
+    const statuses = [started.status];
+    for (const body of [call, [call], [ping, call]]) statuses.push((await post(body, session)).status);
+    const spoofed = { 'MCP-Protocol-Version': '2026-07-28', 'Mcp-Method': 'tools/call', 'Mcp-Name': 'whoami' };
+    statuses.push((await post(call, { ...session, ...spoofed })).status);
+    expect(statuses).toEqual([200, 403, 403, 403, 400]);
+  });
+});
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('there is no value');
+  return value;
+}
+
+describe.each([
+  ['Express 5', express],
+  ['Express 4', express4 as unknown as typeof express],
+])('mcpToolScopes on %s', (_, create) => {
+  const app = create();
 
   beforeAll(() => {
     const { bearer } = mcpResource({ resource: RESOURCE, issuer: issuer.url });
-    app.post('/mcp', bearer, express.json(), mcpToolScopes({ write_file: ['files:write'] }), ok);
+    app.post('/mcp', bearer, create.json(), mcpToolScopes({ write_file: ['files:write'] }), ok);
   });
 
   const call = (name: string): object => ({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name } });
@@ -240,6 +300,17 @@ describe('mcpToolScopes', () => {
       supertest(app).post('/mcp').auth(token, { type: 'bearer' }).set('Mcp-Name', field).send(call(name));
     expect((await send('write_file', 'whoami')).status).toBe(403);
     expect((await send('whoami', 'write_file')).status).toBe(200);
+  });
+
+  it('responds 401 for a tool that is not public, if other tools are', async () => {
+    const { bearer } = mcpResource({ resource: RESOURCE, issuer: issuer.url, optional: true, scopes: ['files:read'] });
+    const gate = mcpToolScopes({ write_file: ['files:write'] });
+    const open: RequestHandler = (_req, res) => res.json({});
+    const withPublicTools = create().post('/mcp', bearer, create.json(), gate, open);
+    expect((await supertest(withPublicTools).post('/mcp').send(call('whoami'))).status).toBe(200);
+    const response = await supertest(withPublicTools).post('/mcp').send(call('write_file'));
+    expect(response.status).toBe(401);
+    expect(challengesOf(response)[0]?.parameters).toEqual({ scope: 'files:write', resource_metadata: METADATA });
   });
 
   it.each(['text/plain', 'text/plain; a=application/json', undefined])(

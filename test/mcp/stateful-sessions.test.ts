@@ -58,7 +58,7 @@ async function openSession(
     ...{ resource: url, scopes: ['files:read'] },
     ...(verifierFor === undefined ? { issuer: server.url } : { verifier: verifierFor(url) }),
   });
-  handlers.app = serveSessions(stack.openSession, metadata, record, bearer, endWithToken);
+  handlers.app = serveSessions(stack.createApp(), stack.openSession, metadata, record, bearer, endWithToken);
   const options = { ...SECRET_CLIENT, expectedIssuer: server.url, scope: 'files:read' };
   const provider = new stack.providers.ClientCredentialsProvider(options);
   const connection = stack.open(url, provider);
@@ -79,7 +79,7 @@ async function revoke(server: McpAuthorizationServer, token: string): Promise<vo
   expect(response.status).toBe(200);
 }
 
-describe.each(Object.entries(STACKS).filter(([name]) => name.endsWith('Express 5')))('a session of %s', (_, stack) => {
+describe.each(Object.entries(STACKS).filter(([, { hasSessions }]) => hasSessions))('a session of %s', (_, stack) => {
   simulateTime();
 
   let server: McpAuthorizationServer;

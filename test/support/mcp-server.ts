@@ -42,7 +42,9 @@ afterEach(async () => {
 
 /** A client of version 2 of the SDK, which ends with the test. */
 export async function connect(url: string, options: StreamableHTTPClientTransportOptions): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1.0.0' });
+  // The protocol of 2026-07-28.
+  const versionNegotiation = { mode: { pin: '2026-07-28' } };
+  const client = new Client({ name: 'test', version: '1.0.0' }, { versionNegotiation });
   clients.push(client);
   await client.connect(new StreamableHTTPClientTransport(new URL(url), options));
   return client;

@@ -17,8 +17,8 @@ export interface TransportOptions {
 /** Creates a server with a transport for a new session, and connects them. */
 export type OpenSession = (options: TransportOptions) => Promise<SessionTransport>;
 
-/** An application whose MCP server has stateful sessions (`Mcp-Session-Id`), behind these middlewares. */
-export function serveSessions(openSession: OpenSession, ...middlewares: RequestHandler[]): Express {
+/** Adds an MCP server with stateful sessions (`Mcp-Session-Id`), behind these middlewares, to an application. */
+export function serveSessions(app: Express, openSession: OpenSession, ...middlewares: RequestHandler[]): Express {
   const sessions = new Map<string, SessionTransport>();
   const start = async (): Promise<SessionTransport> => {
     let id = '';
@@ -46,7 +46,6 @@ export function serveSessions(openSession: OpenSession, ...middlewares: RequestH
     const transport = known ?? (await start());
     await transport.handleRequest(req, res, req.body);
   };
-  const app = express();
   app.use(...middlewares, express.json());
   app.all(['/mcp', '/opaque/mcp'], (req, res, next) => {
     handle(req, res).catch(next);

@@ -23,6 +23,9 @@ export interface Connection {
 
 /** One version of the SDK with one version of Express. */
 export interface Stack {
+  createApp(): Express;
+  /** Whether its clients have sessions (`Mcp-Session-Id`): the protocol of 2026-07-28 has none. */
+  readonly hasSessions: boolean;
   serve(resource: McpResource): Express;
   /** Opens a stateful session. */
   readonly openSession: OpenSession;
@@ -32,8 +35,9 @@ export interface Stack {
   readonly providers: Pick<typeof v2, 'ClientCredentialsProvider' | 'PrivateKeyJwtProvider'> | typeof extensionsV1;
 }
 
-function version2(createApp: typeof express): Stack {
+function version2(createApp: typeof express, mode: v2.VersionNegotiationMode): Stack {
   return {
+    createApp,
     serve: ({ metadata, bearer }) => {
       const app = createApp();
       app.use(metadata);
@@ -41,7 +45,7 @@ function version2(createApp: typeof express): Stack {
       return app;
     },
     open: (url, authProvider) => {
-      const client = new v2.Client(identity);
+      const client = new v2.Client(identity, { versionNegotiation: { mode } });
       const options = { authProvider: authProvider as v2.OAuthClientProvider };
       const transport = new v2.StreamableHTTPClientTransport(new URL(url), options);
       return {
@@ -55,6 +59,7 @@ function version2(createApp: typeof express): Stack {
       await createServer().connect(transport);
       return transport;
     },
+    hasSessions: mode === 'legacy',
     requestsScopesOfChallenge: true,
     providers: v2,
   };
@@ -62,6 +67,7 @@ function version2(createApp: typeof express): Stack {
 
 function version1(createApp: typeof express): Stack {
   return {
+    createApp,
     serve: ({ metadata, bearer }) => {
       const app = createApp();
       app.use(metadata);
@@ -93,6 +99,7 @@ function version1(createApp: typeof express): Stack {
       await createServerV1().connect(transport);
       return transport;
     },
+    hasSessions: true,
     requestsScopesOfChallenge: false,
     providers: extensionsV1,
   };
@@ -109,12 +116,16 @@ function createServerV1(): ServerV1 {
   return server;
 }
 
+/** The protocol of 2026-07-28, which has no sessions. */
+const CURRENT = { pin: '2026-07-28' };
+
 /** The functions that the tests use are the same in Express 4. */
 const createExpress4 = express4 as unknown as typeof express;
 
 export const STACKS: Readonly<Record<string, Stack>> = {
-  'version 2 of the SDK with Express 5': version2(express),
-  'version 2 of the SDK with Express 4': version2(createExpress4),
+  'version 2 of the SDK with Express 5': version2(express, CURRENT),
+  'version 2 of the SDK with Express 4': version2(createExpress4, CURRENT),
+  'version 2 of the SDK with Express 5, protocol of 2025': version2(express, 'legacy'),
   'version 1 of the SDK with Express 5': version1(express),
   'version 1 of the SDK with Express 4': version1(createExpress4),
 };
