@@ -637,3 +637,25 @@ describe('a dependency that changes its state all the time', () => {
     expect(warnings.length).toBeLessThanOrEqual(60);
   });
 });
+
+it('different timeouts of one server are one cause', async () => {
+  const warnings = recordWarnings();
+  const issuer = await startIssuer();
+  const codes = ['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT'];
+  const verifier = jwtVerifierOf(issuer, {
+    keys: { prefetch: false },
+    fetch: () => Promise.reject(Object.assign(new Error(), { code: codes.pop() ?? 'ECONNREFUSED' })),
+  });
+  for (let i = 0; i < 3; i++) {
+    await verifier.ready().catch(() => undefined);
+    await advance({ seconds: 40 });
+  }
+  expect(codes).toEqual([]);
+  // The last one is another cause.
+  expect(codesOf(warnings)).toEqual(['ERS_UNREACHABLE', 'ERS_UNREACHABLE']);
+  expect(warnings.map(({ message }) => /[A-Z_]+TIMEOUT|ECONNREFUSED/.exec(message)?.[0])).toEqual([
+    'UND_ERR_HEADERS_TIMEOUT',
+    'ECONNREFUSED',
+  ]);
+  await verifier.close();
+});
