@@ -273,9 +273,11 @@ function credentialsOf(
 function assertVerifier(where: string, verifier: unknown): asserts verifier is TokenVerifier {
   if (isVerifier(verifier)) return;
   const fix =
-    typeof verifier === 'function'
-      ? 'Pass a verifier, such as jwtVerifier({ … }). jwtBearer({ … }) is a complete middleware: mount it as it is.'
-      : undefined;
+    verifier instanceof Promise
+      ? 'Await it: it is a promise.'
+      : typeof verifier === 'function'
+        ? 'Pass a verifier, such as jwtVerifier({ … }). jwtBearer({ … }) is a complete middleware: mount it as it is.'
+        : undefined;
   throw invalid(`${where}: verifier`, 'an object with the function verify(token)', verifier, fix);
 }
 

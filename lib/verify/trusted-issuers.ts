@@ -16,6 +16,8 @@ import {
   problem,
 } from './dynamic-issuers.js';
 import { explainWith } from './explain.js';
+import { introspectionVerifier } from './introspection.js';
+import { jwtVerifier } from './jwt.js';
 import { isLimitedIssuer, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
 import { isVerifier } from './wrap-verifier.js';
 import { sharedRules } from './shared-options.js';
@@ -73,6 +75,7 @@ export function trustedIssuers(
   verifiers: readonly (TokenVerifier | TrustedIssuer)[] | IssuerResolver,
   options: TrustedIssuersOptions = {},
 ): TrustedIssuersVerifier {
+  checkArguments(verifiers, options);
   const given = readOptions<TrustedIssuersOptions>('trustedIssuers', options, rules);
   const { maxIssuers = 100, maxAge = 300 } = given;
   const list = typeof verifiers === 'function' ? [] : readVerifiers(verifiers);
@@ -220,6 +223,21 @@ function healthOf(verifiers: readonly TokenVerifier[]): Record<string, VerifierH
     health[name in health ? `${name} (verifier ${i})` : name] = verifier.health?.() ?? {};
   }
   return health;
+}
+
+/** Mistakes that would be silent, or have a misleading message. */
+function checkArguments(verifiers: unknown, options: unknown): void {
+  const list = 'an array of verifiers, or a function of iss';
+  if (isVerifier(verifiers) && isVerifier(options)) {
+    throw problem(list, 'several arguments', 'Pass one array: trustedIssuers([first, second]).');
+  }
+  if (isVerifier(verifiers)) throw problem(list, 'a verifier', 'Pass an array: trustedIssuers([verifier]).');
+  if (typeof verifiers !== 'function') return;
+  const isFactory = verifiers === jwtVerifier || verifiers === introspectionVerifier;
+  if (isFactory || verifiers.length > 2) {
+    const fix = 'Call it: trustedIssuers([jwtVerifier({ … })]). A middleware is not a verifier.';
+    throw problem(list, isFactory ? 'a function that was not called' : 'a middleware', fix);
+  }
 }
 
 function readVerifiers(verifiers: unknown): TokenVerifier[] {
