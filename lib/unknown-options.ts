@@ -46,8 +46,48 @@ function counterpart(name: string, known: readonly string[]): string | undefined
   return entry?.[0];
 }
 
+/** Options of another function. */
+const OF_BEARER = ['optional', 'realm', 'property', 'errors', 'onRejection', 'tokenFrom', 'resourceMetadata'].concat([
+  'challengeScopes',
+  'scopeHierarchy',
+  'scopeNames',
+  'dpop',
+  'mtls',
+  'baseUrl',
+]);
+const OF_VERIFIERS = [
+  'issuer',
+  'audience',
+  'jwksUri',
+  'jwks',
+  'publicKey',
+  'secret',
+  'algorithms',
+  'keys',
+  'cache',
+].concat([
+  'clockTolerance',
+  'clientId',
+  'clientSecret',
+  'introspectionEndpoint',
+  'requiredClaims',
+  'fetch',
+  'allowInsecureHttp',
+]);
+
+function ownerOf(name: string, known: readonly string[]): string | undefined {
+  if (OF_BEARER.includes(name) && known.includes('clientIdClaims')) {
+    return 'Pass it to the middleware: bearer(verifier, options), or jwtBearer(options).';
+  }
+  return OF_VERIFIERS.includes(name) && known.includes('onRejection')
+    ? 'Pass it to the verifier, such as jwtVerifier(options).'
+    : undefined;
+}
+
 /** The fix for an option without a rule: the one that was probably meant, if there is one. */
 export function fixForUnknown(name: string, known: readonly string[]): string {
+  const owner = ownerOf(name, known);
+  if (owner !== undefined) return owner;
   const meant = counterpart(name, known) ?? nearest(name, known);
   const advice = Object.hasOwn(WITHOUT_COUNTERPART, name) ? WITHOUT_COUNTERPART[name] : undefined;
   return meant === undefined ? (advice ?? 'Remove it.') : `Did you mean ${meant}?`;

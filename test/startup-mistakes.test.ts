@@ -98,6 +98,16 @@ describe('a mistake at startup causes a ConfigurationError with the fix', () => 
       () => jwtBearer({ ...GOOD, keySnapshot: { sendCommand: () => undefined } as never }),
       /redisStore\(client\)/,
     ],
+    [
+      'an option of bearer for a verifier',
+      () => jwtVerifier({ ...GOOD, onRejection: () => 1 } as never),
+      /bearer\(verifier/,
+    ],
+    [
+      'an option of a verifier for bearer',
+      () => bearer(jwtVerifier(GOOD), { audience: 'a' } as never),
+      /to the verifier/,
+    ],
     ['onError', () => jwtBearer({ ...GOOD, onError: () => undefined } as never), /Did you mean onRejection\?/],
     [
       'a secret with a line break',
@@ -143,6 +153,8 @@ describe('a mistake at startup causes a ConfigurationError with the fix', () => 
   it.each<[string, unknown]>([
     ['jwtBearer', jwtBearer],
     ['requireMachine', requireMachine],
+    ['bearer', bearer],
+    ['trustedIssuers', trustedIssuers],
     ['requireScopes', requireScopes],
   ])('a function that was not called, when the first request arrives: %s', async (name, middleware) => {
     const app = express();

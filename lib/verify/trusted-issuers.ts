@@ -16,8 +16,7 @@ import {
   problem,
 } from './dynamic-issuers.js';
 import { explainWith } from './explain.js';
-import { introspectionVerifier } from './introspection.js';
-import { jwtVerifier } from './jwt.js';
+import { checkArguments } from './issuer-arguments.js';
 import { isLimitedIssuer, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
 import { isVerifier } from './wrap-verifier.js';
 import { sharedRules } from './shared-options.js';
@@ -181,9 +180,9 @@ async function verifyOpaque(
 /** Which verifier was chosen and why, then the checks of that verifier. */
 async function explainRoute(token: string, registry: IssuerRegistry): Promise<Explanation> {
   const iss = issuerOf(token);
+  const name = 'choice of the verifier';
   if (iss !== undefined) {
     const verifier = await registry.find(iss);
-    const name = 'choice of the verifier';
     if (verifier === undefined) {
       const context = { claims: undefined, segments: 3, now: 0 };
       return toExplanation([failedCheck(name, registry.unknownIssuer(iss), context)]);
@@ -192,8 +191,15 @@ async function explainRoute(token: string, registry: IssuerRegistry): Promise<Ex
     return toExplanation([passedCheck(name, 'the verifier of this issuer', iss), ...checks]);
   }
   const explanations = await Promise.all(registry.opaque.map((verifier) => explainWith(verifier, token)));
-  const accepting = explanations.find(({ accepted }) => accepted === true);
-  if (accepting !== undefined) return accepting;
+  const accepting = explanations.findIndex(({ accepted }) => accepted === true);
+  const { checks: acceptedChecks } = explanations[accepting] ?? {};
+  if (acceptedChecks !== undefined) {
+    const found = registry.opaque[accepting]?.issuer;
+    return toExplanation([
+      passedCheck(name, 'the first verifier that accepts this opaque token', found),
+      ...acceptedChecks,
+    ]);
+  }
   const checks = explanations.flatMap((each, i) =>
     each.checks.map((check) => ({ ...check, name: `${registry.opaque[i]?.issuer ?? `verifier ${i}`}: ${check.name}` })),
   );
@@ -203,7 +209,7 @@ async function explainRoute(token: string, registry: IssuerRegistry): Promise<Ex
     return { accepted, checks };
   }
   const context = { claims: undefined, segments: 1, now: 0 };
-  return toExplanation([failedCheck('choice of the verifier', noOpaqueVerifier(), context)]);
+  return toExplanation([failedCheck(name, noOpaqueVerifier(), context)]);
 }
 
 /** The error for a token that is not a JWT, if all verifiers are for JWTs. */
@@ -223,21 +229,6 @@ function healthOf(verifiers: readonly TokenVerifier[]): Record<string, VerifierH
     health[name in health ? `${name} (verifier ${i})` : name] = verifier.health?.() ?? {};
   }
   return health;
-}
-
-/** Mistakes that would be silent, or have a misleading message. */
-function checkArguments(verifiers: unknown, options: unknown): void {
-  const list = 'an array of verifiers, or a function of iss';
-  if (isVerifier(verifiers) && isVerifier(options)) {
-    throw problem(list, 'several arguments', 'Pass one array: trustedIssuers([first, second]).');
-  }
-  if (isVerifier(verifiers)) throw problem(list, 'a verifier', 'Pass an array: trustedIssuers([verifier]).');
-  if (typeof verifiers !== 'function') return;
-  const isFactory = verifiers === jwtVerifier || verifiers === introspectionVerifier;
-  if (isFactory || verifiers.length > 2) {
-    const fix = 'Call it: trustedIssuers([jwtVerifier({ … })]). A middleware is not a verifier.';
-    throw problem(list, isFactory ? 'a function that was not called' : 'a middleware', fix);
-  }
 }
 
 function readVerifiers(verifiers: unknown): TokenVerifier[] {
