@@ -93,7 +93,8 @@ export function fixForUnknown(name: string, known: readonly string[]): string {
   return meant === undefined ? (advice ?? 'Remove it.') : `Did you mean ${meant}?`;
 }
 
-function nearest(name: string, known: readonly string[]): string | undefined {
+/** The known name that differs least from this one, if it is similar. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
   const limit = Math.max(2, Math.floor(name.length / 3));
   let best: string | undefined;
   let least = limit + 1;
