@@ -85,8 +85,10 @@ export function invalidOption(option: string, rule: Omit<Rule<unknown>, 'parse'>
 /** Renders a value for a developer: short, on one line, without the content of an object. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') {
-    // The user and password of a URL are secret. A password may contain "/", although a URL may not.
-    const shown = value.replace(/:\/\/[^\n]*@/g, '://…@');
+    // The user and password of a URL are secret, also if the scheme is missing, or the password has characters that a URL
+    // must not have.
+    const hasUser = /[:/][^]*@/.test(value);
+    const shown = hasUser ? value.replace(/^([a-z][a-z\d+.-]*:\/\/)?[^]*@/i, '$1…@') : value;
     return escapeInvisible(JSON.stringify(shown.length > 80 ? `${shown.slice(0, 80)}…` : shown));
   }
   if (typeof value === 'function') return 'a function';

@@ -146,5 +146,5 @@ export const SENTENCES: Readonly<Record<Exclude<Reason, ConfigurationReason>, st
   metadata_unavailable: 'The metadata of the authorization server is temporarily unavailable.',
   introspection_unavailable: 'The introspection of access tokens is temporarily unavailable.',
   keys_unavailable: 'The keys of the authorization server are temporarily unavailable.',
-  store_unavailable: 'The detection of replayed DPoP proofs is temporarily unavailable.',
+  store_unavailable: 'The store of this API is temporarily unavailable.',
 };

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import {
@@ -21,6 +22,7 @@ import {
   trustedIssuers,
 } from '../lib/index.js';
 import { get, listen, serveWithErrorHandler, startIssuer, verifyAsync } from './support/helpers.js';
+import { recordWarnings } from './support/warnings.js';
 
 const MARKER = 's3cr3t-marker';
 const AUDIENCE = 'https://api.example.com';
@@ -143,7 +145,8 @@ describe('an error about the authorization server', () => {
     ];
     for (const options of makings) {
       const introspectionEndpoint = `http://127.0.0.1:${port}/introspect`;
-      const verifier = introspectionVerifier({ introspectionEndpoint, audience: false, ...options });
+      // In Node 20, a body that cannot be decompressed only ends with the timeout.
+      const verifier = introspectionVerifier({ introspectionEndpoint, audience: false, timeout: 0.5, ...options });
       const error = await failureOf(() => verifyAsync(verifier, `token-${MARKER}`));
       expect(error).toMatchObject({ status: 503 });
       expect(printed(error)).not.toContain(MARKER);
@@ -157,6 +160,32 @@ describe('an error about the authorization server', () => {
     const verifier = jwtVerifier({ issuer: ISSUER, audience: AUDIENCE, metadataUrl });
     expect(printed(await failureOf(() => verifier.ready()))).not.toContain(MARKER);
     await verifier.close();
+  });
+
+  it.each([
+    ['that responds 404', (res: ServerResponse) => res.writeHead(404).end()],
+    ['that does not have JSON', (res: ServerResponse) => res.end('x')],
+    ['that is not a JWKS', (res: ServerResponse) => res.end('{}')],
+    ['without a usable key', (res: ServerResponse) => res.end('{"keys":[{"kty":"RSA"}]}')],
+    ['without a response', (res: ServerResponse) => res.destroy()],
+  ])('prints only the origin of an address in the metadata: one %s', async (_, respond) => {
+    const port = await listen((req, res) => {
+      if (req.url?.includes(MARKER) === true) {
+        respond(res);
+        return;
+      }
+      const address = `${url}/${MARKER}?${MARKER}`;
+      res.end(JSON.stringify({ issuer: url, jwks_uri: address, introspection_endpoint: address }));
+    });
+    const url = `http://127.0.0.1:${port}`;
+    const warnings = recordWarnings();
+    const jwt = jwtVerifier({ issuer: url, audience: AUDIENCE });
+    const opaque = introspectionVerifier({ issuer: url, audience: AUDIENCE, clientId: 'a', clientSecret: 'b' });
+    const errors = [await failureOf(() => jwt.ready()), await failureOf(() => verifyAsync(opaque, 'token'))];
+    const text = [...errors, jwt.health(), opaque.health(), warnings].map(printed).join();
+    expect(text).toContain(`${url} (jwks_uri of the metadata)`);
+    expect(text).not.toContain(MARKER);
+    await Promise.all([jwt.close(), opaque.close()]);
   });
 
   it('prints at most 200 characters of the issuer in the metadata, without control characters', async () => {
@@ -183,6 +212,12 @@ describe('a mistake in the options', () => {
     [
       'an issuer whose password contains ? and #',
       () => jwtBearer({ issuer: `https://user:?${MARKER}#@auth.example.com`, audience: 'a' }),
+    ],
+    ['an issuer without a scheme', () => jwtBearer({ issuer: `user:${MARKER}@auth.example.com`, audience: 'a' })],
+    ['an issuer that begins with //', () => jwtBearer({ issuer: `//user:${MARKER}@auth.example.com`, audience: 'a' })],
+    [
+      'an issuer with a line break in its password',
+      () => jwtBearer({ issuer: `https://user:${MARKER}\n@auth.example.com`, audience: 'a' }),
     ],
     [
       'a jwksUri with a password',

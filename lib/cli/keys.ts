@@ -6,6 +6,7 @@ import { upstreamProblem } from '../issuer/upstream-problems.js';
 import { describeCauses } from '../util/causes.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { failed, notNeeded, passed, unreached, warning } from './check.js';
+import { withoutQuery } from '../util/url.js';
 import type { ReportedCheck } from './report.js';
 
 type Members = Readonly<Record<string, unknown>>;
@@ -20,7 +21,7 @@ export async function checkKeys(
     return [failed('JWKS', raw.jwks_uri, addressFix(raw.jwks_uri)), unreached('cache headers')];
   try {
     const { json, maxAge } = await fetchJson(jwksUri, http);
-    await Jwks.fetchedFrom(jwksUri, json, undefined);
+    await Jwks.fetchedFrom(withoutQuery(jwksUri), json, undefined);
     const keys: unknown[] = Array.isArray(json.keys) ? json.keys : [];
     return [...checkAll(jwksUri, keys), passed('cache headers', describeFreshness(maxAge))];
   } catch (error) {
@@ -53,7 +54,7 @@ function checkAll(jwksUri: string, keys: readonly unknown[]): ReportedCheck[] {
 
 function checkKey(key: unknown, index: number): ReportedCheck {
   if (!isPlainObject(key)) return warning(`key without kid ${index + 1}`, typeof key, 'It is not a JSON object.');
-  const name = typeof key.kid === 'string' ? `key ${key.kid}` : `key without kid ${index + 1}`;
+  const name = typeof key.kid === 'string' ? `key ${text(key.kid)}` : `key without kid ${index + 1}`;
   const found = describeKey(key);
   const other = otherPurposeOf(key);
   if (other !== undefined) return notNeeded(name, found, `Not used: ${other}.`);

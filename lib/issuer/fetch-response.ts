@@ -1,5 +1,4 @@
 import { isPlainObject } from '../util/is-plain-object.js';
-import { withoutQuery } from '../util/url.js';
 import { HttpError } from './http-error.js';
 
 /** What a `fetch` from the options receives in addition to the URL. */
@@ -25,14 +24,14 @@ type Members = Readonly<Record<string, unknown>>;
 
 const EXPECTED = 'the option fetch must return a Response: status, headers, and body, arrayBuffer(), text() or json()';
 
-/** Returns the status of a response. @throws HttpError if it is not a response. */
-export function checkResponse(url: string, response: unknown): number {
-  if (!isPlainObject(response)) throw notAResponse(url);
+/** Returns the status of a response. `name` is that of the URL, for messages. @throws HttpError if it is not a response. */
+export function checkResponse(name: string, response: unknown): number {
+  if (!isPlainObject(response)) throw notAResponse(name);
   // A browser hides the status of a redirect that it does not follow.
   if (response.type === 'opaqueredirect') return 302;
   if (typeof response.status === 'number') return response.status;
   if (response.ok === true) return 200;
-  throw notAResponse(url);
+  throw notAResponse(name);
 }
 
 export function readHeader(response: FetchResponse, name: string): string | undefined {
@@ -54,24 +53,24 @@ export async function discardBody({ body }: FetchResponse): Promise<void> {
 }
 
 /** Reads the body as UTF-8. @throws HttpError if it is too large, not UTF-8, or cannot be read. */
-export async function readBody(url: string, response: FetchResponse, maxBytes: number): Promise<string> {
+export async function readBody(name: string, response: FetchResponse, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of chunksOf(url, response)) {
+  for await (const chunk of chunksOf(name, response)) {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Uint8Array);
     size += bytes.byteLength;
     // Leaving the loop ends the stream.
-    if (size > maxBytes) throw new HttpError('too_large', `${withoutQuery(url)} returned more than ${maxBytes} bytes`);
+    if (size > maxBytes) throw new HttpError('too_large', `${name} returned more than ${maxBytes} bytes`);
     chunks.push(bytes);
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
-    throw new HttpError('invalid', `${withoutQuery(url)} did not return UTF-8`);
+    throw new HttpError('invalid', `${name} did not return UTF-8`);
   }
 }
 
-async function* chunksOf(url: string, response: FetchResponse): AsyncGenerator {
+async function* chunksOf(name: string, response: FetchResponse): AsyncGenerator {
   const { body } = response;
   const members = response as unknown as Members & {
     arrayBuffer(): Promise<ArrayBuffer>;
@@ -91,7 +90,7 @@ async function* chunksOf(url: string, response: FetchResponse): AsyncGenerator {
     const json: unknown = await members.json();
     yield JSON.stringify(json ?? null);
   } else if (body !== null) {
-    throw notAResponse(url);
+    throw notAResponse(name);
   }
 }
 
@@ -110,6 +109,6 @@ async function* readStream(stream: ReadableStream<Uint8Array>): AsyncGenerator<U
   }
 }
 
-function notAResponse(url: string): HttpError {
-  return new HttpError('invalid', `${EXPECTED} (${withoutQuery(url)})`);
+function notAResponse(name: string): HttpError {
+  return new HttpError('invalid', `${EXPECTED} (${name})`);
 }

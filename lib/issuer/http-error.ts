@@ -10,7 +10,7 @@ const HTTP_ERROR = Symbol.for('express-resource-server.http-error.v1');
 
 /**
  * Why a request to the authorization server failed: the `cause` of an `UpstreamError`. It quotes nothing of the response,
- * except the `issuer` of metadata.
+ * except the `issuer` of metadata and the origins of its addresses.
  */
 export class HttpError extends Error {
   readonly failure: HttpFailure;

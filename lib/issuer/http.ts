@@ -30,6 +30,8 @@ export interface HttpOptions {
   readonly timeout: number;
   /** Maximum size of the body of a response, after decompression. */
   readonly maxBytes: number;
+  /** The member of the issuer's metadata that contains the URL; `undefined` if the options contain it. */
+  readonly discoveredAs?: string | undefined;
   /** Receives each complete response with status 200. */
   readonly onResponse?: ((response: ReceivedResponse) => void) | undefined;
 }
@@ -85,12 +87,17 @@ const OAUTH_CODES = [
   'temporarily_unavailable',
 ];
 
+/** The name of a URL in messages. If a response contained it, only its origin is quoted. */
+export function nameOf(url: string, { discoveredAs }: HttpOptions): string {
+  return discoveredAs === undefined ? withoutQuery(url) : `${originOf(url)} (${discoveredAs} of the metadata)`;
+}
+
 /** Fetches a JSON object. Every failure is an `HttpError`. */
 export async function fetchJson(...request: Parameters<typeof fetchResponse>): Promise<JsonResponse> {
   const response = await fetchResponse(...request);
   const json = parseJsonObject(response.body, DOCUMENT_LIMITS);
   if (json !== undefined) return { ...response, json };
-  const name = withoutQuery(request[0]);
+  const name = nameOf(request[0], request[1]);
   const text =
     response.type === 'text/html'
       ? `${name} returned an HTML page, and not a JSON object`
@@ -105,6 +112,7 @@ export async function fetchResponse(
   closing?: AbortSignal,
   init: FetchInit = {},
 ): Promise<HttpResponse> {
+  const name = nameOf(url, http);
   const deadline = new AbortController();
   const expired = new Promise<never>((_, reject) => {
     const stop = (error: HttpError): void => {
@@ -112,16 +120,14 @@ export async function fetchResponse(
       deadline.abort(error);
     };
     const stopTimer = startTimer(http.timeout, () => {
-      const text = `${withoutQuery(url)} did not respond within ${http.timeout} s`;
+      const text = `${name} did not respond within ${http.timeout} s`;
       stop(new HttpError('timeout', text, { origin: originOf(url) }));
     });
     const close = (): void => {
       const reason: unknown = closing?.reason;
       const text = reason instanceof HttpError ? reason.message : 'the verifier was closed';
       const failure = reason instanceof HttpError ? reason.failure : 'unreachable';
-      stop(
-        new HttpError(failure, `the request to ${withoutQuery(url)} was aborted: ${text}`, { origin: originOf(url) }),
-      );
+      stop(new HttpError(failure, `the request to ${name} was aborted: ${text}`, { origin: originOf(url) }));
     };
     closing?.addEventListener('abort', close, { once: true });
     deadline.signal.addEventListener('abort', () => {
@@ -139,11 +145,12 @@ export async function fetchResponse(
 }
 
 async function exchange(url: string, http: HttpOptions, init: FetchInit): Promise<HttpResponse> {
+  const name = nameOf(url, http);
   const start = performance.now();
   const response = await send(url, http, { redirect: 'manual', ...init });
-  const status = checkResponse(url, response);
-  if (status !== 200) throw await failureOf(url, status, response);
-  const body = await read(url, response, http.maxBytes);
+  const status = checkResponse(name, response);
+  if (status !== 200) throw await failureOf(url, name, status, response);
+  const body = await read(url, name, response, http.maxBytes);
   const duration = (performance.now() - start) / 1000;
   http.onResponse?.({ origin: originOf(url), date: readDate(response), duration });
   return { body, type: mediaTypeOf(response), maxAge: readMaxAge(readHeader(response, 'cache-control')) };
@@ -157,10 +164,9 @@ function originOf(url: string): string {
   return parseUrl(url)?.origin ?? '';
 }
 
-async function failureOf(url: string, status: number, response: FetchResponse): Promise<HttpError> {
-  const name = withoutQuery(url);
+async function failureOf(url: string, name: string, status: number, response: FetchResponse): Promise<HttpError> {
   if (status === 400) {
-    const body = await read(url, response, MAX_ERROR_BYTES);
+    const body = await read(url, name, response, MAX_ERROR_BYTES);
     const error = parseJsonObject(body, ERROR_LIMITS)?.error;
     const code = OAUTH_CODES.find((known) => known === error);
     return new HttpError('status', `${name} responded 400`, { status, code });
@@ -186,18 +192,18 @@ async function send(url: string, http: HttpOptions, init: FetchInit): Promise<Fe
       return await http.fetch(url, init);
     } catch (error) {
       const isRetried = attempt < MAX_ATTEMPTS && isClosedConnection(error) && init.signal?.aborted !== true;
-      if (!isRetried) throw unreachable(url, error);
+      if (!isRetried) throw unreachable(url, nameOf(url, http), error);
     }
     // The pool removes the closed connection.
     await nextTurn();
   }
 }
 
-async function read(url: string, response: FetchResponse, maxBytes: number): Promise<string> {
+async function read(url: string, name: string, response: FetchResponse, maxBytes: number): Promise<string> {
   try {
-    return await readBody(url, response, maxBytes);
+    return await readBody(name, response, maxBytes);
   } catch (error) {
-    throw unreachable(url, error);
+    throw unreachable(url, name, error);
   }
 }
 
@@ -214,11 +220,11 @@ function memberOf(value: unknown, name: string): unknown {
  * The error for a request that failed. The original error is not its cause: it may contain bytes of the response (`data` of
  * parse errors) or of our request (header values). Its code and the message of a system error say why.
  */
-function unreachable(url: string, error: unknown): HttpError {
+function unreachable(url: string, name: string, error: unknown): HttpError {
   if (error instanceof HttpError) return error;
   const errors = [error, memberOf(error, 'cause')];
   const reason = errors.map(describeFailure).findLast((each) => each !== undefined);
-  const text = `${withoutQuery(url)} is not reachable${reason === undefined ? '' : `: ${reason}`}`;
+  const text = `${name} is not reachable${reason === undefined ? '' : `: ${reason}`}`;
   const systemCode = errors.map(systemCodeOf).findLast((each) => each !== undefined);
   return new HttpError('unreachable', text, { systemCode, origin: originOf(url) });
 }

@@ -10,13 +10,14 @@ import {
 } from '../token/jwk.js';
 import { describeUnusableKeys } from '../token/jwk-problems.js';
 import { isPlainObject } from '../util/is-plain-object.js';
-import { withoutQuery } from '../util/url.js';
 import { HttpError } from './http-error.js';
 
 /** Maximum number of keys in a JWKS. */
 const MAX_KEYS = 1_000;
 /** Maximum number of keys that one token is tried with. Real key sets have fewer keys of one type. */
 const MAX_CANDIDATES = 50;
+/** How many usual keys an expensive one counts as: one attempt with it takes about a millisecond. */
+const EXPENSIVE = 5;
 /** Limits of the RSA keys of an issuer. Bits. */
 export const MAX_RSA: RsaLimits = { modulus: 8_192, exponent: 32 };
 /** The members that selecting and importing a key needs. Others, such as `x5c`, would only use memory. */
@@ -91,16 +92,15 @@ export class Jwks {
 
   /**
    * Creates a set from a response of the issuer. If the keys are the same as in the latest set, returns that set, with the
-   * keys that it has imported.
+   * keys that it has imported. `name` is that of its address, for messages.
    *
    * @throws HttpError if it is not a JWKS, or has no usable key.
    */
-  static async fetchedFrom(url: string, document: unknown, latest: Jwks | undefined): Promise<Jwks> {
+  static async fetchedFrom(name: string, document: unknown, latest: Jwks | undefined): Promise<Jwks> {
     const set = Jwks.of(document);
-    if (set === undefined)
-      throw new HttpError('invalid', `${withoutQuery(url)} is not a JWKS, or has more than ${MAX_KEYS} keys`);
+    if (set === undefined) throw new HttpError('invalid', `${name} is not a JWKS, or has more than ${MAX_KEYS} keys`);
     if (set.fingerprint === latest?.fingerprint) return latest;
-    if (!(await set.hasUsableKey())) throw noUsableKey(url, document);
+    if (!(await set.hasUsableKey())) throw noUsableKey(name, document);
     return set;
   }
 
@@ -114,7 +114,7 @@ export class Jwks {
   }
 
   /**
-   * Returns the keys, at most 50, that may have signed a token with this algorithm and key id. A key without an id is a
+   * Returns the keys, at most 50, or 10 expensive ones, that may have signed a token with this algorithm and key id. A key without an id is a
    * candidate for a key id that no other key has. A token without a key id is tried with all keys of its algorithm.
    */
   find(alg: string, kid: string | undefined): readonly KeyObject[] | Promise<readonly KeyObject[]> {
@@ -136,21 +136,32 @@ export class Jwks {
   }
 }
 
-function noUsableKey(url: string, document: unknown): HttpError {
+function noUsableKey(name: string, document: unknown): HttpError {
   const keys: unknown[] = isPlainObject(document) && Array.isArray(document.keys) ? document.keys : [];
-  const text = `${withoutQuery(url)} has no key that can verify a signature: ${describeUnusableKeys(keys, MAX_RSA)}`;
+  const text = `${name} has no key that can verify a signature: ${describeUnusableKeys(keys, MAX_RSA)}`;
   return new HttpError('invalid', text, { mistake: 'no_usable_key' });
 }
 
 async function importAll(alg: string, keys: readonly JwksKey[]): Promise<readonly KeyObject[]> {
   const found: KeyObject[] = [];
+  let cost = 0;
   for (const [i, key] of keys.entries()) {
     const imported = await key.importFor(alg);
-    if (imported !== undefined) found.push(imported);
-    if (found.length === MAX_CANDIDATES) break;
+    if (imported !== undefined) {
+      cost += costOf(imported);
+      if (cost > MAX_CANDIDATES) break;
+      found.push(imported);
+    }
     if (i % IMPORTS_PER_TURN === IMPORTS_PER_TURN - 1) await nextTurn();
   }
   return found;
+}
+
+/** What an attempt to verify a signature costs, compared with an EC key on P-256. */
+function costOf({ asymmetricKeyDetails = {} }: KeyObject): number {
+  const { modulusLength = 0, publicExponent = 0n, namedCurve } = asymmetricKeyDetails;
+  const isLargeCurve = namedCurve === 'secp384r1' || namedCurve === 'secp521r1';
+  return isLargeCurve || modulusLength > 4_096 || publicExponent > 65_537n ? EXPENSIVE : 1;
 }
 
 /** Copies the needed members; `undefined` if one of them has a wrong type or is too long. `null` counts as absent. */

@@ -6,7 +6,7 @@ import { isPromise } from '../util/is-promise.js';
 import { SingleFlight } from '../util/single-flight.js';
 import { TokenBucket } from '../util/token-bucket.js';
 import type { TargetRules } from '../util/url.js';
-import { fetchJson, type HttpOptions } from './http.js';
+import { fetchJson, type HttpOptions, nameOf } from './http.js';
 import type { HttpError } from './http-error.js';
 import { Jwks } from './jwks.js';
 import type { KeySearch, KeySet, KeysHealth, KeySource } from './key-set.js';
@@ -188,9 +188,11 @@ export class RemoteKeySet implements KeySource {
 
   async #load(closing: AbortSignal): Promise<LoadResult<VersionedKeys>> {
     const started = ++this.#fetches;
-    const jwksUri = this.#options.jwksUri ?? (await this.#discoverJwksUri());
-    const { json, maxAge } = await fetchJson(jwksUri, this.#options.http, closing);
-    const value = this.#versionOf(await Jwks.fetchedFrom(jwksUri, json, this.#latest?.jwks));
+    const { jwksUri: configured, http: options } = this.#options;
+    const jwksUri = configured ?? (await this.#discoverJwksUri());
+    const http = configured === undefined ? { ...options, discoveredAs: 'jwks_uri' } : options;
+    const { json, maxAge } = await fetchJson(jwksUri, http, closing);
+    const value = this.#versionOf(await Jwks.fetchedFrom(nameOf(jwksUri, http), json, this.#latest?.jwks));
     this.#lastFetch = started;
     // Requests do not wait for the snapshot or depend on it. `health` reports its failure.
     const fetchedAt = this.#options.clock();

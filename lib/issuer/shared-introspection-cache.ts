@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { UpstreamError } from '../errors.js';
 import { Backoff } from '../util/backoff.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { isPlainObject } from '../util/is-plain-object.js';
@@ -14,7 +15,7 @@ export interface SharedIntrospectionCacheOptions {
   readonly store: Store;
   /** What a response depends on besides the token and the client. */
   readonly scope: readonly unknown[];
-  /** The client that introspects. Credentials of another client may get another response. */
+  /** The credentials that introspect. Others may get another response. */
   readonly identity: () => Promise<string>;
   /** How long a positive response is shared. Seconds. */
   readonly maxAge: number;
@@ -26,8 +27,16 @@ export interface SharedIntrospectionCacheOptions {
   readonly states: WarningStates;
 }
 
-/** What the store contains; the age depends on when it is read. */
+/** What is used of a value in the store; the age depends on when it is read. */
 type SavedResult = Omit<IntrospectionResult, 'age'>;
+
+/** Where the response for a token is. */
+interface Place {
+  /** The same for all credentials, so that `invalidate` deletes a response that was received with earlier ones. */
+  readonly key: string;
+  /** The credentials that the response is for, as a digest. It is not used with others. */
+  readonly client: string;
+}
 
 /** Deadline of one call of the store. Seconds. */
 const STORE_TIMEOUT = 1;
@@ -58,21 +67,21 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     const identity = await this.#options.identity().catch(() => undefined);
     // Without credentials, the request reports why.
     if (identity === undefined) return this.#source.introspect(token, remoteAddress);
-    const key = this.#key(token, identity);
-    const known = await this.#read(key);
+    const place = this.#placeOf(token, identity);
+    const known = await this.#read(place);
     if (known !== undefined) return known;
-    const lock = `${key}:lock`;
+    const lock = `${place.key}:lock:${place.client}`;
     const isFirst = await this.#call((store) => recordIn(store, lock, this.#introspectionLifetime));
     if (isFirst === false) {
-      const shared = await this.#waitForAnother(key, lock);
+      const shared = await this.#waitForAnother(place, lock);
       if (shared !== undefined) return shared;
     }
     try {
       // Another process may have finished since the first read.
-      const shared = isFirst === true ? await this.#read(key) : undefined;
+      const shared = isFirst === true ? await this.#read(place) : undefined;
       if (shared !== undefined) return shared;
       const result = await this.#source.introspect(token, remoteAddress);
-      await this.#save(key, result);
+      await this.#save(place, result);
       return result;
     } finally {
       if (isFirst === true) await this.#call((store) => store.delete(lock));
@@ -80,15 +89,20 @@ export class SharedIntrospectionCache implements IntrospectionSource {
   }
 
   /**
-   * Deletes the shared response for a token, also one that is being fetched now. Rejects if the store is unavailable,
-   * because a revocation must not get lost.
+   * Deletes the shared response for a token, whatever credentials it was received with, also one that is being fetched now.
+   *
+   * @throws UpstreamError if the store is unavailable, because a revocation must not get lost.
    */
   async invalidate(token: string): Promise<void> {
     const { store } = this.#options;
-    const key = this.#key(token, await this.#options.identity());
-    // First the mark, then the deletion: a process that saves now either sees the mark, or its value is deleted.
-    await withTimeout(store.set(markOf(key), true, this.#introspectionLifetime), STORE_TIMEOUT, 'the store');
-    await withTimeout(store.delete(key), STORE_TIMEOUT, 'the store');
+    const key = this.#keyOf(token);
+    try {
+      // First the mark, then the deletion: a process that saves now either sees the mark, or its value is deleted.
+      await withTimeout(store.set(markOf(key), true, this.#introspectionLifetime), STORE_TIMEOUT, 'the store');
+      await withTimeout(store.delete(key), STORE_TIMEOUT, 'the store');
+    } catch (cause) {
+      throw new UpstreamError('store_unavailable', 1, { cause });
+    }
   }
 
   /** Longer than any request to the server takes. Seconds. */
@@ -96,14 +110,17 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     return Math.ceil(this.#options.introspectionTimeout) + 1;
   }
 
-  #key(token: string, identity: string): string {
-    const scope = hash('sha256', JSON.stringify([this.#options.scope, identity]), 'base64url').slice(0, 16);
-    return `introspection:${scope}:${hash('sha256', token, 'base64url')}`;
+  #keyOf(token: string): string {
+    return `introspection:${digestOf(this.#options.scope)}:${hash('sha256', token, 'base64url')}`;
   }
 
-  async #read(key: string): Promise<IntrospectionResult | undefined> {
+  #placeOf(token: string, identity: string): Place {
+    return { key: this.#keyOf(token), client: digestOf([this.#options.scope, identity]) };
+  }
+
+  async #read({ key, client }: Place): Promise<IntrospectionResult | undefined> {
     const saved = await this.#call((store) => readFrom(store, key));
-    const result = readSaved(saved);
+    const result = readSaved(saved, client);
     if (result === undefined) return undefined;
     // Processes have only the time of day in common.
     const age = this.#options.clock() - result.introspectedAt;
@@ -112,14 +129,14 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     return isUsable ? { ...result, age: Math.max(0, age) } : undefined;
   }
 
-  async #save(key: string, result: IntrospectionResult): Promise<void> {
+  async #save({ key, client }: Place, result: IntrospectionResult): Promise<void> {
     const { response, introspectedAt, age } = result;
     const lifetime = this.#lifetime(result) - age;
     if (lifetime <= 0) return;
     // A response that is too large, or too deep for JSON, is not shared. That is not a failure of the store.
     if (!isWritable(response)) return;
     await this.#call(async (store) => {
-      await store.set(key, { version: 1, response, introspectedAt }, lifetime);
+      await store.set(key, { version: 2, client, response, introspectedAt }, lifetime);
       // Invalidated during the request: this response is outdated. Times are not compared, because the mark may come from
       // a machine with a different clock.
       if ((await readFrom(store, markOf(key))) !== undefined) await store.delete(key);
@@ -134,14 +151,14 @@ export class SharedIntrospectionCache implements IntrospectionSource {
   }
 
   // Another process is sending the request. If that process dies, its lock expires.
-  async #waitForAnother(key: string, lock: string): Promise<IntrospectionResult | undefined> {
+  async #waitForAnother(place: Place, lock: string): Promise<IntrospectionResult | undefined> {
     const looks = (this.#options.introspectionTimeout * 1000) / LOOK_INTERVAL;
     for (let look = 0; look < looks; look++) {
       await pause(LOOK_INTERVAL, undefined, { ref: false });
-      const shared = await this.#read(key);
+      const shared = await this.#read(place);
       if (shared !== undefined) return shared;
       const isStillRunning = await this.#call(async (store) => (await readFrom(store, lock)) !== undefined);
-      if (isStillRunning !== true) return this.#read(key);
+      if (isStillRunning !== true) return this.#read(place);
     }
     return undefined;
   }
@@ -163,6 +180,10 @@ export class SharedIntrospectionCache implements IntrospectionSource {
   }
 }
 
+function digestOf(value: readonly unknown[]): string {
+  return hash('sha256', JSON.stringify(value), 'base64url').slice(0, 22);
+}
+
 function markOf(key: string): string {
   return `${key}:invalidated`;
 }
@@ -176,10 +197,11 @@ function isWritable(response: Claims): boolean {
 }
 
 /** Data from a store is checked like data from the network. */
-function readSaved(saved: unknown): SavedResult | undefined {
+function readSaved(saved: unknown, client: string): SavedResult | undefined {
   if (!isPlainObject(saved)) return undefined;
   const { version, response, introspectedAt } = saved;
-  if (version !== 1 || typeof introspectedAt !== 'number' || !Number.isFinite(introspectedAt)) return undefined;
+  if (version !== 2 || saved.client !== client) return undefined;
+  if (typeof introspectedAt !== 'number' || !Number.isFinite(introspectedAt)) return undefined;
   if (!isPlainObject(response)) return undefined;
   const active = claim(response, 'active');
   return typeof active === 'boolean' ? { response: { ...response, active }, introspectedAt } : undefined;

@@ -29,7 +29,7 @@ const FIXES: Readonly<Record<string, string>> = {
     'If a certificate authority of your own issued the certificate, NODE_EXTRA_CA_CERTS=/path/to/ca.pem adds it. Otherwise the certificate or the name of the server is wrong.',
   ERS_STATUS: 'Open the address from this machine. An HTML page usually comes from a proxy in front of the server.',
   ERS_REDIRECT: 'Redirects are not followed. Set the option to the address that the server redirects to.',
-  ERS_NOT_JSON: 'Open the address from this machine. A login page or a proxy usually answers in place of the server.',
+  ERS_NOT_JSON: 'Open the address from this machine. A login page or a proxy usually responds in place of the server.',
   ERS_ISSUER_MISMATCH: 'Set the option issuer to exactly the issuer that the server uses in its tokens.',
   ERS_JWKS_URI_MISSING: 'Set the option jwksUri to the address of the keys.',
   ERS_JWKS_FORBIDDEN:

@@ -11,14 +11,23 @@ export interface MemoryStoreOptions {
    * A recorded key is never evicted before its time: `add` rejects instead. 1 to 1,000,000. @default 100000
    */
   maxEntries?: number | undefined;
+  /**
+   * Maximum size of all values in memory, estimated. A value that is larger than that is an error. Bytes, 1,024 to 1,073,741,824.
+   * @default 67108864
+   */
+  maxBytes?: number | undefined;
   /** Measures lifetimes. Returns seconds. @default a monotonic clock: it does not change when somebody sets the system clock */
   clock?: (() => number) | undefined;
 }
 
 const rules: Rules<MemoryStoreOptions> = {
   maxEntries: count('entries', 1, 1_000_000, 'Leave it out for 100000.'),
+  maxBytes: count('bytes', 1_024, 1_073_741_824, 'Leave it out for 67108864.'),
   clock: clockRule,
 };
+
+/** What V8 needs for a text with any character that is not in Latin-1. */
+const BYTES_PER_CHARACTER = 2;
 
 /**
  * A store in the memory of this process, for one process and for tests.
@@ -27,9 +36,9 @@ const rules: Rules<MemoryStoreOptions> = {
  */
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const given = readOptions<MemoryStoreOptions>('memoryStore', options, rules);
-  const { maxEntries = 100_000 } = given;
+  const { maxEntries = 100_000, maxBytes = 67_108_864 } = given;
   const clock = ageClockOf(given.clock ?? systemClock);
-  const values = new BoundedCache<string>({ maxEntries, clock });
+  const values = new BoundedCache<string>({ maxEntries, maxBytes, clock });
   const recorded = new ReplayCache({ maxEntries, clock });
   return {
     // Stored as JSON, so that callers cannot change each other's values, and values come back as from any other store.
@@ -40,7 +49,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
       }),
     set: (key, value, lifetime) =>
       attempt(() => {
-        values.set(key, JSON.stringify(value), clock() + lifetime);
+        const json = JSON.stringify(value);
+        if (!values.set(key, json, clock() + lifetime, BYTES_PER_CHARACTER * json.length))
+          throw new RangeError(`the value is larger than maxBytes of the memoryStore: ${maxBytes} bytes`);
       }),
     add: (key, lifetime) => attempt(() => values.get(key) === undefined && recorded.add(key, clock() + lifetime)),
     delete: (key) =>

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { describe, readOptions, type Rules, seconds, text } from '../options.js';
 import { withTimeout } from '../util/timeout.js';
 import { commandsOf, type RedisClient, type RedisCommand, textOf } from './redis-client.js';
@@ -22,7 +23,8 @@ const rules: Rules<RedisStoreOptions> = {
  * lifetime. A command that takes too long rejects, and so does every command while the client has lost its connection.
  *
  * The first use checks that the client sets a key only once and with a lifetime. Until that succeeds, every use rejects and
- * the next one checks again: with a `ConfigurationError` if the client does something else, otherwise with its own error.
+ * the next one checks again: with a `ConfigurationError` if the client does something else, otherwise with the message of its
+ * own error.
  *
  * @throws ConfigurationError for a client that cannot be used, or an option that is unknown or wrong.
  */
@@ -31,8 +33,13 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
   const { prefix = 'express-resource-server:', timeout = 0.5 } = given;
   const commands = commandsOf(client);
   const probe = RedisProbe.of(client);
-  const send = async (command: RedisCommand): Promise<unknown> =>
-    textOf(await withTimeout(command(commands), timeout, 'Redis'));
+  const send = async (command: RedisCommand): Promise<unknown> => {
+    try {
+      return textOf(await withTimeout(command(commands), timeout, 'Redis'));
+    } catch (error) {
+      throw withoutArguments(error);
+    }
+  };
   const call = async (command: RedisCommand): Promise<unknown> => {
     if (!commands.isConnected(probe.hasPassed)) throw new Error('the Redis client is not connected');
     // Each of its commands has the deadline.
@@ -56,6 +63,17 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
       await call(({ del }) => del(prefix + key));
     },
   };
+}
+
+/**
+ * An error with the message and the code of another one. Errors of `ioredis` have the arguments of the command as a member,
+ * and some errors of Redis quote them: with a SET, these are a value.
+ */
+function withoutArguments(error: unknown): Error {
+  if (!types.isNativeError(error)) return new Error('the Redis client failed');
+  const safe = new Error(error.message.replace(/,? with args beginning with.*$/s, ''));
+  const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
+  return Object.assign(safe, { name: error.name }, code);
 }
 
 // Redis requires a whole number of at least 1.

@@ -1,6 +1,8 @@
+import { partOf } from '../util/partitioned-map.js';
+
 /** Maximum number of expired keys that one addition removes while there is space, so that no request pays for all. */
 const MAX_STEPS = 1_000;
-/** About how many keys a part of the cache has. A table of a million keys blocks the process for a second when it grows. */
+/** About how many keys a part of the cache has: what one addition may have to sweep and to resize. */
 const KEYS_PER_PART = 4_096;
 
 /**
@@ -20,7 +22,7 @@ export class ReplayCache {
   }
 
   has(key: string): boolean {
-    return this.#partOf(key).has(key, this.#clock());
+    return partOf(this.#parts, key).has(key, this.#clock());
   }
 
   /**
@@ -29,7 +31,7 @@ export class ReplayCache {
    * @throws Error if the cache is full.
    */
   add(key: string, until: number): boolean {
-    const part = this.#partOf(key);
+    const part = partOf(this.#parts, key);
     const now = this.#clock();
     this.#size -= part.sweep(now);
     if (part.has(key, now)) return false;
@@ -43,15 +45,7 @@ export class ReplayCache {
   }
 
   delete(key: string): void {
-    this.#size -= this.#partOf(key).delete(key);
-  }
-
-  #partOf(key: string): Part {
-    let hash = 0;
-    for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) >>> 0;
-    const part = this.#parts[hash % this.#parts.length];
-    if (part === undefined) throw new RangeError('a replay cache has at least one part');
-    return part;
+    this.#size -= partOf(this.#parts, key).delete(key);
   }
 }
 

@@ -10,6 +10,8 @@ export class Backoff {
   readonly #clock: Clock;
   #failures = 0;
   #retryAt = 0;
+  /** The length of the pause. */
+  #pause = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -23,8 +25,10 @@ export class Backoff {
   /** Time until the next attempt is allowed. Seconds, 0 if it is allowed now. */
   get wait(): number {
     if (this.#failures === 0) return 0;
-    // If the clock is set back, the pause must not become longer than any pause is.
-    return Math.min(MAX_REQUESTED_PAUSE, Math.max(0, this.#retryAt - this.#clock()));
+    const now = this.#clock();
+    // If the clock is set back, the pause must not become longer.
+    if (this.#retryAt - now > this.#pause) this.#retryAt = now + this.#pause;
+    return Math.max(0, this.#retryAt - now);
   }
 
   /**
@@ -36,8 +40,10 @@ export class Backoff {
     const isPaused = this.wait > 0;
     const pause = isPaused ? 0 : Math.min(MAX_PAUSE, MIN_PAUSE * 2 ** this.#failures);
     if (!isPaused) this.#failures++;
-    const until = this.#clock() - duration + Math.max(pause, Math.min(MAX_REQUESTED_PAUSE, requested));
+    const now = this.#clock();
+    const until = now - duration + Math.max(pause, Math.min(MAX_REQUESTED_PAUSE, requested));
     this.#retryAt = isPaused ? Math.max(this.#retryAt, until) : until;
+    this.#pause = this.#retryAt - now;
     return this.wait;
   }
 

@@ -1,3 +1,5 @@
+import { PartitionedMap } from './partitioned-map.js';
+
 interface Entry<V> {
   readonly value: V;
   /** By the clock of the cache. */
@@ -27,7 +29,7 @@ const MAX_SKIPPED = 1_000;
  * node-cache.
  */
 export class BoundedCache<V> {
-  readonly #entries = new Map<string, Entry<V>>();
+  readonly #entries: PartitionedMap<Entry<V>>;
   /** The keys of all entries. An array, because an iterator of the map would keep its old tables alive. */
   readonly #ring: string[] = [];
   readonly #maxEntries: number;
@@ -37,6 +39,7 @@ export class BoundedCache<V> {
   #bytes = 0;
 
   constructor(options: BoundedCacheOptions) {
+    this.#entries = new PartitionedMap(options.maxEntries);
     this.#maxEntries = options.maxEntries;
     this.#maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
     this.#clock = options.clock;
@@ -58,14 +61,14 @@ export class BoundedCache<V> {
   }
 
   /**
-   * Stores a value until a time of the clock of the cache. If that time is over, or if the value alone is larger than the
-   * cache, deletes the key. `size` is what the value uses, in bytes.
+   * Stores a value until a time of the clock of the cache. If that time is over, deletes the key. If the value alone is
+   * larger than the cache, deletes the key and returns `false`. `size` is what the value uses, in bytes.
    */
-  set(key: string, value: V, until: number, size = 0): void {
+  set(key: string, value: V, until: number, size = 0): boolean {
     this.delete(key);
-    if (until <= this.#clock()) return;
+    if (until <= this.#clock()) return true;
     const bytes = ENTRY_BYTES + key.length + size;
-    if (bytes > this.#maxBytes) return;
+    if (bytes > this.#maxBytes) return false;
     while (this.#entries.size >= this.#maxEntries || this.#bytes + bytes > this.#maxBytes) this.#evict();
     // Behind the hand, so that the hand visits all others before the new entry.
     const ahead = this.#ring[this.#hand];
@@ -73,6 +76,7 @@ export class BoundedCache<V> {
     this.#entries.set(key, { value, until, bytes, place: this.#hand, isUsed: false });
     this.#place(key, this.#hand++);
     this.#bytes += bytes;
+    return true;
   }
 
   delete(key: string): void {

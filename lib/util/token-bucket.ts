@@ -38,6 +38,8 @@ export class TokenBucket {
 
   #refill(): void {
     const now = this.#clock();
+    // If the clock is set back, the next token must not be further away than the interval.
+    this.#refilledAt = Math.min(this.#refilledAt, now);
     const added = Math.floor((now - this.#refilledAt) / this.#interval);
     if (added < 1) return;
     this.#tokens = Math.min(this.#capacity, this.#tokens + added);

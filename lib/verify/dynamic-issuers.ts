@@ -44,6 +44,8 @@ export interface IssuerRegistry {
   find(iss: string): Promise<TokenVerifier | undefined>;
   /** The error for a JWT of an issuer without a verifier. */
   unknownIssuer(iss: string): InvalidTokenError;
+  /** Removes the result of a token, with the issuer that it names. */
+  invalidate(token: string, iss: string | undefined): Promise<void>;
   /** The verifiers of tokens that name no issuer. */
   readonly opaque: readonly TokenVerifier[];
   all(): readonly TokenVerifier[];
@@ -106,6 +108,14 @@ export class DynamicIssuers implements IssuerRegistry {
     if (iss === '') return undefined;
     const found = this.#known(iss) ?? (await this.#find(iss));
     return (typeof found === 'function' ? found() : found)?.verifier;
+  }
+
+  // A tenant that is not in the pool may have a result in a store.
+  async invalidate(token: string, iss = ''): Promise<void> {
+    const known = this.#pool.get(iss)?.verifier;
+    await known?.invalidate?.(token);
+    const current = await this.find(iss);
+    if (current !== known) await current?.invalidate?.(token);
   }
 
   unknownIssuer(iss: string): InvalidTokenError {

@@ -86,7 +86,7 @@ export function connectToServer(options: Options, clock: Clock, budget?: TenantB
       signed,
       budget,
       ...parts,
-      http,
+      http: isDiscovered ? { ...http, discoveredAs: 'introspection_endpoint' } : http,
     }),
     monitor,
     metadata,

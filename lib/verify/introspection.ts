@@ -35,7 +35,7 @@ export interface IntrospectionVerifier extends Required<TokenVerifier> {
   /**
    * Removes the result of one token, in the store as well, and aborts its signals (`authSignal`) in this process. Other
    * processes that share the store follow within 5 seconds, unless introspection is unavailable then and `maxStale` keeps
-   * their own cache. Rejects if the store is unavailable.
+   * their own cache. Rejects with an `UpstreamError` if the store is unavailable.
    */
   invalidate(token: string): Promise<void>;
 }

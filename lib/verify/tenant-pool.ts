@@ -99,7 +99,10 @@ export class TenantPool {
 
   #makeRoom(): void {
     if (this.#inUse.size < this.#maxInUse) return;
-    const [oldest] = [...this.#inUse.values()].sort((one, other) => one.lastAccepted - other.lastAccepted);
+    let oldest: Tenant | undefined;
+    for (const tenant of this.#inUse.values()) {
+      if (oldest === undefined || tenant.lastAccepted < oldest.lastAccepted) oldest = tenant;
+    }
     if (oldest !== undefined) this.#take(oldest, 'evicted');
   }
 

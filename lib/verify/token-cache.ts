@@ -7,7 +7,7 @@ import { BoundedCache } from '../util/bounded-cache.js';
 import { failedCheckOf } from '../token/checks.js';
 import { render } from '../util/escape.js';
 import type { AccessToken } from '../token/access-token.js';
-import { tokenDigest } from '../token/token-digest.js';
+import { digestIn, tokenDigest } from '../token/token-digest.js';
 import { isPromise } from '../util/is-promise.js';
 import { memorySizeOf } from '../util/memory-size.js';
 import { SingleFlight } from '../util/single-flight.js';
@@ -140,7 +140,7 @@ export function createTokenCache<V extends VerificationResult>(
 
   return {
     verify: (token, context) => {
-      const key = tokenDigest(token);
+      const key = digestIn(context, token);
       const known = freshResult(key);
       const rejection = known === undefined ? rejected?.get(key) : undefined;
       publish(known === undefined && rejection === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);

@@ -5,7 +5,7 @@ import type { AccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import { type Explanation, failedCheck, passedCheck, toExplanation } from '../token/checks.js';
 import { parseJwt } from '../token/parse-jwt.js';
-import { tokenDigest } from '../token/token-digest.js';
+import { digestIn } from '../token/token-digest.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { isPromise } from '../util/is-promise.js';
 import {
@@ -118,7 +118,7 @@ export function trustedIssuers(
     acceptsOpaqueTokens: registry.opaque.length > 0,
     allowsAnyTokenCharacters: registry.opaque.some((verifier) => verifier.allowsAnyTokenCharacters === true),
     verify: (token, context) => {
-      const key = tokenDigest(token);
+      const key = digestIn(context, token);
       const route = routes.get(key);
       const retry = (): Promise<AccessToken> => findRoute(token, key, context);
       if (route === undefined) return retry();
@@ -136,7 +136,7 @@ export function trustedIssuers(
     },
     invalidate: async (token) => {
       endSignals(token);
-      await Promise.all(registry.all().map(async (verifier) => verifier.invalidate?.(token)));
+      await registry.invalidate(token, issuerOf(token));
     },
     close: async () => {
       await Promise.all(registry.all().map(async (verifier) => verifier.close?.()));
@@ -270,6 +270,10 @@ class StaticIssuers implements IssuerRegistry {
 
   find(iss: string): Promise<TokenVerifier | undefined> {
     return Promise.resolve(this.#forJwts.get(iss));
+  }
+
+  async invalidate(token: string): Promise<void> {
+    await Promise.all(this.#verifiers.map(async (verifier) => verifier.invalidate?.(token)));
   }
 
   unknownIssuer(iss: string): InvalidTokenError {

@@ -93,6 +93,17 @@ describe('a token without a key id', () => {
     await expect(verifierFor(issuer).verify(token)).rejects.toMatchObject({ reason: 'signature_mismatch' });
   });
 
+  it('is verified with at most 10 keys of a large curve', async () => {
+    const issuer = await startIssuer();
+    const [own, ...others] = await Promise.all(Array.from({ length: 11 }, () => makeSigningKey('ES384')));
+    const token = await issuer.issue({}, { key: own, header: { kid: undefined } });
+    const jwks = others.map(({ publicJwk }) => publicJwk);
+    issuer.published = [...jwks.slice(0, 9), own?.publicJwk ?? {}];
+    await expect(verifierFor(issuer).verify(token)).resolves.toBeDefined();
+    issuer.published = [...jwks, own?.publicJwk ?? {}];
+    await expect(verifierFor(issuer).verify(token)).rejects.toMatchObject({ reason: 'signature_mismatch' });
+  });
+
   it('is not verified with a key whose key id is not a string', async () => {
     const issuer = await startIssuer();
     issuer.published = [{ ...issuer.key.publicJwk, kid: 7 }];

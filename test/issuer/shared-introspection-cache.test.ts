@@ -150,6 +150,27 @@ describe('invalidate with a shared store', () => {
     }
   });
 
+  it('deletes a result that was received with an earlier bearer token', async () => {
+    let bearerToken = 'one';
+    const { issuer, createVerifier } = await setUpProcesses(memoryStore(), {
+      clientAuthentication: { bearerToken: () => bearerToken },
+    });
+    const token = issuer.issueOpaque();
+    await createVerifier().verify(token);
+    issuer.revoke(token);
+    bearerToken = 'two';
+    await createVerifier().invalidate(token);
+    bearerToken = 'one';
+    await expect(createVerifier().verify(token)).rejects.toMatchObject({ reason: 'inactive' });
+  });
+
+  it('does not need the credentials', async () => {
+    const { createVerifier } = await setUpProcesses(memoryStore(), {
+      clientAuthentication: { bearerToken: () => Promise.reject(new Error('gone')) },
+    });
+    await expect(createVerifier().invalidate('token')).resolves.toBeUndefined();
+  });
+
   it('rejects if the store is unavailable', async () => {
     const broken: Store = {
       ...memoryStore(),
@@ -157,7 +178,11 @@ describe('invalidate with a shared store', () => {
       delete: () => Promise.reject(new Error('gone')),
     };
     const { createVerifier } = await setUpProcesses(broken);
-    await expect(createVerifier().invalidate('token')).rejects.toThrow('gone');
+    await expect(createVerifier().invalidate('token')).rejects.toMatchObject({
+      name: 'UpstreamError',
+      reason: 'store_unavailable',
+      cause: { message: 'gone' },
+    });
   });
 
   it('removes the result of this process even if the store is unavailable', async () => {
@@ -174,22 +199,34 @@ describe('invalidate with a shared store', () => {
     const token = issuer.issueOpaque();
     await verifier.verify(token);
     isGone = true;
-    await expect(verifier.invalidate(token)).rejects.toThrow('gone');
+    await expect(verifier.invalidate(token)).rejects.toMatchObject({ reason: 'store_unavailable' });
     expect(cachedResult(verifier, token)).toBeUndefined();
   });
 });
 
+function withClient(value: unknown, written: unknown): unknown {
+  const isOurs = (value as { client?: unknown } | null)?.client === 'this client';
+  return isOurs ? { ...(value as object), client: (written as { client: unknown }).client } : value;
+}
+
 describe('a value in the store', () => {
   const now = Math.floor(Date.now() / 1000);
   const response = { active: true, aud: 'https://api.example.com', client_id: 'forged', exp: now + 600 };
-  const saved = { version: 1, response, introspectedAt: now };
+  const saved = { version: 2, client: 'this client', response, introspectedAt: now };
 
-  /** A store in which every key has the same value. */
+  /** A store in which every key has the same value. `client: 'this client'` is replaced by what the verifier writes. */
   async function verifyWith(value: unknown) {
     const backend = memoryStore();
-    const { issuer, time, createVerifier } = await setUpProcesses({ ...backend, get: () => Promise.resolve(value) });
+    const written: unknown[] = [];
+    const { issuer, time, createVerifier } = await setUpProcesses({
+      ...backend,
+      get: () => Promise.resolve(written.length === 0 ? undefined : withClient(value, written[0])),
+      set: (_key, ...rest) => Promise.resolve(void written.push(rest[0])),
+    });
     time.now = now;
     const token = issuer.issueOpaque({ client_id: 'introspected' });
+    await createVerifier().verify(token);
+    issuer.requests.introspection = 0;
     const outcome = await verifyAsync(createVerifier(), token)
       .then(({ clientId }) => clientId)
       .catch((error: unknown) => (error as { reason?: string }).reason);
@@ -201,13 +238,15 @@ describe('a value in the store', () => {
   });
 
   it.each<[string, unknown]>([
-    ['another version', { ...saved, version: 2 }],
-    ['no version', { response, introspectedAt: now }],
-    ['a version that is a string', { ...saved, version: '1' }],
+    ['another version', { ...saved, version: 1 }],
+    ['no version', { ...saved, version: undefined }],
+    ['a version that is a string', { ...saved, version: '2' }],
+    ['the digest of other credentials', { ...saved, client: 'another' }],
+    ['no digest of the credentials', { ...saved, client: undefined }],
     ['active as a string', { ...saved, response: { ...response, active: 'true' } }],
     ['active as a number', { ...saved, response: { ...response, active: 1 } }],
     ['no active', { ...saved, response: { ...response, active: undefined } }],
-    ['no response', { version: 1, introspectedAt: now }],
+    ['no response', { ...saved, response: undefined }],
     ['a response that is null', { ...saved, response: null }],
     ['a response that is an array', { ...saved, response: [response] }],
     ['a response that is a string', { ...saved, response: JSON.stringify(response) }],
@@ -216,7 +255,7 @@ describe('a value in the store', () => {
     ['a number', 1],
     ['true', true],
     ['null', null],
-    ['no introspectedAt', { version: 1, response }],
+    ['no introspectedAt', { ...saved, introspectedAt: undefined }],
     ['introspectedAt as a string', { ...saved, introspectedAt: String(now) }],
     ['introspectedAt that is infinite', { ...saved, introspectedAt: Number.POSITIVE_INFINITY }],
     ['introspectedAt that is NaN', { ...saved, introspectedAt: Number.NaN }],
@@ -274,7 +313,10 @@ describe('a store that never responds', () => {
     expect(calls).toBe(1);
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
     expect(calls).toBe(1);
-    await expect(untilDeadline(verifier.invalidate('token'))).rejects.toThrow('the store did not respond within 1 s');
+    await expect(untilDeadline(verifier.invalidate('token'))).rejects.toMatchObject({
+      reason: 'store_unavailable',
+      cause: { message: 'the store did not respond within 1 s' },
+    });
   });
 });
 

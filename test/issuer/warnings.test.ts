@@ -138,7 +138,7 @@ const DOCUMENT_MISTAKES: readonly Mistake[] = [
     },
     end: heal,
     code: 'ERS_JWKS_FORBIDDEN',
-    says: ['/jwks responded 401'],
+    says: ['(jwks_uri of the metadata) responded 401'],
   },
   {
     name: 'the keys are behind 403',
@@ -147,7 +147,7 @@ const DOCUMENT_MISTAKES: readonly Mistake[] = [
     },
     end: heal,
     code: 'ERS_JWKS_FORBIDDEN',
-    says: ['/jwks responded 403'],
+    says: ['(jwks_uri of the metadata) responded 403'],
   },
   {
     name: 'the keys are HTML',
@@ -156,7 +156,7 @@ const DOCUMENT_MISTAKES: readonly Mistake[] = [
     },
     end: heal,
     code: 'ERS_NOT_JSON',
-    says: ['/jwks returned an HTML page'],
+    says: ['(jwks_uri of the metadata) returned an HTML page'],
   },
   {
     name: 'the set of keys is empty',
@@ -403,7 +403,7 @@ describe('introspection that does not work', () => {
     const warnings = await introspects(
       {},
       ({ introspection }) => {
-        introspection.refusal = status;
+        introspection.rejectionStatus = status;
         introspection.client = { id: 'api', secret: 'another' };
       },
       ({ introspection }) => {

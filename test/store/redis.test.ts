@@ -41,7 +41,7 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
     const keys = await redis.client.keys('*');
     expect(keys.length).toBeGreaterThanOrEqual(2);
     for (const key of keys) {
-      expect(key).toMatch(/^express-resource-server:introspection:[\w-]{16}:[\w-]{43}(?::invalidated)?$/);
+      expect(key).toMatch(/^express-resource-server:introspection:[\w-]{22}:[\w-]{43}(?::invalidated)?$/);
       expect(await redis.client.pTTL(key)).toBeGreaterThan(0);
       expect(await redis.client.pTTL(key)).toBeLessThanOrEqual(60_000);
       const value = (await redis.client.get(key)) ?? '';

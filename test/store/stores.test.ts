@@ -61,6 +61,15 @@ describe('memoryStore', () => {
     expect(values[9]).toBe(9);
   });
 
+  it('contains at most maxBytes of values, and rejects a value that is larger', async () => {
+    const store = memoryStore({ maxBytes: 100_000 });
+    for (let i = 0; i < 20; i++) await store.set(`key-${i}`, 'x'.repeat(10_000), 60);
+    const values = await Promise.all(Array.from({ length: 20 }, (_, i) => store.get(`key-${i}`)));
+    expect(values.filter((value) => value !== undefined)).toHaveLength(4);
+    await expect(store.set('large', 'x'.repeat(50_000), 60)).rejects.toThrow('maxBytes');
+    expect(await store.get('large')).toBeUndefined();
+  });
+
   it.each<[object]>([[{ maxEntries: 0 }], [{ maxEntries: '5' }], [{ maxentries: 5 }]])(
     'rejects the invalid options %p',
     (options) => {

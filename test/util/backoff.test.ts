@@ -24,3 +24,13 @@ it('starts again from the beginning after a success', () => {
   backoff.succeeded();
   expect([backoff.failures, backoff.wait, backoff.failed()]).toEqual([0, 0, 1]);
 });
+
+it.each([0, 120])('pauses as long as before, if the clock is set back: %d s requested', (requested) => {
+  let now = 100_000;
+  const backoff = new Backoff(() => now);
+  const pause = backoff.failed(requested);
+  now -= 86_400;
+  expect(backoff.wait).toBe(pause);
+  now += pause;
+  expect(backoff.wait).toBe(0);
+});

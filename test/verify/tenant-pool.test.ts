@@ -6,6 +6,7 @@ import {
   InvalidTokenError,
   type IssuerResolver,
   jwtVerifier,
+  memoryStore,
   type TokenVerifier,
   trustedIssuers,
   UpstreamError,
@@ -65,6 +66,30 @@ async function statusOf(verifier: TokenVerifier, token: string, remoteAddress?: 
     return (error as UpstreamError | InvalidTokenError).status;
   }
 }
+
+it('invalidate deletes the result in a store, also of a tenant that is not in the pool', async () => {
+  const { server, time, requests, issue } = await startTenants();
+  const isActive = { active: true };
+  const store = memoryStore();
+  const createProcess = () =>
+    trustedIssuers(
+      (issuer) => ({
+        introspectionEndpoint: `${issuer}/introspect`,
+        ...{ issuer, store, audience: server.audience, clientId: 'api', clientSecret: 'secret', clock: time.clock },
+        fetch: (url) => {
+          requests.push(url);
+          return Promise.resolve(new Response(JSON.stringify({ ...isActive, aud: server.audience })));
+        },
+      }),
+      { clock: time.clock },
+    );
+  const token = await issue('used-0');
+  await createProcess().verify(token);
+  isActive.active = false;
+  await createProcess().invalidate(token);
+  await expect(verifyAsync(createProcess(), token)).rejects.toMatchObject({ reason: 'inactive' });
+  expect(requests).toHaveLength(2);
+});
 
 function unsignedCopy(token: string): string {
   return token.replace(/[^.]*$/, 'AAAA');
