@@ -1,5 +1,6 @@
 import { IncomingMessage } from 'node:http';
 import { ConfigurationError } from './errors.js';
+import { fixForUnknown } from './unknown-options.js';
 
 /**
  * What an option must be. `parse` returns the value to use (arrays and objects are copied, so that nothing can change them
@@ -34,66 +35,15 @@ export function readOptions<O extends object>(where: string, given: unknown, rul
   return read as O;
 }
 
-/**
- * Options of similar packages, and the option here. People who change to this package pass them first.
- */
-const FOREIGN_OPTIONS: Readonly<Record<string, readonly string[]>> = {
-  issuer: ['issuerBaseURL', 'issuerBaseUrl', 'iss', 'issuerUrl', 'issuerURL', 'authority', 'domain', 'authServerUrl'],
-  audience: ['aud', 'clientID', 'resource', 'audiences', 'expectedAudience'],
-  jwksUri: ['jwksURI', 'jwksUrl', 'jwks_uri', 'jwksURL', 'keysUri', 'secretProvider'],
-  publicKey: ['secretOrKey', 'secretOrPublicKey', 'key', 'pem', 'secretOrKeyProvider'],
-  secret: ['secretOrKey', 'clientSecretKey', 'hmacSecret'],
-  algorithms: ['algorithm', 'tokenSigningAlg', 'alg', 'allowedAlgorithms', 'validAlgorithms'],
-  clockTolerance: ['leeway', 'clockSkew', 'clock_skew', 'gracePeriod'],
-  maxTokenAge: ['maxAge', 'tokenMaxAge'],
-  'keys: { cooldown }': ['jwksRequestsPerMinute', 'rateLimit', 'cooldownDuration', 'cooldownSeconds'],
-  'keys: { refreshInterval }': ['cacheMaxAge', 'jwksCacheMaxAge', 'cacheMaxEntries', 'jwksCache'],
-  'keys: { timeout }': ['timeoutDuration', 'requestTimeout', 'httpTimeout'],
-  timeout: ['timeoutDuration', 'requestTimeout', 'httpTimeout'],
-  optional: ['authRequired', 'credentialsRequired', 'required', 'anonymous'],
-  property: ['requestProperty', 'userProperty', 'assignProperty'],
-  tokenFrom: ['getToken', 'jwtFromRequest', 'fromExtractors', 'extractor'],
-  "profile: 'rfc9068'": ['strict', 'tokenType', 'typ'],
-  requiredClaims: ['validators', 'claimsToAssert', 'requiredClaim'],
-  clientId: ['client_id', 'clientID'],
-  clientSecret: ['client_secret'],
-  introspectionEndpoint: ['introspectionUrl', 'introspectionURL', 'introspection_endpoint', 'introspectionUri'],
-  fetch: ['requestAgent', 'agent', 'fetcher', 'httpAgent', 'requestHeaders'],
-};
-
-/** Options of similar packages that have no counterpart, and what to use. */
-const WITHOUT_COUNTERPART: Readonly<Record<string, string>> = {
-  ignoreExpiration: 'Remove it: expired tokens are always rejected.',
-  isRevoked: 'Remove it, and use introspectionBearer or requireThat for revocation.',
-  passReqToCallback: 'Remove it, and read getAuth(req) in the handler.',
-  enableRequestOptions: 'Remove it.',
-  discovery: 'Remove it: the keys are found through the issuer unless jwksUri, jwks, publicKey or secret is passed.',
-  scope: 'Remove it, and mount requireScopes(...) on the routes.',
-  scopes: 'Remove it, and mount requireScopes(...) on the routes.',
-  requiredScopes: 'Remove it, and mount requireScopes(...) on the routes.',
-};
-
-function counterpart(name: string, known: readonly string[]): string | undefined {
-  const entry = Object.entries(FOREIGN_OPTIONS).find(([ours, theirs]) => {
-    const option = /^\w+/.exec(ours)?.[0] ?? ours;
-    return theirs.includes(name) && known.includes(option);
-  });
-  return entry?.[0];
-}
-
 /** Rejects names without a rule, and suggests the option that was probably meant. */
 export function rejectUnknown(where: string, given: unknown, known: readonly string[]): void {
   for (const name of Object.keys(asOptionsObject(where, given))) {
     if (known.includes(name)) continue;
-    const near = nearest(name, known);
-    const meant = counterpart(name, known) ?? near;
-    const advice = Object.hasOwn(WITHOUT_COUNTERPART, name) ? WITHOUT_COUNTERPART[name] : undefined;
-    const fix = meant === undefined ? (advice ?? 'Remove it.') : `Did you mean ${meant}?`;
     throw new ConfigurationError({
       option: `${where}: ${JSON.stringify(name.slice(0, 60))}`,
       expected: `one of ${known.join(', ')}`,
       got: 'an option of that name',
-      fix,
+      fix: fixForUnknown(name, known),
     });
   }
 }
@@ -128,7 +78,8 @@ function asOptionsObject(where: string, given: unknown): Record<string, unknown>
 /** The error for a value that does not follow its rule. */
 export function invalidOption(option: string, rule: Omit<Rule<unknown>, 'parse'>, value: unknown): ConfigurationError {
   const got = rule.secret === true ? describeSecret(value) : describe(value);
-  return new ConfigurationError({ option, expected: rule.expected, got, fix: rule.hint?.(value) ?? rule.fix });
+  const fix = value instanceof Promise ? 'Await it: it is a promise.' : (rule.hint?.(value) ?? rule.fix);
+  return new ConfigurationError({ option, expected: rule.expected, got, fix });
 }
 
 /** Renders a value for a developer: short, on one line, without the content of an object. */
@@ -138,12 +89,33 @@ export function describe(value: unknown): string {
     // must not have.
     const hasUser = /[:/][^]*@/.test(value);
     const shown = hasUser ? value.replace(/^([a-z][a-z\d+.-]*:\/\/)?[^]*@/i, '$1…@') : value;
-    return JSON.stringify(shown.length > 80 ? `${shown.slice(0, 80)}…` : shown);
+    return escapeInvisible(JSON.stringify(shown.length > 80 ? `${shown.slice(0, 80)}…` : shown));
   }
   if (typeof value === 'function') return 'a function';
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return 'an object';
+  if (Array.isArray(value)) return describeArray(value);
+  if (typeof value === 'object' && value !== null) return describeObject(value);
   return String(value);
+}
+
+/** Characters that nobody sees, or that show others in another order. */
+const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
+
+function escapeInvisible(text: string): string {
+  return text.replace(INVISIBLE, (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`);
+}
+
+function describeArray(values: readonly unknown[]): string {
+  if (values.length === 0) return 'an empty array';
+  // `Array.from` also visits holes, which are what people overlook.
+  const items = Array.from(values.slice(0, 3), (item) => (Array.isArray(item) ? 'an array' : describe(item)));
+  return `an array of ${values.length}: ${items.join(', ')}${values.length > items.length ? ', …' : ''}`;
+}
+
+function describeObject(value: object): string {
+  if (value instanceof Promise) return 'a promise';
+  const { constructor } = value;
+  const isPlain = typeof constructor !== 'function' || constructor === Object || !/^\w{1,40}$/.test(constructor.name);
+  return isPlain ? 'an object' : `an object of the class ${constructor.name}`;
 }
 
 /** The same, for a value that is a token or a secret if it is a string. */
@@ -152,33 +124,10 @@ export function describeToken(value: unknown): string {
 }
 
 function describeSecret(value: unknown): string {
+  if (value instanceof Promise) return 'a promise';
   if (typeof value === 'string') return `a string of ${Buffer.byteLength(value)} bytes`;
   if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
   return `a value of type ${typeof value}`;
-}
-
-function nearest(name: string, known: readonly string[]): string | undefined {
-  const limit = Math.max(2, Math.floor(name.length / 3));
-  let best: string | undefined;
-  let least = limit + 1;
-  for (const candidate of known) {
-    const steps = editDistance(name.slice(0, 60).toLowerCase(), candidate.toLowerCase());
-    if (steps < least) [best, least] = [candidate, steps];
-  }
-  return best;
-}
-
-function editDistance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= from.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = (previous[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      current.push(Math.min(replaced, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous[to.length] ?? 0;
 }
 
 // The rules that several options share.
@@ -192,15 +141,26 @@ export function text(expected: string, fix: string, accepts: (value: string) => 
 }
 
 export function flag(fix: string): Rule<boolean> {
-  return { expected: 'true or false', fix, parse: (value) => (typeof value === 'boolean' ? value : undefined) };
+  return {
+    expected: 'true or false',
+    fix,
+    hint: (value) => (value === 'true' || value === 'false' ? `Pass ${value} without quotes.` : undefined),
+    parse: (value) => (typeof value === 'boolean' ? value : undefined),
+  };
 }
 
 export function seconds(least: number, most: number, fix: string): Rule<number> {
-  return number(`seconds from ${least} to ${most}`, least, most, fix, Number.isFinite);
+  const rule = number(`seconds from ${least} to ${most}`, least, most, fix, Number.isFinite);
+  return { ...rule, hint: (value) => rule.hint?.(value) ?? millisecondsFix(value, rule) };
 }
 
 export function count(what: string, least: number, most: number, fix: string): Rule<number> {
   return number(`a whole number of ${what} from ${least} to ${most}`, least, most, fix, Number.isSafeInteger);
+}
+
+function millisecondsFix(value: unknown, { parse }: Rule<number>): string | undefined {
+  const isMeant = typeof value === 'number' && value >= 1_000 && parse(value / 1_000, '') !== undefined;
+  return isMeant ? `Durations are seconds, not milliseconds. Did you mean ${value / 1_000}?` : undefined;
 }
 
 function number(
@@ -213,6 +173,10 @@ function number(
   return {
     expected,
     fix,
+    hint: (value) =>
+      typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))
+        ? `Pass a number: Number(${JSON.stringify(value)}). Settings of the environment are strings.`
+        : undefined,
     parse: (value) =>
       typeof value === 'number' && accepts(value) && value >= least && value <= most ? value : undefined,
   };
@@ -263,14 +227,24 @@ const checkedClocks = new WeakMap<object, () => number>();
 export const clockRule: Rule<() => number> = {
   expected: 'a function that returns seconds since the epoch, synchronously',
   fix: 'Leave it out for the system clock.',
+  hint: (value) => (isInMilliseconds(value) ? 'It returns milliseconds. Pass () => Date.now() / 1000.' : undefined),
   parse: (value) => {
-    if (typeof value !== 'function') return undefined;
+    if (typeof value !== 'function' || isInMilliseconds(value)) return undefined;
     if (!Number.isFinite((value as () => unknown)())) return undefined;
     const clock = checkedClocks.get(value) ?? checkedClock(value as () => unknown);
     checkedClocks.set(value, clock);
     return clock;
   },
 };
+
+/** With such a clock, every token has expired. */
+const LATEST_TIME = 100_000_000_000;
+
+function isInMilliseconds(clock: unknown): boolean {
+  if (typeof clock !== 'function') return false;
+  const now: unknown = (clock as () => unknown)();
+  return typeof now === 'number' && Number.isFinite(now) && now > LATEST_TIME;
+}
 
 function checkedClock(clock: () => unknown): () => number {
   return () => {

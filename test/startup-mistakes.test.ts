@@ -5,12 +5,15 @@ import express from 'express';
 import {
   bearer,
   ConfigurationError,
+  getAuth,
   introspectionBearer,
   jwtBearer,
   jwtVerifier,
   requireClient,
+  requireIssuer,
   requireMachine,
   requireScopes,
+  trustedIssuers,
 } from '../lib/index.js';
 import { get } from './support/helpers.js';
 import { ROOT } from './support/type-check.js';
@@ -59,13 +62,99 @@ describe('a mistake at startup causes a ConfigurationError with the fix', () => 
     ['a middleware as the verifier', () => bearer(jwtBearer(GOOD) as never), /mount it as it is/],
     ['a factory as the verifier', () => bearer(jwtVerifier as never), /jwtVerifier\(/],
     ['a misspelled option', () => jwtBearer({ ...GOOD, clockTolerence: 1 } as never), /Did you mean clockTolerance\?/],
+    ['an issuer with a zero-width space', () => jwtBearer({ ...GOOD, issuer: `${GOOD.issuer}\u200b` }), /white space/],
+    [
+      'an issuer with a line break inside',
+      () => jwtBearer({ ...GOOD, issuer: 'https://a.exa\nmple.com' }),
+      /line breaks/,
+    ],
+    ['an issuer with one quote', () => jwtBearer({ ...GOOD, issuer: `${GOOD.issuer}"` }), /absolute URL/],
+    ['an issuer that is "undefined"', () => jwtBearer({ ...GOOD, issuer: 'undefined' }), /A setting is missing/],
+    ['an issuer from an object', () => jwtBearer({ ...GOOD, issuer: '[object Object]' }), /A setting is missing/],
+    [
+      'a host from a setting',
+      () => jwtBearer({ ...GOOD, issuer: 'https://undefined.example.com/' }),
+      /setting .* missing/,
+    ],
+    ['a path from a setting', () => jwtBearer({ ...GOOD, issuer: `${GOOD.issuer}/realms/null` }), /setting .* missing/],
+    ['a placeholder', () => jwtBearer({ ...GOOD, issuer: 'https://<tenant>.example.com' }), /braces/],
+    ['localhost without a scheme', () => jwtBearer({ ...GOOD, issuer: 'localhost:8080' }), /http:\/\/localhost:8080\?/],
+    ['an issuer without //', () => jwtBearer({ ...GOOD, issuer: 'https:auth.example.com' }), /absolute URL/],
+    ['an issuer with a query', () => jwtBearer({ ...GOOD, issuer: `${GOOD.issuer}?a=1` }), /Remove user, query/],
+    ['an issuer that is a promise', () => jwtBearer({ ...GOOD, issuer: Promise.resolve('') as never }), /Await it/],
+    ['an audience that is "undefined"', () => jwtBearer({ ...GOOD, audience: ['undefined'] }), /A setting is missing/],
+    ['an audience that is "false"', () => jwtBearer({ ...GOOD, audience: 'false' }), /false without quotes/],
+    ['audiences in one text', () => jwtBearer({ ...GOOD, audience: 'https://a.b,https://c.d' }), /an array/],
+    ['an audience in quotes', () => jwtBearer({ ...GOOD, audience: '"api"' }), /quotes/],
+    ['a jwksUri with a missing part', () => jwtBearer({ ...GOOD, jwksUri: 'https://undefined/jwks' }), /missing/],
+    ['a baseUrl with a missing part', () => jwtBearer({ ...GOOD, baseUrl: 'https://undefined' }), /missing/],
+    ['a number as a text', () => jwtBearer({ ...GOOD, clockTolerance: '5' as never }), /Number\("5"\)/],
+    ['milliseconds', () => jwtBearer({ ...GOOD, keys: { timeout: 5000 } }), /Did you mean 5\?/],
+    ['a flag as a text', () => jwtBearer({ ...GOOD, optional: 'true' as never }), /true without quotes/],
+    ['a clock in milliseconds', () => jwtBearer({ ...GOOD, clock: Date.now }), /Date\.now\(\) \/ 1000/],
+    ['the path of a key', () => jwtBearer({ ...GOOD, publicKey: '/etc/key.pem' }), /readFileSync/],
+    [
+      'a client of Redis as a store',
+      () => jwtBearer({ ...GOOD, keySnapshot: { sendCommand: () => undefined } as never }),
+      /redisStore\(client\)/,
+    ],
+    [
+      'an option of bearer for a verifier',
+      () => jwtVerifier({ ...GOOD, onRejection: () => 1 } as never),
+      /bearer\(verifier/,
+    ],
+    [
+      'an option of a verifier for bearer',
+      () => bearer(jwtVerifier(GOOD), { audience: 'a' } as never),
+      /to the verifier/,
+    ],
+    ['onError', () => jwtBearer({ ...GOOD, onError: () => undefined } as never), /Did you mean onRejection\?/],
+    [
+      'a secret with a line break',
+      () => introspectionBearer({ ...INTROSPECTION, clientSecret: 's3cr3t\n' }),
+      /white space/,
+    ],
+    [
+      'a secret that is "undefined"',
+      () => introspectionBearer({ ...INTROSPECTION, clientSecret: 'undefined' }),
+      /missing/,
+    ],
+    ['a client id in quotes', () => introspectionBearer({ ...INTROSPECTION, clientId: '"api"' }), /quotes/],
+    ['a promise of a verifier', () => bearer(Promise.resolve() as never), /Await it/],
+    ['clients in an array', () => requireClient(['a', 'b'] as never), /requireClient\(\.\.\.clients\)/],
+    ['a client that is "undefined"', () => requireClient('undefined'), /A setting is missing/],
+    ['issuers in an array', () => requireIssuer([GOOD.issuer] as never), /requireIssuer\(\.\.\.issuers\)/],
+    ['the issuer of a gate with a line break', () => requireIssuer(`${GOOD.issuer}\n`), /white space/],
+    ['scopes in an array', () => requireScopes(['a', 'b'] as never), /requireScopes\(\.\.\.scopes\)/],
+    ['a scope that is "undefined"', () => requireScopes('undefined'), /A setting is missing/],
+    ['a verifier without an array', () => trustedIssuers(jwtVerifier(GOOD) as never), /trustedIssuers\(\[verifier\]\)/],
+    [
+      'verifiers without an array',
+      () => trustedIssuers(jwtVerifier(GOOD) as never, jwtVerifier(GOOD)),
+      /Pass one array/,
+    ],
+    ['a factory in place of a resolver', () => trustedIssuers(jwtVerifier as never), /Call it/],
+    ['a middleware in place of a resolver', () => trustedIssuers(jwtBearer(GOOD) as never), /not a verifier/],
+    ['getAuth without a request', () => getAuth(undefined as never), /Mount jwtBearer/],
   ])('%s', (_, create, fix) => {
     expect(mistake(create).fix).toMatch(fix);
+  });
+
+  it('that shows what was passed: items, holes, classes, and characters that nobody sees', () => {
+    const gotFor = (options: object): string => mistake(() => jwtBearer({ ...GOOD, ...options })).got;
+    // eslint-disable-next-line no-sparse-arrays -- this is the mistake
+    expect(gotFor({ audience: ['a', , 'b', 'c'] })).toBe('an array of 4: "a", undefined, "b", …');
+    expect(gotFor({ audience: new Set(['a']) })).toBe('an object of the class Set');
+    expect(gotFor({ audience: Promise.resolve('a') })).toBe('a promise');
+    expect(gotFor({ audience: '\ufeffapi\u00a0\u202e' })).toBe('"\\ufeffapi\\u00a0\\u202e"');
+    expect(gotFor({ secret: Promise.resolve('a') })).toBe('a promise');
   });
 
   it.each<[string, unknown]>([
     ['jwtBearer', jwtBearer],
     ['requireMachine', requireMachine],
+    ['bearer', bearer],
+    ['trustedIssuers', trustedIssuers],
     ['requireScopes', requireScopes],
   ])('a function that was not called, when the first request arrives: %s', async (name, middleware) => {
     const app = express();

@@ -140,7 +140,8 @@ class Scene {
     for (const name of CHANNELS) unsubscribe(name, receive);
 
     const views: Record<string, string> = {
-      body: response.body,
+      // That of an accepted request is the handler's.
+      body: response.status < 400 ? '' : response.body,
       ...Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [`header ${name}`, String(value)])),
       'health()': inspect(this.verifier.health(), { depth: 10 }),
       'health() as JSON': JSON.stringify(this.verifier.health()),

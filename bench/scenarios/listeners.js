@@ -43,7 +43,7 @@ export async function run({ calls }) {
   const { names } = fleet;
   await fleet.end();
 
-  const perCall = (name) => figure(results.get(name));
+  const perCall = (name) => figure(results.get(name).flat());
   const ratio = (name) => perCall(name).min / perCall('without-channels').min;
   return {
     columns: ['contender', 'µs per call', '(rounds)', '× without channels'],

@@ -1,5 +1,7 @@
 import { fetchJson, type HttpOptions, type JsonResponse } from '../issuer/http.js';
+import { HttpError } from '../issuer/http-error.js';
 import { fetchMetadata, type IssuerMetadata, metadataUrls } from '../issuer/metadata.js';
+import { upstreamProblem } from '../issuer/upstream-problems.js';
 import { DEFAULT_CLOCK_TOLERANCE, globalFetch } from '../verify/shared-options.js';
 import { differenceBetween } from '../token/fixes.js';
 import { describeCauses } from '../util/causes.js';
@@ -83,21 +85,26 @@ interface Attempt {
   readonly url: string;
   readonly json: Readonly<Record<string, unknown>> | undefined;
   readonly problem: string | undefined;
+  readonly isNotFound: boolean;
 }
 
 async function attempt(url: string, http: HttpOptions): Promise<Attempt> {
   try {
     const { json }: JsonResponse = await fetchJson(url, http);
-    return { url, json, problem: undefined };
+    return { url, json, problem: undefined, isNotFound: false };
   } catch (error) {
-    return { url, json: undefined, problem: describeCauses(error) };
+    const isNotFound = error instanceof HttpError && error.status === 404;
+    return { url, json: undefined, problem: describeCauses(error), isNotFound };
   }
 }
 
 function metadataFailure(issuer: string, attempts: readonly Attempt[], error: unknown): ReportedCheck {
   const other = attempts.find(({ json }) => json !== undefined)?.json?.issuer;
   if (typeof other !== 'string') {
-    const fix = 'There is no metadata of this issuer. Check the issuer; without discovery, pass the option jwksUri.';
+    const isMissing = attempts.every(({ isNotFound }) => isNotFound);
+    const fix = isMissing
+      ? 'There is no metadata of this issuer. Check the issuer; without discovery, pass the option jwksUri.'
+      : upstreamProblem(error, 'metadata').fix;
     return failed('metadata', describeCauses(error), fix, 'metadata at one of both addresses');
   }
   const difference = differenceBetween(issuer, other);

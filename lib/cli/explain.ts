@@ -7,6 +7,7 @@ import { type Claims, readScopes, SCOPE_CLAIMS } from '../token/claims.js';
 import { type Confirmation, readConfirmation } from '../token/confirmation.js';
 import { fixFor } from '../token/fixes.js';
 import { parseSegment } from '../token/parse-jwt.js';
+import { isScope } from '../token/scope.js';
 import { systemClock } from '../util/clock.js';
 import { parseUrl } from '../util/url.js';
 import { createJwtVerifier } from '../verify/jwt.js';
@@ -49,6 +50,8 @@ export async function explain(args: string[], io: CommandIo): Promise<ExitStatus
   const issuer = required(values.issuer, 'issuer', 'the issuer exactly as in the claim iss of its tokens');
   const audience = values.audience ?? [];
   if (audience.length === 0) throw new UsageError('Pass --audience, the identifier of your API in the claim aud.');
+  const scopes = values.scope ?? [];
+  if (!scopes.every(isScope)) throw new UsageError('Pass each scope with its own --scope, without spaces and quotes.');
   const request = readProofRequest(values);
   const verifier = asUsage(() =>
     createJwtVerifier(
@@ -59,12 +62,15 @@ export async function explain(args: string[], io: CommandIo): Promise<ExitStatus
   try {
     const token = withoutScheme(await readInput(io, 'the token'));
     if (token === '') throw new UsageError('Standard input is empty. Pass the token: explain … < token');
+    if (!/^[\x21-\x7e]+$/.test(token) || /["'{}]/.test(token)) {
+      throw new UsageError('Pass only one token, without quotes, JSON and other text.');
+    }
     const content = decode(token);
     const { checks } = await verifier.explain(token);
     const explanation = toExplanation([
       ...checks,
       ...(await explainBinding(token, content.claims, request)),
-      ...explainScopes(content.claims, values.scope ?? []),
+      ...explainScopes(content.claims, scopes),
     ]);
     io.stdout.write(
       values.json === true ? jsonOf(explanation, content) : textOf(explanation, content, paintFor(io.stdout)),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ClientAuthenticator } from '../issuer/client-authentication.js';
 import { fetchJson, type HttpOptions } from '../issuer/http.js';
 import { HttpError } from '../issuer/http-error.js';
+import { upstreamProblem } from '../issuer/upstream-problems.js';
 import { describeCauses } from '../util/causes.js';
 import { systemClock } from '../util/clock.js';
 import { failed, notNeeded, passed, unreached } from './check.js';
@@ -90,6 +91,6 @@ function failure(endpoint: string, error: unknown, method: SecretMethod): Report
   const fix =
     status === 404
       ? 'There is nothing at the address that the metadata names. Pass the right one with introspectionEndpoint.'
-      : 'The endpoint cannot be used.';
+      : upstreamProblem(error, 'introspection').fix;
   return [failed(ENDPOINT, describeCauses(error), fix, endpoint), unreached(CREDENTIALS)];
 }

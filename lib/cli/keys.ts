@@ -2,6 +2,7 @@ import { fetchJson, type HttpOptions } from '../issuer/http.js';
 import { Jwks, MAX_RSA } from '../issuer/jwks.js';
 import { freshFor } from '../issuer/refreshing-resource.js';
 import { defectOf, otherPurposeOf, rsaBitsOf } from '../token/jwk-problems.js';
+import { upstreamProblem } from '../issuer/upstream-problems.js';
 import { describeCauses } from '../util/causes.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { failed, notNeeded, passed, unreached, warning } from './check.js';
@@ -24,7 +25,8 @@ export async function checkKeys(
     const keys: unknown[] = Array.isArray(json.keys) ? json.keys : [];
     return [...checkAll(jwksUri, keys), passed('cache headers', describeFreshness(maxAge))];
   } catch (error) {
-    return [failed('JWKS', describeCauses(error), 'The keys cannot be read.', jwksUri), unreached('cache headers')];
+    const { fix } = upstreamProblem(error, 'keys');
+    return [failed('JWKS', describeCauses(error), fix, jwksUri), unreached('cache headers')];
   }
 }
 

@@ -6,6 +6,7 @@ import { explain } from './explain.js';
 import { DOCTOR_HELP, EXPLAIN_HELP, HELP, ISSUER_HELP } from './help.js';
 import type { CommandIo, ExitStatus } from './io.js';
 import { issuer } from './issuer.js';
+import { nearest } from '../unknown-options.js';
 import { UsageError } from './usage.js';
 
 const COMMANDS: Readonly<
@@ -18,11 +19,16 @@ const COMMANDS: Readonly<
 
 /** Runs a command. It never throws. */
 export async function run([name = '', ...args]: string[], io: CommandIo): Promise<ExitStatus> {
-  if (name === '--help' || name === '-h' || name === 'help') return show(HELP, io);
-  if (name === '--version') return show(`${version()}\n`, io);
+  const [topic = ''] = args;
+  const hasTopic = name === 'help' && Object.hasOwn(COMMANDS, topic);
+  if (name === '--help' || name === '-h' || name === 'help')
+    return show((hasTopic ? COMMANDS[topic]?.help : undefined) ?? HELP, io);
+  if (name === '--version' || name === '-v') return show(`${version()}\n`, io);
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) {
-    io.stderr.write(`${name === '' ? 'There is no command.' : 'The command is unknown.'}\n\n${HELP}`);
+    const meant = nearest(name, Object.keys(COMMANDS));
+    const unknown = meant === undefined ? 'The command is unknown.' : `The command is unknown. Did you mean ${meant}?`;
+    io.stderr.write(`${name === '' ? 'There is no command.' : unknown}\n\n${HELP}`);
     return 2;
   }
   if (args.includes('--help') || args.includes('-h')) return show(command.help, io);

@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { ConfigurationError } from '../errors.js';
+import { nearest } from '../unknown-options.js';
 
 /** The command was called in a wrong way: exit status 2. */
 export class UsageError extends Error {
@@ -50,7 +51,10 @@ function parse<T extends OptionsConfig>(config: Config<T>): ReturnType<typeof pa
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const [sentence = ''] = message.split(/(?<=['"])\. |\n/);
-    throw new UsageError(sentence.length > 100 ? 'There is an unknown option.' : sentence);
+    const unknown = /^Unknown option '--([\w-]+)'/.exec(sentence)?.[1];
+    const meant = unknown === undefined ? undefined : nearest(unknown, Object.keys(config.options));
+    const text = sentence.length > 100 ? 'There is an unknown option.' : sentence;
+    throw new UsageError(meant === undefined ? text : `${text}. Did you mean --${meant}?`);
   }
 }
 

@@ -17,7 +17,7 @@ const signals = sharedState('signals.v1', () => new WeakMap<Auth, AbortSignal>()
  */
 export function authSignal(req: IncomingMessage): AbortSignal {
   const authentication = authenticationOf(req);
-  if (authentication?.auth === undefined) throw notAuthenticated('authSignal');
+  if (authentication?.auth === undefined) throw notAuthenticated('authSignal', req);
   const { auth, settings } = authentication;
   const known = signals.get(auth);
   if (known !== undefined) return known;

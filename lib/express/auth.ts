@@ -21,12 +21,17 @@ interface Holder {
 }
 
 export function authenticationOf(req: IncomingMessage): Authentication | undefined {
+  if (!isObject(req)) return undefined;
   const shared = rawHeadersOf(req)?.[AUTHENTICATION];
   if (shared?.request === req) return shared;
   const own = (req as Holder)[AUTHENTICATION];
   if (own !== undefined || shared === undefined) return own;
   // An object that inherits from the request is the request, until a middleware authenticates it.
   return Object.prototype.isPrototypeOf.call(shared.request, req) ? shared : undefined;
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }
 
 /**
@@ -64,7 +69,7 @@ export function authenticateAs(req: IncomingMessage, auth: Auth, settings: Respo
  */
 export function getAuth<Claims extends object = Record<string, unknown>>(req: IncomingMessage): Auth<Claims> {
   const auth = authenticationOf(req)?.auth;
-  if (auth === undefined) throw notAuthenticated('getAuth');
+  if (auth === undefined) throw notAuthenticated('getAuth', req);
   return auth as Auth<Claims>;
 }
 
@@ -77,17 +82,17 @@ export function getOptionalAuth<Claims extends object = Record<string, unknown>>
   req: IncomingMessage,
 ): Auth<Claims> | undefined {
   const authentication = authenticationOf(req);
-  if (authentication === undefined) throw notAuthenticated('getOptionalAuth');
+  if (authentication === undefined) throw notAuthenticated('getOptionalAuth', req);
   return authentication.auth as Auth<Claims> | undefined;
 }
 
 /** The error for a handler or a gate without the middleware that it needs before it. */
-export function notAuthenticated(where: string): ConfigurationError {
+export function notAuthenticated(where: string, req: unknown): ConfigurationError {
   return new ConfigurationError(
     {
       option: where,
       expected: 'a request that a bearer middleware has authenticated',
-      got: 'a request that none has authenticated',
+      got: isObject(req) ? 'a request that none has authenticated' : `a value of type ${typeof req}`,
       fix: 'Mount jwtBearer(...) before it. If that middleware is optional, use getOptionalAuth(req).',
     },
     { reason: 'not_authenticated' },

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Request } from 'express';
 import { publish } from '../diagnostics.js';
 import { ConfigurationError, makeFailedCheck, InvalidRequestError, MissingTokenError } from '../errors.js';
-import { describeToken, pickOptions, readOptions, rejectUnknown } from '../options.js';
+import { assertNotRequest, describeToken, pickOptions, readOptions, rejectUnknown } from '../options.js';
 import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type ProofResult, type SenderConstraint } from '../proof/policy.js';
@@ -88,6 +88,7 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Mi
 
 /** The same for another function of the package; mistakes in the options name that function. */
 export function createBearer(where: string, verifier: TokenVerifier, given: BearerOptions): Middleware {
+  assertNotRequest(where, verifier);
   const options = readOptions<BearerOptions>(where, given, bearerRules);
   assertVerifier(where, verifier);
   const { optional = false, property = 'auth', errors = 'respond', tokenFrom, baseUrl } = options;
@@ -273,9 +274,11 @@ function credentialsOf(
 function assertVerifier(where: string, verifier: unknown): asserts verifier is TokenVerifier {
   if (isVerifier(verifier)) return;
   const fix =
-    typeof verifier === 'function'
-      ? 'Pass a verifier, such as jwtVerifier({ … }). jwtBearer({ … }) is a complete middleware: mount it as it is.'
-      : undefined;
+    verifier instanceof Promise
+      ? 'Await it: it is a promise.'
+      : typeof verifier === 'function'
+        ? 'Pass a verifier, such as jwtVerifier({ … }). jwtBearer({ … }) is a complete middleware: mount it as it is.'
+        : undefined;
   throw invalid(`${where}: verifier`, 'an object with the function verify(token)', verifier, fix);
 }
 

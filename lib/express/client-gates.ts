@@ -1,7 +1,7 @@
 import { InsufficientScopeError, makeFailedCheck } from '../errors.js';
 import { assertNotRequest, invalidOption, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import { clientIdText } from '../token/client-id.js';
-import { hasSpaceAround, SPACE_FIX } from '../util/white-space.js';
+import { settingMistake, urlMistake } from '../util/setting.js';
 import { gate, parseArgument } from './gate.js';
 import type { Middleware } from './middleware.js';
 
@@ -12,17 +12,30 @@ export interface IssuerClient {
   readonly clientId: string;
 }
 
+const ISSUER_FIX = 'Pass the issuer exactly as in its tokens.';
 const clientRules: Rules<IssuerClient> = {
-  issuer: text('the issuer of the client', 'Pass the issuer exactly as in its tokens.'),
+  issuer: {
+    ...text('the issuer of the client', ISSUER_FIX, (issuer) => urlMistake(issuer) === undefined),
+    hint: urlMistake,
+  },
   clientId: clientIdText('a client id', 'Pass the id of the client at this issuer.'),
 };
 const clientsRule: Rule<AllowedClient[]> = {
   expected: 'at least one client: a client id, or { issuer, clientId }',
   fix: 'Pass clients as separate arguments.',
-  hint: (value) => (hasSpaceAround(value) ? SPACE_FIX : undefined),
+  hint: (value) =>
+    Array.isArray(value) ? 'Pass clients as separate arguments: requireClient(...clients).' : settingMistake(value),
   parse: (value) => (Array.isArray(value) && value.length > 0 ? value.map(parseClient) : undefined),
 };
-const issuersRule = texts('at least one issuer', 'Pass issuers as separate arguments.');
+const issuersRule: Rule<string[]> = {
+  ...texts('at least one issuer', 'Pass issuers as separate arguments.', (issuer) => urlMistake(issuer) === undefined),
+  hint: (value) => {
+    const issuers: unknown[] = Array.isArray(value) ? value : [];
+    return issuers.some(Array.isArray)
+      ? 'Pass issuers as separate arguments: requireIssuer(...issuers).'
+      : issuers.map(urlMistake).find((fix) => fix !== undefined);
+  },
+};
 
 /** A client id without an issuer is a client of any issuer that the middleware before the gate trusts. */
 type AllowedClient = Pick<IssuerClient, 'clientId'> & { readonly issuer?: string };
@@ -67,8 +80,9 @@ export function requireIssuer(...issuers: string[]): Middleware {
 }
 
 function parseClient(value: unknown): AllowedClient {
-  if (typeof value === 'string' && value !== '' && !hasSpaceAround(value)) return { clientId: value };
-  if (typeof value !== 'object' || value === null) throw invalidOption('requireClient', clientsRule, value);
+  if (typeof value === 'string' && value !== '' && settingMistake(value) === undefined) return { clientId: value };
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalidOption('requireClient', clientsRule, value);
   const { issuer, clientId } = readOptions<Partial<IssuerClient>>('requireClient', value, clientRules);
   if (issuer === undefined) throw invalidOption('requireClient: issuer', clientRules.issuer, undefined);
   if (clientId === undefined) throw invalidOption('requireClient: clientId', clientRules.clientId, undefined);

@@ -26,7 +26,7 @@ export function gate(
   const gateMiddleware: Middleware = (req, res, next) => {
     const authentication = authenticationOf(req);
     if (authentication === undefined) {
-      next(notAuthenticated(name));
+      next(notAuthenticated(name, req));
       return;
     }
     const { auth, settings } = authentication;

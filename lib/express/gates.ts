@@ -3,6 +3,7 @@ import { makeFailedCheck, InsufficientScopeError } from '../errors.js';
 import { assertNotRequest, callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { rawClaim } from '../token/claims.js';
+import { settingMistake } from '../util/setting.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 import type { RespondSettings } from './respond.js';
@@ -24,15 +25,15 @@ const scopesRule: Rule<string[]> = {
   ...texts(
     'at least one scope, each a string without spaces and quotes',
     'Pass scopes as separate arguments.',
-    isScope,
+    (scope) => isScope(scope) && settingMistake(scope) === undefined,
   ),
   hint: (value) => {
     const scopes: unknown[] = Array.isArray(value) ? value : [];
     if (scopes.some((scope) => Array.isArray(scope)))
       return 'Pass scopes as separate arguments: requireScopes(...scopes).';
-    return scopes.some((scope) => typeof scope === 'string' && /[ ,]/.test(scope))
-      ? 'Pass one scope per argument.'
-      : undefined;
+    const mistake = scopes.map(settingMistake).find((fix) => fix !== undefined);
+    const isList = scopes.some((scope) => typeof scope === 'string' && /[ ,]/.test(scope));
+    return mistake ?? (isList ? 'Pass one scope per argument.' : undefined);
   },
 };
 // A comma is allowed in a scope, but 'a,b' is nearly always a list.

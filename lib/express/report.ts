@@ -66,7 +66,7 @@ export function rejectionLine(
   const failed = failedCheckOf(error);
   const segments = token === undefined ? 0 : token.split('.', 6).length;
   const clientId = claims === undefined ? undefined : readClientId(claims, undefined);
-  const fix = misplacedToken(error, req) ?? fixFor(error.reason, failed, { claims, segments, now });
+  const fix = usualMistake(error, req, token) ?? fixFor(error.reason, failed, { claims, segments, now });
   const parts = [
     `${req.method ?? ''} ${pathOf(req)} ${error.status ?? 500} ${error.reason}`,
     failed === undefined
@@ -92,16 +92,29 @@ function pathOf(req: IncomingMessage): string {
   return url.replace(/[?#].*$/s, '');
 }
 
-/** Clients often send the token in a place that this API does not read. */
-function misplacedToken(error: ResourceServerError, req: IncomingMessage): string | undefined {
+const JWT_LIKE = /(?<![\w-])eyJ[\w-]{10,}\.[\w-]+\.[\w-]*/;
+const TOKEN_FIELDS = ['x-access-token', 'x-auth-token', 'x-authorization', 'token', 'access-token'];
+const READ_INSTEAD = 'Send Authorization: Bearer <token>, or use tokenFrom.';
+
+/** Clients often send the token in a place that this API does not read, or a text in place of a token. */
+function usualMistake(error: ResourceServerError, req: IncomingMessage, token: string | undefined): string | undefined {
+  if (token === 'undefined' || token === 'null') return `The client sent the text ${token} in place of a token.`;
   if (error.reason !== 'token_missing') return undefined;
-  const header = ['x-access-token', 'x-auth-token', 'x-authorization', 'token', 'access-token'].find(
-    (name) => req.headers[name] !== undefined,
-  );
-  if (header !== undefined)
-    return `The header ${header} is not read. Send Authorization: Bearer <token>, or use tokenFrom.`;
-  return /[?&](access_token|token)=/.test(req.url ?? '')
-    ? 'A token in the query is not read. Send Authorization: Bearer <token>, or use tokenFrom.'
+  const { headers } = req;
+  if (headers.authorization !== undefined) {
+    return /^dpop /i.test(headers.authorization)
+      ? 'Send Authorization: Bearer <token>, or turn on the option dpop for DPoP proofs.'
+      : 'The Authorization header does not begin with the scheme Bearer. Send Authorization: Bearer <token>.';
+  }
+  const names = Object.keys(headers);
+  const header =
+    names.find((name) => TOKEN_FIELDS.includes(name)) ??
+    names.find((name) => name !== 'dpop' && JWT_LIKE.test(String(headers[name])));
+  if (header === 'cookie') return `A token in a cookie is not read. ${READ_INSTEAD}`;
+  if (header !== undefined) return `The header ${header} is not read. ${READ_INSTEAD}`;
+  const query = /\?.*/s.exec(req.url ?? '')?.[0] ?? '';
+  return /[?&](access_token|token|jwt)=/.test(query) || JWT_LIKE.test(query)
+    ? `A token in the query is not read. ${READ_INSTEAD}`
     : undefined;
 }
 

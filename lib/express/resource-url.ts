@@ -1,4 +1,5 @@
 import type { Rule } from '../options.js';
+import { urlMistake } from '../util/setting.js';
 import { isSecureUrl } from '../util/url.js';
 
 /** What RFC 9728 §3 inserts between the host and the path of a resource. */
@@ -14,6 +15,8 @@ export const resourceRule: Rule<string> = {
   hint: (value) => {
     if (typeof value !== 'string' && !(value instanceof URL)) return undefined;
     const text = String(value);
+    const mistake = urlMistake(text);
+    if (mistake !== undefined) return mistake;
     if (text.includes('#')) return 'Remove the fragment: RFC 9728 allows none.';
     return text.startsWith('http:')
       ? 'Use https:. Outside loopback, anybody on the network can replace it.'
@@ -38,7 +41,7 @@ export const resourceMetadataRule: Rule<string> = {
 };
 
 function isResource(value: string): boolean {
-  return isSecureUrl(value, false) && !/[\s#]/.test(value);
+  return isSecureUrl(value, false) && urlMistake(value) === undefined && !/[\s#]/.test(value);
 }
 
 function withoutBareSlash({ href, origin, pathname, search }: URL): string {

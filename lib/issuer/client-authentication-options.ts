@@ -1,5 +1,6 @@
 import type { Rule } from '../options.js';
 import { describeSigningKey, readSigningKey, type SigningKeyOptions } from '../token/private-key.js';
+import { settingMistake } from '../util/setting.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
 /** How the API proves to the authorization server who it is (RFC 6749 §2.3, RFC 7523 §2.2, RFC 8705 §2, RFC 7662 §2.1). */
@@ -19,10 +20,19 @@ export type ClientSecret = string | (() => string | Promise<string>);
 export const clientSecretRule: Rule<ClientSecret> = {
   expected: 'a non-empty string, or a function that returns one',
   fix: 'Read it from your secret storage, or pass a function that does.',
+  hint: secretMistake,
   secret: true,
-  parse: (value) =>
-    typeof value === 'function' || (typeof value === 'string' && value !== '') ? (value as ClientSecret) : undefined,
+  parse: (value) => {
+    const isText = typeof value === 'string' && value !== '' && secretMistake(value) === undefined;
+    return isText || typeof value === 'function' ? (value as ClientSecret) : undefined;
+  },
 };
+
+// A secret may contain white space and quotes, but no file that holds one ends it with a line break on purpose.
+function secretMistake(value: unknown): string | undefined {
+  const isSuspicious = typeof value === 'string' && (/[\r\n]$/.test(value) || /^[\w [\]]+$/.test(value));
+  return isSuspicious && !/^ | $/.test(value) ? settingMistake(value) : undefined;
+}
 
 export const clientAuthenticationRule: Rule<ClientAuthentication> = {
   expected:

@@ -48,10 +48,15 @@ export async function readIntrospectionResponse(
     throw new HttpError('invalid', 'the response is not of the type for signed responses');
   const response =
     signed === undefined ? parseJsonObject(body, RESPONSE_LIMITS) : await readSigned(body, signed, options);
-  const active = response === undefined ? undefined : claim(response, 'active');
+  if (response === undefined) {
+    const found = type === 'text/html' ? 'returned an HTML page, and not' : 'did not return';
+    const text = `the introspection endpoint ${found} an introspection response`;
+    throw new HttpError('invalid', text, { mistake: signed === undefined ? 'not_json' : undefined });
+  }
   // RFC 7662 §2.2: `active` is a boolean.
-  if (response === undefined || typeof active !== 'boolean') {
-    throw new HttpError('invalid', 'the response is not an introspection response');
+  const active = claim(response, 'active');
+  if (typeof active !== 'boolean') {
+    throw new HttpError('invalid', 'the introspection response has no member active that is true or false');
   }
   return { ...response, active };
 }

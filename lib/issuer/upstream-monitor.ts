@@ -92,8 +92,11 @@ export class UpstreamMonitor {
 
   /** A function or a key from the options, which this API authenticates with, failed. */
   credentialsUnavailable(error: unknown): void {
-    // The message of the error may contain the secret.
-    const name = error instanceof Error ? error.name : typeof error;
+    // The message of the error may contain the secret. A failure that is repeated during a pause is the cause of another.
+    const failure: unknown = error instanceof UpstreamError ? error.cause : error;
+    const code = failure instanceof Error && 'code' in failure ? failure.code : undefined;
+    const isCode = typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code);
+    const name = isCode ? code : failure instanceof Error ? failure.name : typeof failure;
     const text = `the credentials of this API are unavailable: clientSecret or clientAuthentication failed (${name})`;
     const fix = 'Check the function that returns the secret or the token.';
     this.#begin('introspection', { code: 'ERS_CREDENTIALS_UNAVAILABLE', cause: name, text, fix });

@@ -62,7 +62,11 @@ export function upstreamProblem(error: unknown, subject: UpstreamSubject): Upstr
   const { origin = '', status, message, systemCode } = failure;
   const isUnreachable = failure.failure === 'unreachable' || failure.failure === 'timeout';
   // All documents of an origin that is not reachable have one cause.
-  const cause = isUnreachable ? `${origin} ${systemCode ?? failure.failure}` : `${subject} ${status ?? message}`;
+  // Our deadline and those of `fetch` are one cause.
+  const isTimeout = failure.failure === 'timeout' || /TIMEOUT|TIMEDOUT/.test(systemCode ?? '');
+  const cause = isUnreachable
+    ? `${origin} ${isTimeout ? 'timeout' : (systemCode ?? '')}`
+    : `${subject} ${status ?? message}`;
   return { ...describeProblem(code, text), cause };
 }
 

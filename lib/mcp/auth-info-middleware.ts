@@ -15,7 +15,7 @@ export function mcpAuthInfo(options: McpAuthInfoOptions = {}, ..._none: undefine
   return function mcpAuthInfoMiddleware(req, _res, next): void {
     const authentication = authenticationOf(req);
     if (authentication === undefined) {
-      next(notAuthenticated('mcpAuthInfo'));
+      next(notAuthenticated('mcpAuthInfo', req));
       return;
     }
     const { auth, settings } = authentication;

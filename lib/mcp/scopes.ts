@@ -28,7 +28,7 @@ export function mcpScopes<S extends string, M extends string>(
   const needed = parseScopes('mcpScopes', [scope, ...more]);
   const { message } = new InsufficientScopeError('scope_missing');
   return ({ authInfo }) => {
-    if (authInfo === undefined) throw notAuthenticated('mcpScopes');
+    if (authInfo === undefined) throw notAuthenticated('mcpScopes', {});
     const { scopeHierarchy, requestedScopes } = scopeSettingsOf(authInfo);
     const isGranted = (scope: string): boolean =>
       authInfo.scopes.includes(scope) || scopeHierarchy?.isGranted(authInfo.scopes, scope) === true;

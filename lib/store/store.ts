@@ -21,6 +21,10 @@ const STORE_METHODS = ['get', 'set', 'add', 'delete'] as const;
 export const storeRule: Rule<Store> = {
   expected: `a Store: an object with the functions ${STORE_METHODS.join(', ')}`,
   fix: 'The type Store documents each of them.',
+  hint: (value) =>
+    isPlainObject(value) && (typeof value.sendCommand === 'function' || typeof value.call === 'function')
+      ? 'Pass redisStore(client): this is a client of Redis.'
+      : undefined,
   parse: (value) => {
     if (!isPlainObject(value)) return undefined;
     return STORE_METHODS.every((name) => typeof value[name] === 'function') ? (value as unknown as Store) : undefined;

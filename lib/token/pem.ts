@@ -20,3 +20,12 @@ export function readPemBlocks(text: string): PemBlock[] | undefined {
     return { label, text: `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n` };
   });
 }
+
+/** The fix for text that is not PEM. */
+export function pemMistake(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  if (!value.includes('-----BEGIN ')) {
+    return 'Pass the text of the key, which begins with -----BEGIN: readFileSync(path, "utf8") reads a file.';
+  }
+  return readPemBlocks(value) === undefined ? 'Pass the whole text, from -----BEGIN to -----END.' : undefined;
+}

@@ -9,18 +9,7 @@ import { ConfigurationError } from '../errors.js';
 import type { KeyOptions } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import { warn } from '../util/warnings.js';
-import {
-  count,
-  describe,
-  flag,
-  group,
-  invalidOption,
-  oneOf,
-  readOptions,
-  type Rules,
-  seconds,
-  text,
-} from '../options.js';
+import { count, describe, flag, group, invalidOption, oneOf, readOptions, type Rules, seconds } from '../options.js';
 import { clientIdText } from '../token/client-id.js';
 import { type Store, storeRule } from '../store/store.js';
 import { ASYMMETRIC } from '../token/algorithms.js';
@@ -39,6 +28,7 @@ import {
   SECURE_FIX,
   type SharedVerifierOptions,
   sharedRules,
+  urlRule,
 } from './shared-options.js';
 
 /** The options of `introspectionVerifier`. */
@@ -99,20 +89,14 @@ export interface IntrospectionVerifierOptions extends SharedVerifierOptions {
 export const introspectionVerifierRules: Rules<IntrospectionVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
-  introspectionEndpoint: text(
-    'an absolute URL',
-    'Leave it out to discover it through the metadata of the issuer.',
-    (value) => URL.canParse(value),
-  ),
+  introspectionEndpoint: urlRule('Leave it out to discover it through the metadata of the issuer.'),
   clientId: clientIdText('the id of this API at the authorization server', 'Register the API there as a client.'),
   clientSecret: clientSecretRule,
   clientAuthentication: clientAuthenticationRule,
   audience: audienceRule,
   allowAnyTokenCharacters: flag('Set it to true if the server issues tokens with characters such as "!".'),
   signedResponse: flag('Set it to true if the authorization server signs its responses for this API.'),
-  jwksUri: text('an absolute URL', 'Leave it out to discover it through the metadata of the issuer.', (value) =>
-    URL.canParse(value),
-  ),
+  jwksUri: urlRule('Leave it out to discover it through the metadata of the issuer.'),
   profile: oneOf(['fapi2'], 'Leave it out to accept bearer tokens too.'),
   timeout: seconds(0.1, 60, 'Leave it out for 5.'),
   maxBytes: count('bytes', 1_024, 16_777_216, 'Leave it out for 65536.'),

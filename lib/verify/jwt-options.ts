@@ -14,7 +14,6 @@ import {
   type Rules,
   seconds,
   secretRule,
-  text,
 } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
@@ -22,6 +21,7 @@ import { algorithmsOf, checkProfileOptions, type Profile, rulesOf } from '../tok
 import type { Audience } from '../token/audience.js';
 import type { JwkSet } from '../token/jwk-types.js';
 import type { JwtRules } from '../token/jwt-checks.js';
+import { pemMistake } from '../token/pem.js';
 import { isPrivateKey, type PublicKey, toPublicJwks } from '../token/public-key.js';
 import { type CacheOptions, cacheRule } from './token-cache.js';
 import {
@@ -35,6 +35,7 @@ import {
   SECURE_FIX,
   type SharedVerifierOptions,
   sharedRules,
+  urlRule,
 } from './shared-options.js';
 
 /** A MAC algorithm of RFC 7518 §3.2; only with `secret`. */
@@ -114,7 +115,12 @@ const publicKeyRule: Rule<readonly PublicKey[]> = {
   expected: 'a public key as PEM text, a KeyObject or a JWK, or an array of them',
   fix: 'Pass the public key that the issuer signs with: RSA of at least 2048 bits, P-256, P-384, P-521 or Ed25519.',
   hint: (value) =>
-    [value].flat().some(isPrivateKey) ? 'Pass the public key. Only the issuer may have its private key.' : undefined,
+    [value].flat().some(isPrivateKey)
+      ? 'Pass the public key. Only the issuer may have its private key.'
+      : [value]
+          .flat()
+          .map(pemMistake)
+          .find((fix) => fix !== undefined),
   // Text may be a private key by mistake.
   secret: true,
   parse: (value) => {
@@ -127,9 +133,7 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
   audience: audienceRule,
-  jwksUri: text('an absolute URL', 'Leave it out to discover it through the metadata of the issuer.', (value) =>
-    URL.canParse(value),
-  ),
+  jwksUri: urlRule('Leave it out to discover it through the metadata of the issuer.'),
   jwks: jwksRule,
   publicKey: publicKeyRule,
   secret: secretRule,

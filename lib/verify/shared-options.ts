@@ -12,7 +12,7 @@ import {
   text,
   texts,
 } from '../options.js';
-import { hasSpaceAround, SPACE_FIX } from '../util/white-space.js';
+import { settingMistake, urlMistake } from '../util/setting.js';
 import type { Audience } from '../token/audience.js';
 import type { CallerRule, ClaimMapping } from '../token/access-token.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
@@ -82,6 +82,12 @@ export function readClaimMapping(options: SharedVerifierOptions): ClaimMapping &
 export const DEFAULT_CLOCK_TOLERANCE = 10;
 export const DEFAULT_MAX_TOKEN_BYTES = 16_384;
 
+/** An absolute URL; whether it is secure is checked with the other options. */
+export function urlRule(fix: string): Rule<string> {
+  const accepts = (value: string): boolean => URL.canParse(value) && urlMistake(value) === undefined;
+  return { ...text('an absolute URL', fix, accepts), hint: urlMistake };
+}
+
 export const sharedRules: Rules<SharedVerifierOptions> = {
   clientIdClaims: texts('an array of claim names', `Leave it out for ${CLIENT_ID_CLAIMS.join(', ')}.`),
   scopeClaims: texts('an array of claim names', `Leave it out for ${SCOPE_CLAIMS.join(' and ')}.`),
@@ -98,9 +104,7 @@ export const sharedRules: Rules<SharedVerifierOptions> = {
   requiredClaims: texts('an array of claim names', 'Leave it out to require none.'),
   clockTolerance: seconds(0, 300, `Leave it out for ${DEFAULT_CLOCK_TOLERANCE}.`),
   maxTokenBytes: count('bytes', 256, 1_048_576, `Leave it out for ${DEFAULT_MAX_TOKEN_BYTES}.`),
-  metadataUrl: text('an absolute URL', 'Leave it out to find the metadata below the issuer.', (value) =>
-    URL.canParse(value),
-  ),
+  metadataUrl: urlRule('Leave it out to find the metadata below the issuer.'),
   fetch: callable('a function like the global fetch', 'Leave it out for the global fetch.'),
   allowInsecureHttp: flag('Set it to true only if the network between this API and the issuer is trusted.'),
   allowPrivateAddresses: flag(
@@ -122,22 +126,26 @@ export const issuerRule: Rule<string> = {
 
 /** The fix for an issuer that no token can have. */
 function issuerHint(issuer: unknown): string | undefined {
-  if (typeof issuer !== 'string') return undefined;
-  if (hasSpaceAround(issuer)) return SPACE_FIX;
-  if (/^["'].*["']$/.test(issuer)) return 'Remove the quotes around it.';
-  const wellKnown = issuer.indexOf('/.well-known/');
-  if (wellKnown !== -1) return 'Pass the issuer, without /.well-known/….';
-  if (/[{}]/.test(issuer)) return 'Replace the part in braces with the value for your tenant.';
-  if (/^https?:\/\/(undefined|null)?([/:]|$)/.test(issuer)) return 'A setting that the URL is built from is missing.';
-  return undefined;
+  const isDiscovery = typeof issuer === 'string' && issuer.includes('/.well-known/');
+  return urlMistake(issuer) ?? (isDiscovery ? 'Pass the issuer, without /.well-known/….' : undefined);
 }
 
-const audienceTexts = texts('', '', (each) => !hasSpaceAround(each));
+const audienceTexts = texts('', '', (each) => audienceMistake(each) === undefined);
+
+function audienceMistake(audience: unknown): string | undefined {
+  if (audience === 'false') return 'Pass false without quotes to accept tokens for any API.';
+  const isList = typeof audience === 'string' && /^https?:.*,\s*https?:/.test(audience);
+  return isList ? 'Pass an array with one audience per item.' : settingMistake(audience);
+}
 
 export const audienceRule: Rule<Audience | readonly Audience[] | false> = {
   expected: 'a non-empty string, an http: or https: URL object without user and fragment, an array of them, or false',
   fix: 'Pass the identifier of this API at its issuer, or audience: false to accept tokens for any API.',
-  hint: (value) => ([value].flat().some(hasSpaceAround) ? SPACE_FIX : undefined),
+  hint: (value) =>
+    [value]
+      .flat()
+      .map(audienceMistake)
+      .find((fix) => fix !== undefined),
   parse: (value) => {
     if (value === false) return false;
     const items: unknown[] = Array.isArray(value) ? value : [value];
@@ -164,13 +172,20 @@ export function checkIssuerUrl(
   isFetchedFrom: boolean,
   allowInsecureHttp: boolean,
 ): void {
-  if (isFetchedFrom && !isIssuerUrl(issuer, allowInsecureHttp)) {
-    const expected = 'an https: URL without user, query and fragment (http: on loopback)';
-    const isBareHost = /^[\w-]+(\.[\w-]+)+(:\d+)?(\/|$)/.test(issuer);
-    const fix = isBareHost ? `Did you mean https://${issuer}?` : SECURE_FIX;
-    throw invalidOption(`${where}: issuer`, { expected, fix }, issuer);
-  }
+  if (!isFetchedFrom || isIssuerUrl(issuer, allowInsecureHttp)) return;
+  const expected = 'an https: URL without user, query and fragment (http: on loopback)';
+  throw invalidOption(`${where}: issuer`, { expected, fix: issuerUrlFix(issuer) }, issuer);
 }
+
+function issuerUrlFix(issuer: string): string {
+  if (/^(?:localhost|127\.0\.0\.1)(?:[:/]|$)/.test(issuer)) return `Did you mean http://${issuer}?`;
+  if (/^[\w-]+(\.[\w-]+)+(:\d+)?(\/|$)/.test(issuer)) return `Did you mean https://${issuer}?`;
+  if (!ABSOLUTE.test(issuer)) return 'Pass an absolute URL, such as "https://auth.example.com".';
+  return /[?#@]/.test(issuer) ? 'Remove user, query and fragment.' : SECURE_FIX;
+}
+
+/** The parser of URLs accepts more: `https:auth.example.com`, capital letters, white space and quotes. */
+const ABSOLUTE = /^https?:\/\/[^\s"'`]+$/;
 
 /** The metadata decides where keys come from, so its address must be safe. */
 export function checkMetadataUrl(where: string, url: string | undefined, allowInsecureHttp: boolean): void {
@@ -181,5 +196,5 @@ export function checkMetadataUrl(where: string, url: string | undefined, allowIn
 // RFC 8414 §2: a URL that uses the https scheme and has no query or fragment components.
 function isIssuerUrl(issuer: string, allowInsecureHttp: boolean): boolean {
   const url = parseUrl(issuer);
-  return isSecureUrl(issuer, allowInsecureHttp) && url?.search === '' && url.hash === '';
+  return ABSOLUTE.test(issuer) && isSecureUrl(issuer, allowInsecureHttp) && url?.search === '' && url.hash === '';
 }

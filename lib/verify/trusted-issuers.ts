@@ -16,6 +16,7 @@ import {
   problem,
 } from './dynamic-issuers.js';
 import { explainWith } from './explain.js';
+import { checkArguments } from './issuer-arguments.js';
 import { isLimitedIssuer, limitIssuer, type TrustedIssuer } from './issuer-limits.js';
 import { isVerifier } from './wrap-verifier.js';
 import { sharedRules } from './shared-options.js';
@@ -73,6 +74,7 @@ export function trustedIssuers(
   verifiers: readonly (TokenVerifier | TrustedIssuer)[] | IssuerResolver,
   options: TrustedIssuersOptions = {},
 ): TrustedIssuersVerifier {
+  checkArguments(verifiers, options);
   const given = readOptions<TrustedIssuersOptions>('trustedIssuers', options, rules);
   const { maxIssuers = 100, maxAge = 300 } = given;
   const list = typeof verifiers === 'function' ? [] : readVerifiers(verifiers);
@@ -178,9 +180,9 @@ async function verifyOpaque(
 /** Which verifier was chosen and why, then the checks of that verifier. */
 async function explainRoute(token: string, registry: IssuerRegistry): Promise<Explanation> {
   const iss = issuerOf(token);
+  const name = 'choice of the verifier';
   if (iss !== undefined) {
     const verifier = await registry.find(iss);
-    const name = 'choice of the verifier';
     if (verifier === undefined) {
       const context = { claims: undefined, segments: 3, now: 0 };
       return toExplanation([failedCheck(name, registry.unknownIssuer(iss), context)]);
@@ -189,8 +191,15 @@ async function explainRoute(token: string, registry: IssuerRegistry): Promise<Ex
     return toExplanation([passedCheck(name, 'the verifier of this issuer', iss), ...checks]);
   }
   const explanations = await Promise.all(registry.opaque.map((verifier) => explainWith(verifier, token)));
-  const accepting = explanations.find(({ accepted }) => accepted === true);
-  if (accepting !== undefined) return accepting;
+  const accepting = explanations.findIndex(({ accepted }) => accepted === true);
+  const { checks: acceptedChecks } = explanations[accepting] ?? {};
+  if (acceptedChecks !== undefined) {
+    const found = registry.opaque[accepting]?.issuer;
+    return toExplanation([
+      passedCheck(name, 'the first verifier that accepts this opaque token', found),
+      ...acceptedChecks,
+    ]);
+  }
   const checks = explanations.flatMap((each, i) =>
     each.checks.map((check) => ({ ...check, name: `${registry.opaque[i]?.issuer ?? `verifier ${i}`}: ${check.name}` })),
   );
@@ -200,7 +209,7 @@ async function explainRoute(token: string, registry: IssuerRegistry): Promise<Ex
     return { accepted, checks };
   }
   const context = { claims: undefined, segments: 1, now: 0 };
-  return toExplanation([failedCheck('choice of the verifier', noOpaqueVerifier(), context)]);
+  return toExplanation([failedCheck(name, noOpaqueVerifier(), context)]);
 }
 
 /** The error for a token that is not a JWT, if all verifiers are for JWTs. */

@@ -158,17 +158,19 @@ describe('doctor reports', () => {
   });
 
   it.each([
-    ['html', /JSON/],
-    ['redirect', /redirects to another origin/],
-    ['error', /500/],
-    ['missing', /404/],
-  ] as const)('metadata that are answered with %s', async (fault, text) => {
+    ['html', /JSON/, /A login page or a proxy/],
+    ['redirect', /redirects to another origin/, /Redirects are not followed/],
+    ['error', /500/, /Open the address/],
+    ['missing', /404/, /There is no metadata of this issuer/],
+    ['hangup', /not reachable/, /the network and proxies/],
+  ] as const)('metadata that are answered with %s', async (fault, text, fix) => {
     const issuer = await startIssuer();
     issuer.fail('metadata', fault);
     const diagnosis = await diagnose(issuer.url);
     expect(diagnosis.status).toBe(1);
     expect(failuresOf(diagnosis)).toContain('metadata');
     expect(String(checkOf(diagnosis, /openid-configuration/)?.found)).toMatch(text);
+    expect(checkOf(diagnosis, /^metadata/)?.fix).toMatch(fix);
   });
 
   it('a server that does not respond in time', async () => {

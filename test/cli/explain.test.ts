@@ -176,7 +176,8 @@ describe('wrong usage has exit status 2, a message and nothing on standard outpu
     ['no issuer', ['--audience', 'api'], /Pass --issuer/],
     ['no audience', ['--issuer', 'https://auth.example.com'], /Pass --audience/],
     ['an issuer without https', ['--issuer', 'auth.example.com', '--audience', 'api'], /Did you mean https:/],
-    ['an unknown option', [...SOME, '--scopes', 'a'], /Unknown option '--scopes'/],
+    ['an unknown option', [...SOME, '--scopes', 'a'], /Unknown option '--scopes'\. Did you mean --scope\?/],
+    ['scopes in one text', [...SOME, '--scope', 'a b'], /its own --scope/],
     ['an option without its value', [...SOME, '--scope'], /--scope/],
     ['a proof without a method', [...SOME, '--dpop', 'proof', '--url', 'https://a.example.com'], /Pass --method/],
     ['a proof without a URL', [...SOME, '--dpop', 'proof', '--method', 'GET'], /Pass --url/],
@@ -188,6 +189,22 @@ describe('wrong usage has exit status 2, a message and nothing on standard outpu
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toMatch(message);
     expect(stderr).not.toContain(TOKEN);
+  });
+
+  it.each([
+    ['in quotes', `"${TOKEN}"`],
+    ['in JSON', JSON.stringify({ access_token: TOKEN })],
+    ['with another one', `${TOKEN}\n${TOKEN}`],
+  ])('the token %s', async (_, input) => {
+    const { status, stdout, stderr } = await runCommand(['explain', ...SOME], { input });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('Pass only one token');
+    expect(stderr).not.toContain(TOKEN);
+  });
+
+  it('a command that is misspelled, and help about a command', async () => {
+    expect((await runCommand(['explian'])).stderr).toContain('Did you mean explain?');
+    expect((await runCommand(['help', 'doctor'])).stdout).toContain('doctor --issuer <issuer>');
   });
 
   it('too much on standard input', async () => {

@@ -243,7 +243,7 @@ describe('a ConfigurationError', () => {
     ['resource', new URL('http://api.example.com'), 'Use https:'],
     ['resource', 'https://user@api.example.com', 'without user'],
     ['resource', 'api.example.com', 'Pass the URL'],
-    ['resource', ' https://api.example.com', 'Pass the URL'],
+    ['resource', ' https://api.example.com', 'white space'],
     ['resource', '/mcp', 'Pass the URL'],
     ['authorizationServers', undefined, 'got neither authorizationServers nor bearer'],
     ['authorizationServers', [], 'expected an array of https: URLs'],

@@ -418,7 +418,7 @@ describe('introspection that does not work', () => {
   it('because of the function that returns the secret causes one warning, without its message', async () => {
     let isBroken = true;
     const clientSecret = () => {
-      if (isBroken) throw new TypeError(`the vault returned ${SECRET}`);
+      if (isBroken) throw Object.assign(new TypeError(`the vault returned ${SECRET}`), { code: 'VAULT_SEALED' });
       return SECRET;
     };
     const warnings = await introspects(
@@ -429,6 +429,7 @@ describe('introspection that does not work', () => {
       },
     );
     expect(codesOf(warnings)).toEqual(['ERS_CREDENTIALS_UNAVAILABLE', 'ERS_CREDENTIALS_UNAVAILABLE_RESOLVED']);
+    expect(textOf(warnings)).toContain('failed (VAULT_SEALED)');
     expect(JSON.stringify(warnings)).not.toContain(SECRET);
   });
 
@@ -450,7 +451,7 @@ describe('introspection that does not work', () => {
   it.each([
     ['missing', 'ERS_INTROSPECTION_MISSING', '404'],
     ['redirect', 'ERS_REDIRECT', 'redirects'],
-    ['html', 'ERS_RESPONSE_INVALID', 'introspection response'],
+    ['html', 'ERS_NOT_JSON', 'HTML page'],
     ['error', 'ERS_STATUS', '500'],
     ['hangup', 'ERS_UNREACHABLE', 'Cached results stay in use for 60 seconds'],
   ] as const)('because of a response causes one warning: %s', async (fault, code, says) => {
@@ -636,4 +637,26 @@ describe('a dependency that changes its state all the time', () => {
     }
     expect(warnings.length).toBeLessThanOrEqual(60);
   });
+});
+
+it('different timeouts of one server are one cause', async () => {
+  const warnings = recordWarnings();
+  const issuer = await startIssuer();
+  const codes = ['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT'];
+  const verifier = jwtVerifierOf(issuer, {
+    keys: { prefetch: false },
+    fetch: () => Promise.reject(Object.assign(new Error(), { code: codes.pop() ?? 'ECONNREFUSED' })),
+  });
+  for (let i = 0; i < 3; i++) {
+    await verifier.ready().catch(() => undefined);
+    await advance({ seconds: 40 });
+  }
+  expect(codes).toEqual([]);
+  // The last one is another cause.
+  expect(codesOf(warnings)).toEqual(['ERS_UNREACHABLE', 'ERS_UNREACHABLE']);
+  expect(warnings.map(({ message }) => /[A-Z_]+TIMEOUT|ECONNREFUSED/.exec(message)?.[0])).toEqual([
+    'UND_ERR_HEADERS_TIMEOUT',
+    'ECONNREFUSED',
+  ]);
+  await verifier.close();
 });

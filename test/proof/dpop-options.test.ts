@@ -69,7 +69,7 @@ describe('the option dpop', () => {
 
   it('cannot be an array', () => {
     for (const [where, error] of mistakesOf({ dpop: ['required'] })) {
-      expect(error).toMatchObject({ option: `${where}: dpop`, got: 'an array of 1' });
+      expect(error).toMatchObject({ option: `${where}: dpop`, got: 'an array of 1: "required"' });
     }
   });
 
