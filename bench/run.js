@@ -2,49 +2,50 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CONTENDERS } from './contenders/index.js';
+import { PEERS } from './contenders/index.js';
 import { installPackage } from './harness/package-under-test.js';
+import { toJson } from './harness/stats.js';
 import { table } from './harness/table.js';
 import { compareWithTargets } from './targets.js';
 
 const SCENARIOS = [
   ...['seen', 'seen-in-process', 'opaque', 'new', 'invalid-signatures', 'unknown-kids'],
-  ...['dpop', 'start', 'memory'],
+  ...['dpop', 'start', 'memory', 'listeners'],
 ];
+const GROWTH = ['tokens', 'issuers', 'payload', 'connections', 'express', 'node'];
 
-/** Rounds are many and short, so that compared results were measured at nearly the same time. */
+/** Each round has new processes, and a process needs about 4,000 requests until V8 has compiled what it runs. */
 const FULL = {
-  rounds: 15,
-  requests: 1000,
+  rounds: 5,
+  requests: 2500,
   warmUp: 4000,
   calls: 100_000,
-  callRounds: 9,
-  latencyRounds: 7,
-  latencySeconds: 1,
+  latencySeconds: 0.5,
   starts: 9,
-  memoryTokens: 200_000,
-  proofs: 3000,
-  replayEntries: 50_000,
+  memoryTokens: 100_000,
+  proofs: 2000,
+  replayEntries: 20_000,
   algorithms: ['RS256', 'ES256', 'EdDSA'],
 };
 const QUICK = {
-  rounds: 5,
-  requests: 500,
-  warmUp: 3000,
+  ...FULL,
+  rounds: 3,
+  requests: 1000,
+  warmUp: 2500,
   calls: 20_000,
-  callRounds: 5,
-  latencyRounds: 3,
-  latencySeconds: 0.3,
+  latencySeconds: 0.4,
   starts: 3,
-  memoryTokens: 60_000,
-  proofs: 1500,
+  memoryTokens: 30_000,
+  proofs: 1000,
   replayEntries: 10_000,
-  algorithms: ['RS256'],
 };
+const FULL_GROWTH = { rounds: 3, requests: 2000, warmUp: 4000, distinctTokens: [1, 50, 10_000, 200_000] };
+const QUICK_GROWTH = { ...FULL_GROWTH, rounds: 2, requests: 1000, warmUp: 3000 };
 
 const { values: args } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    growth: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true },
     contenders: { type: 'string', multiple: true },
     json: { type: 'string' },
@@ -52,66 +53,83 @@ const { values: args } = parseArgs({
   },
 });
 
+const scenarios = choose('scenario', args.growth ? GROWTH : SCENARIOS, args.only);
+const peers = choose(
+  'peer',
+  PEERS.map(({ name }) => name),
+  args.contenders,
+);
 const plan = {
-  ...(args.quick ? QUICK : FULL),
-  contenders: chooseContenders(args.contenders),
+  ...planFor(args),
+  peers: PEERS.filter(({ name }) => peers.includes(name)),
   profileInto: args.profile && resolve(args.profile),
 };
-const machine = { node: process.version, cpu: cpus()[0].model, cores: cpus().length, system: process.platform };
-
-const busy = loadavg()[0];
+const machine = {
+  node: process.version,
+  cpu: cpus()[0].model,
+  cores: cpus().length,
+  system: process.platform,
+  isBusy: loadavg()[0] > 0.3 * cpus().length,
+};
 
 installPackage();
 console.log(`${machine.cpu}, ${machine.cores} cores, Node.js ${machine.node}, ${machine.system}`);
-console.log(versions().join(', '));
 console.log(
-  `${args.quick ? 'A quick run: too short for exact figures. ' : ''}Medians of interleaved rounds;` +
-    ' each round is compared with bare Express and the floor of the same round.' +
+  Object.entries(versions())
+    .map((each) => each.join(' '))
+    .join(', '),
+);
+console.log(
+  `${args.quick ? 'A quick run: too short for exact figures. ' : ''}Medians of interleaved rounds, each with new` +
+    ' processes; each round is compared with bare Express of the same round.' +
     ' In brackets: the lowest and the highest round. Absolute figures are noisy; ratios count.',
 );
 
-if (busy > 0.3 * machine.cores) {
-  console.log(`The machine was busy before this run (load ${busy.toFixed(1)}): expect wide brackets.`);
-}
+if (machine.isBusy) console.log('The machine was busy before this run: expect wide brackets.');
 
 const results = {};
-for (const name of chooseScenarios(args.only)) {
-  const { title, run } = await import(`./scenarios/${name}.js`);
+for (const name of scenarios) {
+  const { title, run } = await import(`./${args.growth ? 'growth' : 'scenarios'}/${name}.js`);
   const start = performance.now();
-  const result = await run(plan);
-  results[name] = { title, ...result };
-  console.log(`\n${name}: ${title}\n\n${table(result.columns, result.rows)}`);
-  for (const note of result.notes) console.log(`  ${note}`);
-  console.error(`  (${Math.round((performance.now() - start) / 1000)} s)`);
+  const { columns, rows, notes, figures } = await run(plan);
+  const seconds = Math.round((performance.now() - start) / 1000);
+  results[name] = { title, notes, seconds, figures };
+  console.log(`\n${name}: ${title}\n\n${table(columns, rows)}`);
+  for (const note of notes) console.log(`  ${note}`);
+  console.error(`  (${seconds} s)`);
 }
 
-const targets = compareWithTargets(results, CONTENDERS);
-console.log(`\ntargets: the limits that this package sets itself\n\n${table(targets.columns, targets.rows)}`);
+if (!args.growth) {
+  const { columns, rows } = compareWithTargets(results);
+  console.log(`\ntargets: the limits that this package sets itself\n\n${table(columns, rows)}`);
+}
 
 if (args.json) {
   mkdirSync(dirname(resolve(args.json)), { recursive: true });
-  writeFileSync(args.json, `${JSON.stringify({ machine, versions: versions(), plan, results, targets }, null, 2)}\n`);
+  writeFileSync(
+    args.json,
+    toJson({ isQuick: args.quick, machine, versions: versions(), plan: planFor(args), results }),
+  );
 }
 
-function chooseScenarios(only = SCENARIOS) {
+function planFor({ growth, quick }) {
+  if (growth) return quick ? QUICK_GROWTH : FULL_GROWTH;
+  return quick ? QUICK : FULL;
+}
+
+function choose(what, known, only = known) {
   const names = only.flatMap((each) => each.split(','));
-  const unknown = names.filter((name) => !SCENARIOS.includes(name));
-  if (unknown.length > 0)
-    throw new Error(`No such scenario: ${unknown.join(', ')}. There are ${SCENARIOS.join(', ')}.`);
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`No such ${what}: ${unknown.join(', ')}. There are ${known.join(', ')}.`);
   return names;
 }
 
-// Without bare Express, the floor and this package there is nothing to compare.
-function chooseContenders(only) {
-  if (only === undefined) return CONTENDERS;
-  const names = only.flatMap((each) => each.split(','));
-  return CONTENDERS.filter(({ name, role }) => role !== 'peer' || names.includes(name));
-}
-
+/** @returns {Record<string, string>} by package */
 function versions() {
-  const packages = new Set(['express', ...CONTENDERS.flatMap((contender) => contender.packages)]);
-  return [...packages].map((name) => {
+  const packages = new Set(['express', 'express-resource-server', ...PEERS.flatMap((peer) => peer.packages)]);
+  const versionOf = (name) => {
     const file = new URL(`./node_modules/${name}/package.json`, import.meta.url);
-    return `${name} ${JSON.parse(readFileSync(file, 'utf8')).version}`;
-  });
+    return JSON.parse(readFileSync(file, 'utf8')).version;
+  };
+  return Object.fromEntries([...packages].map((name) => [name, versionOf(name)]));
 }

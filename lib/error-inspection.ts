@@ -2,8 +2,8 @@ import { inspect, type InspectOptions } from 'node:util';
 
 const MAX_CAUSES = 4;
 
-/** Everything but printable characters and spaces, so that nobody can forge lines of a log. */
-const UNPRINTABLE = /[^\x20-\x7e\xa0-\u2027\u202a-\uffff]/g;
+/** The characters of `util/escape.ts`, which this file cannot import. */
+const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Cs}]/gu;
 
 /**
  * What `console.log(error)` shows: the message, then the causes, which name the root of the problem, then the other
@@ -41,9 +41,9 @@ function describe(cause: unknown, options: InspectOptions): string {
   );
 }
 
-// Colors are control characters, which would be escaped.
+// Colors are control characters, which would be escaped. The values of a failed check are hidden, also for `%o`.
 function oneLine(options: InspectOptions): InspectOptions {
-  return { ...options, colors: false, compact: true, breakLength: Number.POSITIVE_INFINITY };
+  return { ...options, colors: false, showHidden: false, compact: true, breakLength: Number.POSITIVE_INFINITY };
 }
 
 function codeOf(error: Error): string | undefined {

@@ -62,12 +62,13 @@ export abstract class ResourceServerError extends Error {
     options?: ErrorOptions,
   ) {
     // An attacker chooses how many rejections there are, and a stack trace is the most expensive part of an error. It
-    // adds nothing to `reason` and `cause`. Errors that we or the programmer must fix have one.
+    // adds nothing to `reason` and `cause`. Errors that we or the programmer must fix have one, and so does the `cause` of
+    // an UpstreamError.
     const limit = Error.stackTraceLimit;
-    const isRejection = status !== undefined && status < 500;
-    if (isRejection) Reflect.set(Error, 'stackTraceLimit', 0);
+    const isResponse = status !== undefined;
+    if (isResponse) Reflect.set(Error, 'stackTraceLimit', 0);
     super(message, options);
-    if (isRejection) Reflect.set(Error, 'stackTraceLimit', limit);
+    if (isResponse) Reflect.set(Error, 'stackTraceLimit', limit);
     this.headers = {};
     // A minified bundle renames our classes; a subclass of the application has its own name.
     this.name = ownKind(new.target.prototype) ?? new.target.name;

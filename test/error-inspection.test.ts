@@ -77,6 +77,7 @@ describe('a rejection from the cache', () => {
     await failureOf(verifyAsync(verifier, token));
     const error = (await failureOf(verifyAsync(verifier, token))) as InvalidTokenError;
     expect(JSON.stringify(error.cause).length).toBeLessThan(700);
-    expect(error.cause).toMatchObject({ checked: 'aud' });
+    expect(error.cause).toMatchObject({ checked: 'aud', expected: [issuer.audience] });
+    expect(Object.keys(error.cause as object)).toEqual(['checked']);
   });
 });

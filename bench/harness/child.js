@@ -6,9 +6,9 @@ export class Child {
   #open = new Map();
   #nextId = 0;
 
-  /** @param {URL} file @param {{ args?: string[], execArgv?: string[] }} [options] */
-  constructor(file, { args = [], execArgv = [] } = {}) {
-    this.#process = fork(file, args, { execArgv, env: { ...process.env, NODE_ENV: 'production' } });
+  /** @param {URL} file @param {{ execArgv?: string[], execPath?: string }} [options]  `execPath`: another Node.js */
+  constructor(file, { execArgv = [], execPath = process.execPath } = {}) {
+    this.#process = fork(file, { execArgv, execPath, env: { ...process.env, NODE_ENV: 'production' } });
     this.#process.on('message', ({ id, result, error }) => {
       const { resolve, reject } = this.#open.get(id);
       this.#open.delete(id);

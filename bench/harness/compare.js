@@ -1,10 +1,7 @@
-/** The common part of all HTTP scenarios: costs relative to bare Express and to the floor, round by round. */
+/** The common part of all HTTP scenarios: costs relative to bare Express and to a yardstick, round by round. */
 import { figure, show, showSpread } from './stats.js';
 
-/**
- * @param {Map<string, { cpu: number }[]>} results
- * @param {string} name
- */
+/** @param {Map<string, { cpu: number }[]>} results @param {string} name */
 export function addedCpu(results, name) {
   const bare = results.get('bare');
   return figure(results.get(name).map(({ cpu }, round) => cpu - bare[round].cpu));
@@ -16,33 +13,45 @@ export function ratioToBare(results, name, read) {
   return figure(results.get(name).map((result, round) => read(result) / read(bare[round])));
 }
 
-/** Microseconds. Below this, noise is larger than the cost of the floor, and multiples of it have no meaning. */
-const LEAST_FLOOR = 10;
+/** Microseconds. Multiples of less have no meaning: a rejection without work can cost less than bare Express. */
+const LEAST_YARDSTICK = 1;
 
 /**
- * How many times the floor's added cost: the ratio of the two medians, not the median of the rounds' ratios, because a
- * single round's cost of the floor can be close to nothing on a busy machine.
+ * How many times the yardstick's added cost: the ratio of the two medians, not the median of the rounds' ratios, because
+ * a single round's cost of the yardstick can be close to nothing on a busy machine.
  */
-export function ratioToFloor(results, name) {
-  const floor = addedCpu(results, 'floor').median;
-  return floor < LEAST_FLOOR ? Number.NaN : addedCpu(results, name).median / floor;
+function timesYardstick(results, name, yardstick) {
+  const least = addedCpu(results, yardstick).median;
+  return least < LEAST_YARDSTICK ? Number.NaN : addedCpu(results, name).median / least;
 }
 
-export const CPU_COLUMNS = ['µs CPU', 'added', '(rounds)', '× floor'];
-
-export function cpuCells(results, name) {
-  const added = addedCpu(results, name);
-  const cpu = show(figure(results.get(name).map((result) => result.cpu)).median);
-  if (name === 'bare') return [cpu, '–', '–', '–'];
-  return [cpu, show(added.median), showSpread(added), show(ratioToFloor(results, name))];
+/**
+ * @param {Map<string, object[]>} results
+ * @param {string} yardstick  The name of a contender.
+ */
+export function costsOf(results, yardstick) {
+  return Object.fromEntries(
+    [...results].map(([name, rounds]) => [
+      name,
+      {
+        cpu: figure(rounds.map(({ cpu }) => cpu)),
+        addedCpu: addedCpu(results, name),
+        timesYardstick: timesYardstick(results, name, yardstick),
+        throughput: ratioToBare(results, name, ({ perSecond }) => perSecond),
+      },
+    ]),
+  );
 }
 
-export function cpuFigures(results, name) {
-  return {
-    cpu: figure(results.get(name).map((result) => result.cpu)),
-    addedCpu: addedCpu(results, name),
-    timesFloor: ratioToFloor(results, name),
-  };
+export const COST_COLUMNS = ['µs CPU', 'added', '(rounds)', '× yardstick', 'throughput × bare', '(rounds)'];
+
+export function costCells(costs, name) {
+  const { cpu, addedCpu: added, timesYardstick: times, throughput } = costs[name];
+  if (name === 'bare') return [show(cpu.median), ...Array(5).fill('–')];
+  return [
+    ...[show(cpu.median), show(added.median), showSpread(added), show(times)],
+    ...[show(throughput.median), showSpread(throughput)],
+  ];
 }
 
 /** The maximum load of the load generator: near 1, it was the bottleneck and throughput has little meaning. */

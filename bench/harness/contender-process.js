@@ -1,16 +1,24 @@
 /** One contender in its own Express application. */
-import express from 'express';
 import { callAll } from './call.js';
+import { READY } from './load.js';
+import { serveMethods } from './methods.js';
 
 let contender;
 
-const methods = {
-  async start({ file, setting }) {
+serveMethods({
+  /** @param {{ file: string, setting: object, expressPackage: string }} parameters */
+  async start({ file, setting, expressPackage }) {
+    const { default: express } = await import(expressPackage);
+    const start = performance.now();
     const { make } = await import(file);
+    const importMs = performance.now() - start;
     contender = make(setting);
     const app = express();
     app.get('/', contender.middleware, (req, res) => {
       res.json({ client: contender.clientOf(req) });
+    });
+    app.get(READY, (_req, res) => {
+      res.json({});
     });
     // Express recognizes an error handler by its four parameters.
     // eslint-disable-next-line no-unused-vars
@@ -21,7 +29,7 @@ const methods = {
         .json({ error: error.code });
     });
     return new Promise((resolve) => {
-      const server = app.listen(0, '127.0.0.1', () => resolve(server.address().port));
+      const server = app.listen(0, '127.0.0.1', () => resolve({ port: server.address().port, importMs }));
       server.keepAliveTimeout = 60_000;
     });
   },
@@ -30,15 +38,6 @@ const methods = {
     const { user, system } = process.cpuUsage();
     return user + system;
   },
-  /** Microseconds per call of the middleware. */
+  /** Microseconds of CPU per call of the middleware. */
   call: ({ tokens, count }) => callAll(contender, tokens, count),
-};
-
-process.on('message', async ({ id, method, ...parameters }) => {
-  try {
-    process.send({ id, result: await methods[method](parameters) });
-  } catch (error) {
-    process.send({ id, error: error.stack });
-  }
 });
-process.on('disconnect', () => process.exit());

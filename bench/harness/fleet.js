@@ -1,33 +1,49 @@
 import { Child } from './child.js';
-import { request } from './load.js';
+import { request, saturate } from './load.js';
 import { AUDIENCE, CLIENT, makeKeys, Mint, OpaqueMint } from './tokens.js';
 
-const WARM_UP_TURNS = 4;
+/** In how many parts a round warms up and measures a contender: short ones, so that none is idle for long. */
+export const TURNS = 5;
 
 const fileOf = (name) => new URL(`./${name}`, import.meta.url);
 
-/** An issuer, and one process per contender that trusts it. Every contender is checked before it is measured. */
+/**
+ * An issuer, and one process per contender that trusts it. Every contender is checked before it is measured.
+ *
+ * @typedef {object} FleetOptions
+ * @property {string} [profileInto]  The folder for CPU profiles of this package's processes.
+ * @property {string} [expressPackage]
+ * @property {string} [execPath]  Another Node.js for the contenders.
+ * @property {number} [issuers]  How many issuers `setting.issuers` names.
+ */
 export class Fleet {
-  /** @param {string} alg @param {import('../contenders/index.js').Contender[]} contenders */
-  static async start(alg, contenders, { profileInto } = {}) {
+  /** @param {string} alg @param {import('../contenders/index.js').Contender[]} contenders @param {FleetOptions} [options] */
+  static async start(alg, contenders, { issuers: count = 1, ...options } = {}) {
     const fleet = new Fleet();
     const keys = makeKeys();
+    const key = keys.find((each) => each.alg === alg);
     const jwks = { keys: keys.map(({ jwk }) => jwk) };
     fleet.issuer = new Child(fileOf('issuer-process.js'));
     const issuer = `http://127.0.0.1:${await fleet.issuer.call('start', jwks)}`;
-    fleet.mint = new Mint(
-      issuer,
-      keys.find((key) => key.alg === alg),
-    );
+    const issuers = [issuer, ...Array.from({ length: count - 1 }, (_, i) => `${issuer}/tenant-${i + 1}`)];
+    fleet.mints = issuers.map((each) => new Mint(each, key));
     fleet.opaqueMint = new OpaqueMint(issuer, (infos) => fleet.issuer.call('register', { infos }));
     const introspection = { endpoint: `${issuer}/introspect`, clientId: 'api', clientSecret: 'not-checked' };
     const jwksUri = `${issuer}/.well-known/jwks.json`;
-    fleet.setting = { issuer, jwksUri, audience: AUDIENCE, alg, jwks, introspection, tokens: [] };
+    fleet.setting = { issuer, issuers, jwksUri, audience: AUDIENCE, alg, jwks, introspection, tokens: [] };
     fleet.contenders = contenders.filter(({ algorithms }) => algorithms.includes(alg));
-    fleet.profileInto = profileInto;
+    fleet.options = options;
     await fleet.#startMembers();
     await fleet.#checkMembers();
     return fleet;
+  }
+
+  get mint() {
+    return this.mints[0];
+  }
+
+  get names() {
+    return this.contenders.map(({ name }) => name);
   }
 
   /** Replaces all processes of contenders by new ones: two that do the same can differ all their lives. */
@@ -37,12 +53,24 @@ export class Fleet {
   }
 
   async #startMembers() {
-    const members = this.contenders.map(async ({ name, file, role }) => {
-      const profiling = this.profileInto && role === 'ours' ? ['--cpu-prof', `--cpu-prof-dir=${this.profileInto}`] : [];
-      const child = new Child(fileOf('contender-process.js'), { execArgv: profiling });
-      return [name, { child, port: await child.call('start', { file, setting: this.setting }) }];
+    const members = this.contenders.map(async (contender) => {
+      const child = this.startProcess(contender);
+      return [contender.name, { child, ...(await this.startContender(child, contender)) }];
     });
     this.members = new Map(await Promise.all(members));
+  }
+
+  /** A process that has loaded nothing yet. */
+  startProcess({ role }) {
+    const { profileInto, execPath } = this.options;
+    const execArgv = profileInto && role === 'ours' ? ['--cpu-prof', `--cpu-prof-dir=${profileInto}`] : [];
+    return new Child(fileOf('contender-process.js'), { execArgv, execPath });
+  }
+
+  /** @returns {Promise<{ port: number, importMs: number }>} */
+  startContender(child, { file }) {
+    const { expressPackage = 'express' } = this.options;
+    return child.call('start', { file, setting: this.setting, expressPackage });
   }
 
   #endMembers() {
@@ -72,24 +100,22 @@ export class Fleet {
     await expectStatus(isRejected, 'a token of another issuer', await mint.valid({ iss: 'https://other.example' }));
   }
 
-  get names() {
-    return [...this.members.keys()];
-  }
-
-  jwksRequests() {
-    return this.issuer.call('jwksRequests');
-  }
-
-  introspections() {
-    return this.issuer.call('introspections');
-  }
-
-  /** Runs a load against one contender and adds its CPU time, in microseconds per request. */
+  /**
+   * Runs a load against one contender, and adds the requests that the issuer received meanwhile.
+   *
+   * @param {string} name
+   * @param {(server: import('./load.js').Server) => Promise<object>} load
+   */
   async measure(name, load) {
     const { child, port } = this.members.get(name);
-    const before = await child.call('cpu');
-    const result = await load(port);
-    return { ...result, cpu: ((await child.call('cpu')) - before) / result.served };
+    const before = await this.issuer.call('counts');
+    const result = await load({ port, cpu: () => child.call('cpu') });
+    const after = await this.issuer.call('counts');
+    return {
+      ...result,
+      jwksRequests: after.jwksRequests - before.jwksRequests,
+      introspections: after.introspections - before.introspections,
+    };
   }
 
   async end() {
@@ -99,53 +125,75 @@ export class Fleet {
 }
 
 /**
- * In turns as well, so that no contender waits longer than others between warm-up and measurement.
- *
- * @template T
- * @param {string[]} names
- * @param {number} count  Requests for each
- * @param {(name: string, count: number, first: number) => Promise<T>} load
- * @returns {Promise<Map<string, T[]>>} one result per turn, the last the warmest
- */
-export function warm(names, count, load) {
-  const portion = Math.floor(count / WARM_UP_TURNS);
-  return interleave(names, WARM_UP_TURNS, (name, turn) => load(name, portion, turn * portion));
-}
-
-/**
- * Interleaved rounds: A B C … A B C …, so that a slow phase of the machine slows all of them.
- *
- * @template T
- * @param {string[]} names
- * @param {number} rounds
- * @param {(name: string, round: number) => Promise<T>} measure
- * @returns {Promise<Map<string, T[]>>} by name, one result per round
- */
-export async function interleave(names, rounds, measure) {
-  const results = new Map(names.map((name) => [name, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (const name of names) results.get(name).push(await measure(name, round));
-  }
-  return results;
-}
-
-/**
- * Interleaved rounds, each with new processes that are warmed up first. The order of the contenders turns from round to
- * round.
+ * Interleaved rounds, so that a slow phase of the machine slows all contenders. Each round has new processes. They are
+ * warmed up and measured in turns, because V8 drops the code of a process that is idle for some seconds. The order of
+ * the contenders changes from round to round.
  *
  * @template T
  * @param {Fleet} fleet
- * @param {{ rounds: number, warmUp: (name: string, round: number) => Promise<unknown>, measure: (name: string, round: number) => Promise<T> }} steps
- * @returns {Promise<Map<string, T[]>>} by name, one result per round
+ * @param {object} steps
+ * @param {number} steps.rounds
+ * @param {(name: string, turn: number) => Promise<unknown>} steps.warmUp  Called `TURNS` times in a round.
+ * @param {(name: string, turn: number) => Promise<T>} steps.measure  Called `TURNS` times in a round.
+ * @returns {Promise<Map<string, T[][]>>} by name, for each round one result per turn
  */
 export async function freshRounds(fleet, { rounds, warmUp, measure }) {
-  const results = new Map(fleet.names.map((name) => [name, []]));
+  const { names } = fleet;
+  const results = new Map(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     await fleet.restart();
-    const { names } = fleet;
-    const order = names.map((_, i) => names[(i + round) % names.length]);
-    for (const name of order) await warmUp(name, round);
-    for (const name of order) results.get(name).push(await measure(name, round));
+    for (const name of names) results.get(name).push([]);
+    const order = inTurn(names, round);
+    for (let turn = 0; turn < TURNS; turn++) {
+      for (const name of order) await warmUp(name, turn);
+    }
+    for (let turn = 0; turn < TURNS; turn++) {
+      for (const name of order) results.get(name)[round].push(await measure(name, turn));
+    }
   }
   return results;
+}
+
+/** @template T @param {T[]} names @param {number} round @returns {T[]} the same, from another first one */
+export function inTurn(names, round) {
+  return names.map((_, i) => names[(i + round) % names.length]);
+}
+
+/**
+ * Rounds in which every request is valid, with these tokens in turn. If there are as many tokens as requests, each
+ * request has a new one, because no process has seen a token before its first request.
+ *
+ * @param {Fleet} fleet
+ * @param {{ tokens: string[], rounds: number, warmUp: number, requests: number, connections?: number }} plan
+ */
+export async function validRounds(fleet, { tokens, rounds, warmUp, requests, connections }) {
+  const next = (i) => ({ token: tokens[i % tokens.length], isValid: true });
+  const send = async (name, first, count) => {
+    const load = (server) => saturate({ server, count, connections, next: (i) => next(first + i) });
+    const result = await fleet.measure(name, load);
+    if (result.surprises > 0) throw new Error(`${name} rejected ${result.surprises} valid requests`);
+    return result;
+  };
+  const [portion, count] = [warmUp, requests].map((each) => Math.ceil(each / TURNS));
+  const results = await freshRounds(fleet, {
+    rounds,
+    warmUp: (name, turn) => send(name, turn * portion, portion),
+    measure: (name, turn) => send(name, warmUp + turn * count, count),
+  });
+  return new Map([...results].map(([name, each]) => [name, each.map(combine)]));
+}
+
+/** The sum of several measurements. */
+export function combine(results) {
+  const sum = (read) => results.reduce((total, result) => total + read(result), 0);
+  const served = sum((result) => result.served);
+  return {
+    served,
+    surprises: sum(({ surprises }) => surprises),
+    cpu: sum((result) => result.cpu * result.served) / served,
+    perSecond: served / sum((result) => result.served / result.perSecond),
+    clientLoad: Math.max(...results.map(({ clientLoad }) => clientLoad)),
+    jwksRequests: sum(({ jwksRequests }) => jwksRequests),
+    introspections: sum(({ introspections }) => introspections),
+  };
 }

@@ -1,9 +1,12 @@
 /**
  * The parts of an authorization server that a resource server calls: metadata, keys and introspection. It counts the
- * requests.
+ * requests. Below any path, it is an issuer of its own with the same keys.
  */
 import { createServer } from 'node:http';
 import { URLSearchParams } from 'node:url';
+import { serveMethods } from './methods.js';
+
+const METADATA = /\/\.well-known\/(?:openid-configuration|oauth-authorization-server)/;
 
 let jwks = '{"keys":[]}';
 let jwksRequests = 0;
@@ -12,32 +15,31 @@ let introspections = 0;
 const infos = new Map();
 
 const server = createServer((req, res) => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
   res.setHeader('Content-Type', 'application/json');
-  if (req.url.startsWith('/.well-known/jwks.json')) {
+  if (req.url.endsWith('/.well-known/jwks.json')) {
     jwksRequests++;
     res.end(jwks);
   } else if (req.method === 'POST' && req.url === '/introspect') {
     introspections++;
     introspect(req, res);
-  } else if (/^\/\.well-known\/(openid-configuration|oauth-authorization-server)$/.test(req.url)) {
-    const jwksUri = `${issuer}/.well-known/jwks.json`;
-    res.end(
-      JSON.stringify({
-        issuer,
-        jwks_uri: jwksUri,
-        authorization_endpoint: `${issuer}/authorize`,
-        token_endpoint: `${issuer}/token`,
-        introspection_endpoint: `${issuer}/introspect`,
-        response_types_supported: ['code'],
-        subject_types_supported: ['public'],
-        id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
-      }),
-    );
+  } else if (METADATA.test(req.url)) {
+    // The path of the issuer is before the well-known one in OpenID Connect, and after it in RFC 8414.
+    res.end(JSON.stringify(metadataOf(`http://127.0.0.1:${server.address().port}${req.url.replace(METADATA, '')}`)));
   } else {
     res.statusCode = 404;
     res.end('{}');
   }
+});
+
+const metadataOf = (issuer) => ({
+  issuer,
+  jwks_uri: `${issuer}/.well-known/jwks.json`,
+  authorization_endpoint: `${issuer}/authorize`,
+  token_endpoint: `${issuer}/token`,
+  introspection_endpoint: `${issuer}/introspect`,
+  response_types_supported: ['code'],
+  subject_types_supported: ['public'],
+  id_token_signing_alg_values_supported: ['RS256', 'ES256', 'EdDSA'],
 });
 
 function introspect(req, res) {
@@ -47,7 +49,7 @@ function introspect(req, res) {
   req.on('end', () => res.end(infos.get(new URLSearchParams(body).get('token')) ?? '{"active":false}'));
 }
 
-const methods = {
+serveMethods({
   start({ keys }) {
     jwks = JSON.stringify({ keys });
     return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
@@ -55,11 +57,5 @@ const methods = {
   register(message) {
     for (const [token, info] of message.infos) infos.set(token, JSON.stringify(info));
   },
-  jwksRequests: () => jwksRequests,
-  introspections: () => introspections,
-};
-
-process.on('message', async ({ id, method, ...parameters }) => {
-  process.send({ id, result: await methods[method](parameters) });
+  counts: () => ({ jwksRequests, introspections }),
 });
-process.on('disconnect', () => process.exit());

@@ -4,6 +4,13 @@
  */
 import { connect } from 'node:net';
 
+/**
+ * @typedef {{ port: number, cpu: () => Promise<number> }} Server  `cpu`: its CPU time until now, in microseconds
+ * @typedef {{ server: Server, count: number, next: (i: number) => { token: string, isValid: boolean } }} Load
+ */
+
+/** A path without protection: its response shows that the server has accepted a connection. */
+export const READY = '/ready';
 const CONNECTIONS = 50;
 const LONGEST_MS = 20_000;
 
@@ -15,7 +22,9 @@ class Connection {
   static open(port) {
     return new Promise((resolve, reject) => {
       const connection = new Connection();
-      connection.#socket = connect(port, '127.0.0.1', () => resolve(connection));
+      connection.#socket = connect(port, '127.0.0.1', () => {
+        connection.#request(READY, '', () => resolve(connection));
+      });
       connection.#socket.setNoDelay(true);
       connection.#socket.on('error', reject);
       connection.#socket.on('data', (chunk) => connection.#read(chunk));
@@ -25,9 +34,13 @@ class Connection {
 
   /** @param {(status: number, body: string) => void} onResponse  Status 0: the server closed the connection. */
   send(token, onResponse) {
+    this.#request('/', `Authorization: Bearer ${token}\r\n`, onResponse);
+  }
+
+  #request(path, headers, onResponse) {
     this.#received = '';
     this.#answered = onResponse;
-    this.#socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`, 'latin1');
+    this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n`, 'latin1');
   }
 
   #read(chunk) {
@@ -79,13 +92,15 @@ class Tally {
 }
 
 /**
- * As fast as the server responds: every connection sends the next request after each response.
+ * As fast as the server responds: every connection sends the next request after each response. The result includes the
+ * server's CPU time per request, in microseconds, without that of the connections' start.
  *
- * @param {{ port: number, count: number, next: (i: number) => { token: string, isValid: boolean } }} load
+ * @param {Load & { connections?: number }} load
  */
-export async function saturate({ port, count, next }) {
-  const connections = await openAll(port, CONNECTIONS);
+export async function saturate({ server, count, next, connections: width = CONNECTIONS }) {
+  const connections = await openAll(server.port, width);
   const tally = new Tally();
+  const serverCpu = await server.cpu();
   const cpu = process.cpuUsage();
   const start = performance.now();
   let sent = 0;
@@ -106,18 +121,24 @@ export async function saturate({ port, count, next }) {
   await Promise.all(connections.map(run));
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpu);
+  const perRequest = ((await server.cpu()) - serverCpu) / tally.served;
   for (const connection of connections) connection.close();
-  return { ...tally, perSecond: tally.served / seconds, clientLoad: (user + system) / 1e6 / seconds };
+  return {
+    ...tally,
+    cpu: perRequest,
+    perSecond: tally.served / seconds,
+    clientLoad: (user + system) / 1e6 / seconds,
+  };
 }
 
 /**
  * At a steady rate, whatever the server does. Latency starts at the scheduled time of a request, so that a server that
  * falls behind cannot hide it.
  *
- * @param {{ port: number, count: number, rate: number, next: (i: number) => { token: string, isValid: boolean } }} load
+ * @param {Load & { rate: number }} load  `rate`: requests per second
  */
-export async function pace({ port, count, rate, next }) {
-  const idle = await openAll(port, CONNECTIONS);
+export async function pace({ server, count, rate, next }) {
+  const idle = await openAll(server.port, CONNECTIONS);
   const all = [...idle];
   const tally = new Tally();
   const start = performance.now();

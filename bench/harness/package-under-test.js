@@ -10,6 +10,7 @@ const MODULES = join(BENCH, 'node_modules');
 /** Installs the package of this repository as its users do: packed, and unpacked next to its peers. */
 export function installPackage() {
   const root = dirname(BENCH);
+  checkBuild(root);
   const temporary = mkdtempSync(join(tmpdir(), 'bench-'));
   const target = join(MODULES, 'express-resource-server');
   try {
@@ -22,7 +23,16 @@ export function installPackage() {
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
-  if (!existsSync(join(target, 'dist', 'index.js'))) throw new Error('There is no dist: run "npm run build" first.');
+}
+
+/** The built package is measured, so it must be that of the present source. */
+function checkBuild(root) {
+  const built = join(root, 'dist', 'index.js');
+  if (!existsSync(built)) throw new Error('There is no dist: run "npm run build" first.');
+  const { mtimeMs } = statSync(built);
+  const sources = readdirSync(join(root, 'lib'), { recursive: true }).map((file) => join(root, 'lib', file));
+  const changed = sources.find((file) => statSync(file).isFile() && statSync(file).mtimeMs > mtimeMs);
+  if (changed !== undefined) throw new Error(`${changed} is newer than dist: run "npm run build" first.`);
 }
 
 /**

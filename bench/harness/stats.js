@@ -31,3 +31,10 @@ export function show(value) {
 export function showSpread({ min, max }) {
   return `${show(min)}..${show(max)}`;
 }
+
+/** JSON with five digits per number, and one line per list of numbers. */
+export function toJson(value) {
+  const rounded = (_key, each) => (typeof each === 'number' ? Number(each.toPrecision(5)) : each);
+  const text = JSON.stringify(value, rounded, 1);
+  return `${text.replaceAll(/\[[\d\s,.e+-]*\]/g, (list) => list.replaceAll(/\s+/g, ''))}\n`;
+}

@@ -3,12 +3,19 @@ import { promisify } from 'node:util';
 
 export const CLIENT = 'orders-service';
 export const AUDIENCE = 'https://api.example.com';
+/** The issuer of tokens that are signed with a shared secret; no server has this address. */
+export const ISSUER = 'https://auth.example.com';
 
 const signAsync = promisify(sign);
-const KINDS = {
-  RS256: { hash: 'sha256', make: () => generateKeyPairSync('rsa', { modulusLength: 2048 }) },
-  ES256: { hash: 'sha256', make: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }) },
-  EdDSA: { hash: null, make: () => generateKeyPairSync('ed25519') },
+/** How the keys of an algorithm are created, and the options that make their signatures those of JOSE. */
+export const KINDS = {
+  RS256: { hash: 'sha256', options: {}, make: () => generateKeyPairSync('rsa', { modulusLength: 2048 }) },
+  ES256: {
+    hash: 'sha256',
+    options: { dsaEncoding: 'ieee-p1363' },
+    make: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  },
+  EdDSA: { hash: null, options: {}, make: () => generateKeyPairSync('ed25519') },
 };
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
@@ -41,7 +48,7 @@ export class Mint {
     this.issuer = issuer;
     this.alg = alg;
     this.kid = kid;
-    this.key = alg === 'ES256' ? { key: privateKey, dsaEncoding: 'ieee-p1363' } : privateKey;
+    this.key = { key: privateKey, ...KINDS[alg].options };
   }
 
   unsigned(overrides = {}, header = {}) {
@@ -56,11 +63,11 @@ export class Mint {
   }
 
   /** In portions, so that the thread pool is busy and memory use stays low. */
-  async many(count) {
+  async many(count, overrides = {}) {
     const tokens = [];
     while (tokens.length < count) {
       const portion = Math.min(256, count - tokens.length);
-      tokens.push(...(await Promise.all(Array.from({ length: portion }, () => this.valid()))));
+      tokens.push(...(await Promise.all(Array.from({ length: portion }, () => this.valid(overrides)))));
     }
     return tokens;
   }
@@ -102,6 +109,21 @@ export class OpaqueMint {
   }
 }
 
+/**
+ * Claims that make the payload of a token about this large: groups, as in the tokens of companies.
+ *
+ * @param {string} issuer
+ * @param {number} bytes
+ */
+export function claimsOfSize(issuer, bytes) {
+  const sizeOf = (claims) => Buffer.byteLength(JSON.stringify(claims));
+  const missing = bytes - sizeOf({ ...claimsFor(issuer), groups: [] });
+  // 16 random bytes are 32 digits, two quotation marks and a comma.
+  return {
+    groups: Array.from({ length: Math.max(0, Math.round(missing / 35)) }, () => randomBytes(16).toString('hex')),
+  };
+}
+
 /** 256 bits in base64url. */
 const OPAQUE_LENGTH = 43;
 
@@ -109,11 +131,11 @@ function unregistered(length = OPAQUE_LENGTH) {
   return randomBytes(length).toString('base64url').slice(0, length);
 }
 
-/** Tokens signed with a shared secret, which are cheap to create. */
-export function mintWithSecret(issuer, secret) {
+/** Tokens of `ISSUER` that are signed with a shared secret, which are cheap to create. */
+export function mintWithSecret(secret) {
   const head = encode({ alg: 'HS256', typ: 'at+jwt' });
   return (overrides = {}) => {
-    const input = `${head}.${encode({ ...claimsFor(issuer), ...overrides })}`;
+    const input = `${head}.${encode({ ...claimsFor(ISSUER), ...overrides })}`;
     return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`;
   };
 }

@@ -1,87 +1,102 @@
 /**
  * A flood of invalid tokens, while 5 % of the requests are valid, with tokens seen before. Cost is measured at the
- * speed of the server; latency at a steady rate that bare Express can serve easily.
+ * speed of the server; latency at a steady rate that bare Express can serve easily, with and without the flood.
  */
-import { CPU_COLUMNS, cpuCells, cpuFigures, ratioToBare } from '../harness/compare.js';
-import { Fleet, interleave, warm } from '../harness/fleet.js';
+import { BARE, OURS } from '../contenders/index.js';
+import { COST_COLUMNS, costCells, costsOf, ratioToBare } from '../harness/compare.js';
+import { combine, Fleet, freshRounds, TURNS } from '../harness/fleet.js';
 import { pace, saturate } from '../harness/load.js';
 import { figure, percentile, show, showSpread } from '../harness/stats.js';
 
 const VALID_ONE_IN = 20;
+const VALID_TOKENS = 20;
 /** The share of what bare Express can serve. */
 const LATENCY_LOAD = 0.25;
 
 /**
  * @param {object} plan
+ * @param {import('../contenders/index.js').Contender} yardstick
  * @param {(mint: import('../harness/tokens.js').Mint, count: number) => Promise<string[]>} makeBad
  */
-export async function flood(plan, makeBad) {
-  const { contenders, rounds, requests, warmUp, latencyRounds, latencySeconds, profileInto } = plan;
-  const fleet = await Fleet.start('RS256', contenders, { profileInto });
-  const good = await fleet.mint.many(20);
-  const bad = await makeBad(fleet.mint, (warmUp + rounds * requests) * 2);
-  // Each contender receives each invalid token once.
-  const sent = new Map(fleet.names.map((name) => [name, 0]));
-  const mixFor = (name) => (i) => {
-    if (i % VALID_ONE_IN === 0) return { token: good[(i / VALID_ONE_IN) % good.length], isValid: true };
-    const position = sent.get(name);
-    sent.set(name, position + 1);
-    return { token: bad[position % bad.length], isValid: false };
-  };
-  const fast = (name, count) => fleet.measure(name, (port) => saturate({ port, count, next: mixFor(name) }));
-  const warmed = await warm(fleet.names, warmUp, fast);
-  const bareRate = warmed.get('bare').at(-1).perSecond;
-  const rate = Math.round(bareRate * LATENCY_LOAD);
-  const count = Math.round(rate * latencySeconds);
+export async function flood(plan, yardstick, makeBad) {
+  const { peers, rounds, requests, warmUp, latencySeconds, profileInto } = plan;
+  const fleet = await Fleet.start('RS256', [BARE, yardstick, OURS, ...peers], { profileInto });
+  const good = await fleet.mint.many(VALID_TOKENS);
+  fleet.setting.tokens = good;
+  const rate = Math.round((await speedOfBare(fleet, good, warmUp)) * LATENCY_LOAD);
+  const paced = Math.round(rate * latencySeconds);
+  // Each process receives each invalid token once, because it is new in each round.
+  const bad = await makeBad(fleet.mint, warmUp + requests + paced);
+  const valid = (i) => ({ token: good[i % good.length], isValid: true });
+  const mixed = (first) => (i) =>
+    i % VALID_ONE_IN === 0 ? valid(i / VALID_ONE_IN) : { token: bad[first + i], isValid: false };
 
-  const jwksRequests = new Map(fleet.names.map((name) => [name, 0]));
-  const counting = async (name, measure) => {
-    const before = await fleet.jwksRequests();
-    const result = await measure();
-    jwksRequests.set(name, jwksRequests.get(name) + (await fleet.jwksRequests()) - before);
-    return result;
-  };
-  const cpu = await interleave(fleet.names, rounds, (name) => counting(name, () => fast(name, requests)));
-  const paced = await interleave(fleet.names, latencyRounds, (name) =>
-    counting(name, () => fleet.measure(name, (port) => pace({ port, rate, count, next: mixFor(name) }))),
-  );
+  const [portion, count] = [warmUp, requests].map((each) => Math.ceil(each / TURNS));
+  const send = (name, first, size) =>
+    fleet.measure(name, (server) => saturate({ server, count: size, next: mixed(first) }));
+  const turns = await freshRounds(fleet, {
+    rounds,
+    warmUp: (name, turn) => send(name, turn * portion, portion),
+    measure: async (name, turn) => {
+      const fast = await send(name, warmUp + turn * count, count);
+      if (turn < TURNS - 1) return fast;
+      // In the last turn, while the process is still warm.
+      const slow = { rate: rate / VALID_ONE_IN, count: Math.round(paced / VALID_ONE_IN), next: valid };
+      const calm = await fleet.measure(name, (server) => pace({ server, ...slow }));
+      const steady = { rate, count: paced, next: mixed(warmUp + requests) };
+      return { ...fast, calm, flooded: await fleet.measure(name, (server) => pace({ server, ...steady })) };
+    },
+  });
+  const resultOf = (round) => ({ ...round.at(-1), ...combine(round) });
+  const results = new Map([...turns].map(([name, each]) => [name, each.map(resultOf)]));
   await fleet.end();
-  return report(fleet.names, { cpu, paced, jwksRequests, sent, rate, warmUp });
+  return report(results, yardstick, { rate, sent: rounds * (requests + paced) });
+}
+
+async function speedOfBare(fleet, good, count) {
+  const load = (server) => saturate({ server, count, next: (i) => ({ token: good[i % good.length], isValid: true }) });
+  await fleet.measure(BARE.name, load);
+  return (await fleet.measure(BARE.name, load)).perSecond;
 }
 
 const p99 = ({ latencies }) => percentile(latencies, 0.99);
 
-function report(names, { cpu, paced, jwksRequests, sent, rate, warmUp }) {
-  const figuresOf = (name) => {
-    const surprises = [...cpu.get(name), ...paced.get(name)].reduce((sum, each) => sum + each.surprises, 0);
-    return {
-      ...cpuFigures(cpu, name),
-      p99Ms: figure(paced.get(name).map(p99)),
-      p99Ratio: ratioToBare(paced, name, p99),
-      jwksRequests: jwksRequests.get(name),
-      badTokens: sent.get(name) - Math.round(warmUp * (1 - 1 / VALID_ONE_IN)),
-      surprises: name === 'bare' ? 0 : surprises,
-    };
-  };
-  const figures = Object.fromEntries(names.map((name) => [name, figuresOf(name)]));
-  return {
-    columns: ['contender', ...CPU_COLUMNS, 'p99 ms', 'p99 × bare', '(rounds)', 'JWKS requests', 'surprises'],
-    rows: names.map((name) => {
-      const { p99Ms, p99Ratio, jwksRequests, surprises } = figures[name];
-      const isBare = name === 'bare';
-      const ratio = isBare ? ['–', '–'] : [show(p99Ratio.median), showSpread(p99Ratio)];
+function report(results, yardstick, { rate, sent }) {
+  const costs = costsOf(results, yardstick.name);
+  const figures = Object.fromEntries(
+    [...results].map(([name, rounds]) => {
+      const parts = rounds.flatMap((round) => [round, round.calm, round.flooded]);
+      const total = (key) => parts.reduce((sum, part) => sum + part[key], 0);
       return [
         name,
-        ...cpuCells(cpu, name),
-        show(p99Ms.median),
-        ...ratio,
-        `${jwksRequests}`,
-        isBare ? '–' : `${surprises}`,
+        {
+          ...costs[name],
+          p99Ms: figure(rounds.map(({ flooded }) => p99(flooded))),
+          p99TimesCalm: figure(rounds.map(({ calm, flooded }) => p99(flooded) / p99(calm))),
+          p99TimesBare: ratioToBare(results, name, ({ flooded }) => p99(flooded)),
+          jwksRequests: total('jwksRequests'),
+          surprises: name === BARE.name ? 0 : total('surprises'),
+        },
       ];
     }),
+  );
+  return {
+    columns: [
+      ...['contender', ...COST_COLUMNS, 'p99 ms', '× without flood', '(rounds)', '× bare', '(rounds)'],
+      ...['JWKS requests', 'surprises'],
+    ],
+    rows: Object.entries(figures).map(([name, { p99Ms, p99TimesCalm, p99TimesBare, ...counts }]) => [
+      name,
+      ...costCells(costs, name),
+      show(p99Ms.median),
+      ...[p99TimesCalm, p99TimesBare].flatMap((each) => [show(each.median), showSpread(each)]),
+      counts.jwksRequests.toLocaleString('en-US'),
+      `${counts.surprises}`,
+    ]),
     notes: [
-      `p99 of the valid requests at ${rate} requests/s, of which ${100 / VALID_ONE_IN} % are valid`,
-      `JWKS requests during about ${figures[names.at(-1)].badTokens} invalid tokens per contender, without warm-up`,
+      `CPU per request of the mix, of which ${100 / VALID_ONE_IN} % are valid`,
+      `p99 of the valid requests, at ${rate.toLocaleString('en-US')} requests/s; without the flood, at 5 % of that`,
+      `JWKS requests during about ${sent.toLocaleString('en-US')} requests per contender, without warm-up`,
       'surprises: valid requests rejected, invalid ones accepted or connections lost',
     ],
     figures,

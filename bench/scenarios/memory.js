@@ -8,7 +8,9 @@ export const title = 'Memory (this package, in process)';
 const ENTRIES = 10_000;
 
 export async function run({ memoryTokens }) {
-  const child = new Child(new URL('../harness/memory-process.js', import.meta.url), { execArgv: ['--expose-gc'] });
+  // The second instance has the same issuer on purpose.
+  const execArgv = ['--expose-gc', '--disable-warning=ERS_SECOND_INSTANCE'];
+  const child = new Child(new URL('../harness/memory-process.js', import.meta.url), { execArgv });
   const { before, samples } = await child.call('run', { total: memoryTokens, entries: ENTRIES, interval: 10_000 });
   await child.end();
 

@@ -1,43 +1,69 @@
-/** The time from import to the first verified request, and the size of the installation. */
-import { Child } from '../harness/child.js';
-import { Fleet, interleave } from '../harness/fleet.js';
+/** The time that a whole process needs until its first verified response, and the size of the installation. */
+import { BARE, COMMON_JS, OURS } from '../contenders/index.js';
+import { Fleet, inTurn } from '../harness/fleet.js';
+import { request } from '../harness/load.js';
 import { installedSize } from '../harness/package-under-test.js';
 import { figure, show, showSpread } from '../harness/stats.js';
 
-export const title = 'Start and size (beyond Express)';
+export const title = 'Start and size (whole processes, one after the other)';
 
-export async function run({ contenders, starts }) {
-  const measured = contenders.filter(({ packages }) => packages.length > 0);
-  const fleet = await Fleet.start('RS256', []);
+export async function run({ peers, starts }) {
+  const contenders = [BARE, OURS, COMMON_JS, ...peers];
+  const fleet = await Fleet.start('RS256', contenders);
   const token = await fleet.mint.valid();
-  const once = async (name) => {
-    const { file } = measured.find((each) => each.name === name);
-    const child = new Child(new URL('../harness/start-process.js', import.meta.url));
-    const times = await child.call('start', { file, setting: fleet.setting, token });
-    await child.end();
-    return times;
-  };
-  const names = measured.map(({ name }) => name);
+  const results = new Map(contenders.map(({ name }) => [name, []]));
   // The first start of each contender fills the file system's cache.
-  await interleave(names, 1, once);
-  const results = await interleave(names, starts, once);
+  for (let round = -1; round < starts; round++) {
+    for (const contender of inTurn(contenders, round + 1)) {
+      const times = await startOnce(fleet, contender, token);
+      if (round >= 0) results.get(contender.name).push(times);
+    }
+  }
   await fleet.end();
+  return report(contenders, results);
+}
 
+/** Milliseconds from the creation of the process to its first response, and those of them that the import takes. */
+async function startOnce(fleet, contender, token) {
+  const start = performance.now();
+  const child = fleet.startProcess(contender);
+  const { port, importMs } = await fleet.startContender(child, contender);
+  const { status } = await request(port, token);
+  const total = performance.now() - start;
+  await child.end();
+  if (status !== 200) throw new Error(`${contender.name} responds ${status} to its first request`);
+  return { total, importMs };
+}
+
+function report(contenders, results) {
+  const bare = results.get(BARE.name);
   const figures = Object.fromEntries(
-    measured.map(({ name, packages }) => {
-      const imported = figure(results.get(name).map((times) => times.imported));
-      const verified = figure(results.get(name).map((times) => times.verified));
-      return [name, { imported, verified, ...installedSize(packages) }];
+    contenders.map(({ name, packages }) => {
+      const rounds = results.get(name);
+      return [
+        name,
+        {
+          total: figure(rounds.map(({ total }) => total)),
+          added: figure(rounds.map(({ total }, round) => total - bare[round].total)),
+          imported: figure(rounds.map(({ importMs }) => importMs)),
+          ...installedSize(packages),
+        },
+      ];
     }),
   );
   return {
-    columns: ['contender', 'import ms', '(starts)', 'to first verified ms', '(starts)', 'KiB', 'packages'],
-    rows: names.map((name) => {
-      const { imported, verified, kib, packages } = figures[name];
-      const times = [imported, verified].flatMap((each) => [show(each.median), showSpread(each)]);
-      return [name, ...times, show(kib), `${packages}`];
-    }),
-    notes: ['the first verified request includes fetching the keys from the issuer'],
+    columns: ['contender', 'ms', 'added', '(starts)', 'import ms', '(starts)', 'KiB', 'packages'],
+    rows: Object.entries(figures).map(([name, { total, added, imported, kib, packages }]) => [
+      name,
+      show(total.median),
+      ...[added, imported].flatMap((each) => [show(each.median), showSpread(each)]),
+      show(kib),
+      `${packages}`,
+    ]),
+    notes: [
+      'ms: from the creation of the process to its first verified response; this includes fetching the keys',
+      'KiB and packages: without those of Express',
+    ],
     figures,
   };
 }

@@ -69,13 +69,8 @@ function linesOf({ state, expected, found, fix }: ReportedCheck, name: string, p
   return [`${label}  ${isShort ? `${name}  ${value}` : paint('bold', name)}`, ...details];
 }
 
-// JSON escapes only C0.
-const NOT_ESCAPED_BY_JSON = /[\u007f-\u009f\u2028\u2029]/g;
-
 /** JSON of several lines in which every control character of a string is escaped. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value, undefined, 2).replace(
-    NOT_ESCAPED_BY_JSON,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  const lines = JSON.stringify(value, undefined, 2).split('\n');
+  return lines.map(escapeControls).join('\n');
 }

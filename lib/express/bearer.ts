@@ -7,7 +7,7 @@ import type { MtlsOptions } from '../proof/mtls-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { makeSenderConstraint, type ProofResult, type SenderConstraint } from '../proof/policy.js';
 import { type AccessToken, type Auth, isAccessToken, makeAuth } from '../token/access-token.js';
-import { assertToken, type Credentials, readAuthorization } from '../token/credentials.js';
+import { assertToken, type Credentials, readAuthorization, severalCredentials } from '../token/credentials.js';
 import { checkProfileOptions } from '../token/profile.js';
 import { systemClock } from '../util/clock.js';
 import { isPromise } from '../util/is-promise.js';
@@ -255,16 +255,18 @@ function credentialsOf(
   // Every request that Express passes to a middleware is an Express request.
   const elsewhere: unknown = tokenFrom?.(req as Request);
   if (elsewhere === undefined || elsewhere === null || elsewhere === '') return fromHeader;
-  if (fromHeader !== undefined) throw new InvalidRequestError('several_credentials');
   // A repeated query parameter or form field arrives as an array.
-  if (Array.isArray(elsewhere)) throw new InvalidRequestError('several_credentials');
+  if (fromHeader !== undefined || Array.isArray(elsewhere)) throw severalCredentials();
   if (elsewhere instanceof Promise) {
     // No code awaits it, so its rejection would end the process.
     elsewhere.catch(() => undefined);
     throw invalid('bearer: tokenFrom', 'a function that returns a string or nothing, synchronously', elsewhere);
   }
   // A number or an object in a parsed body comes from the caller.
-  if (typeof elsewhere !== 'string') throw new InvalidRequestError('malformed_credentials');
+  if (typeof elsewhere !== 'string') {
+    const cause = makeFailedCheck('tokenFrom', 'a string', typeof elsewhere);
+    throw new InvalidRequestError('malformed_credentials', { cause });
+  }
   return { scheme: 'Bearer', token: assertToken(elsewhere, allowsAnyCharacters) };
 }
 

@@ -3,12 +3,13 @@ import { debuglog } from 'node:util';
 import type { Request } from 'express';
 import { publish } from '../diagnostics.js';
 import { type ResourceServerError, UpstreamError } from '../errors.js';
+import { describeUpstreamError } from '../issuer/upstream-problems.js';
 import { failedCheckOf } from '../token/checks.js';
 import { type Claims, readClientId } from '../token/claims.js';
 import { fixFor } from '../token/fixes.js';
 import { JWT_LIMITS } from '../token/parse-jwt.js';
 import { describeCauses } from '../util/causes.js';
-import { escapeControls, render } from '../util/escape.js';
+import { escapeControls, render, truncate, withoutToken } from '../util/escape.js';
 import { isPromise } from '../util/is-promise.js';
 import { parseJsonObject } from '../util/json.js';
 import { warn } from '../util/warnings.js';
@@ -24,6 +25,9 @@ export interface ReportSettings {
   /** Seconds since the epoch. */
   readonly clock: () => number;
 }
+
+/** Characters. */
+const MAX_FOUND = 200;
 
 const debug = debuglog('express-resource-server');
 
@@ -67,12 +71,18 @@ export function rejectionLine(
     `${req.method ?? ''} ${pathOf(req)} ${error.status ?? 500} ${error.reason}`,
     failed === undefined
       ? undefined
-      : `checked ${failed.checked}, expected ${render(failed.expected)}, found ${render(failed.found)}`,
-    error instanceof UpstreamError ? describeCauses(error.cause) : undefined,
+      : `checked ${failed.checked}, expected ${render(failed.expected)}, found ${renderFound(failed.found, token)}`,
+    error instanceof UpstreamError ? describeUpstreamError(error) : undefined,
     clientId === undefined ? undefined : `client ${render(clientId)} (not verified)`,
     fix,
   ];
-  return escapeControls(parts.filter((part) => part !== undefined && part !== '').join(' | '));
+  const line = parts.filter((part) => part !== undefined && part !== '').join(' | ');
+  return withoutToken(escapeControls(line), token);
+}
+
+// Before it is cut: the line must not contain the beginning of the token either.
+function renderFound(found: unknown, token: string | undefined): string {
+  return truncate(withoutToken(render(found, Number.POSITIVE_INFINITY), token), MAX_FOUND);
 }
 
 // As the client sent it: Express's `originalUrl` has the mount path. The query may contain a token.

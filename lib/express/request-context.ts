@@ -1,11 +1,16 @@
 import type { IncomingMessage } from 'node:http';
+import { RequestDigest } from '../token/token-digest.js';
 import type { VerifierContext } from '../verify/token-verifier.js';
 
-/** Reads the address only if a verifier needs it: a read of an Express request is expensive. */
-export class RequestContext implements VerifierContext {
+/**
+ * What verifiers know of the request. Reads the address only if a verifier needs it: a read of an Express request is
+ * expensive.
+ */
+export class RequestContext extends RequestDigest implements VerifierContext {
   readonly #req: IncomingMessage;
 
   constructor(req: IncomingMessage) {
+    super();
     this.#req = req;
   }
 

@@ -125,8 +125,9 @@ export async function fetchResponse(
     });
     const close = (): void => {
       const reason: unknown = closing?.reason;
-      const text = `the request to ${name} was aborted: the verifier was closed`;
-      stop(reason instanceof HttpError ? reason : new HttpError('unreachable', text));
+      const text = reason instanceof HttpError ? reason.message : 'the verifier was closed';
+      const failure = reason instanceof HttpError ? reason.failure : 'unreachable';
+      stop(new HttpError(failure, `the request to ${name} was aborted: ${text}`, { origin: originOf(url) }));
     };
     closing?.addEventListener('abort', close, { once: true });
     deadline.signal.addEventListener('abort', () => {

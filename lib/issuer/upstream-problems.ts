@@ -1,3 +1,6 @@
+import type { UpstreamError } from '../errors.js';
+import type { UpstreamReason } from '../reasons.js';
+import { describeCauses } from '../util/causes.js';
 import { HttpError, type HttpMistake } from './http-error.js';
 import type { IssuerDocument } from './upstream-monitor.js';
 
@@ -26,7 +29,7 @@ const FIXES: Readonly<Record<string, string>> = {
     'If a certificate authority of your own issued the certificate, NODE_EXTRA_CA_CERTS=/path/to/ca.pem adds it. Otherwise the certificate or the name of the server is wrong.',
   ERS_STATUS: 'Open the address from this machine. An HTML page usually comes from a proxy in front of the server.',
   ERS_REDIRECT: 'Redirects are not followed. Set the option to the address that the server redirects to.',
-  ERS_NOT_JSON: 'Open the address from this machine. A login page or a proxy usually answers in place of the server.',
+  ERS_NOT_JSON: 'Open the address from this machine. A login page or a proxy usually responds in place of the server.',
   ERS_ISSUER_MISMATCH: 'Set the option issuer to exactly the issuer that the server uses in its tokens.',
   ERS_JWKS_URI_MISSING: 'Set the option jwksUri to the address of the keys.',
   ERS_JWKS_FORBIDDEN:
@@ -61,6 +64,23 @@ export function upstreamProblem(error: unknown, subject: UpstreamSubject): Upstr
   // All documents of an origin that is not reachable have one cause.
   const cause = isUnreachable ? `${origin} ${systemCode ?? failure.failure}` : `${subject} ${status ?? message}`;
   return { ...describeProblem(code, text), cause };
+}
+
+const SUBJECTS: Readonly<Record<Exclude<UpstreamReason, 'store_unavailable'>, UpstreamSubject>> = {
+  metadata_unavailable: 'metadata',
+  keys_unavailable: 'keys',
+  introspection_unavailable: 'introspection',
+};
+
+/** The causes of an error, and what to change: for the debug line and `explain`. */
+export function describeUpstreamError({ reason, cause }: UpstreamError): string {
+  const fix =
+    reason === 'store_unavailable'
+      ? 'Check the store and the connection to it.'
+      : mostTelling(cause) === undefined
+        ? ''
+        : upstreamProblem(cause, SUBJECTS[reason]).fix;
+  return [describeCauses(cause), fix].filter((part) => part !== '').join('. ');
 }
 
 function describeProblem(code: string, text: string): Omit<UpstreamProblem, 'cause'> {

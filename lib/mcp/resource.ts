@@ -15,7 +15,7 @@ import { mcpAuthInfo } from './auth-info-middleware.js';
 /** Options of `mcpResource`: those of `jwtBearer` and `protectedResourceMetadata`, and these. */
 export interface McpResourceOptions
   extends
-    Omit<JwtBearerOptions, 'issuer' | 'audience' | 'resourceMetadata'>,
+    Omit<JwtBearerOptions, 'issuer' | 'audience' | 'resourceMetadata' | 'baseUrl'>,
     Omit<ProtectedResourceMetadataOptions, 'bearer' | 'jwksUri'> {
   /** The URL at which clients reach the MCP server. */
   resource: string | URL;
@@ -25,6 +25,8 @@ export interface McpResourceOptions
   verifier?: TokenVerifier | undefined;
   /** The names of the MCP server in `aud`. @default the resource, compared as a URI */
   audience?: JwtBearerOptions['audience'] | undefined;
+  /** The part of the URL before the paths of this application, in DPoP proofs. @default the origin of the resource */
+  baseUrl?: string | undefined;
   /** The scopes that clients request at first: `scopesSupported` and `challengeScopes`. @default none */
   scopes?: readonly string[] | undefined;
 }
@@ -74,8 +76,9 @@ export function mcpResource(options: McpResourceOptions, ..._none: undefined[]):
   // The rule has made a string of it.
   const resource = own.resource as string;
   const resourceMetadata = wellKnownUrl(resource).href;
-  const { challengeScopes = scopes } = options;
-  const forBearer = { ...pickOptions(where, options, BEARER), resourceMetadata, challengeScopes };
+  // Proofs name the URL of the resource, also behind a proxy.
+  const { challengeScopes = scopes, baseUrl = new URL(resource).origin } = options;
+  const forBearer = { ...pickOptions(where, options, BEARER), resourceMetadata, challengeScopes, baseUrl };
   const { audience = new URL(resource) } = options;
   const forVerifier = { ...pickOptions(where, options, VERIFIER), audience } as JwtBearerOptions;
   const authenticate =

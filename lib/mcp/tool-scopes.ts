@@ -31,7 +31,7 @@ const toolScopesRule: Rule<ToolScopes> = {
  *
  * @throws ConfigurationError for a value that is not such an object.
  */
-export function mcpToolScopes(scopes: ToolScopes): Middleware {
+export function mcpToolScopes(scopes: ToolScopes, ..._none: undefined[]): Middleware {
   const where = 'mcpToolScopes';
   assertNotRequest(where, scopes);
   const table = new Map(Object.entries(parseArgument(where, toolScopesRule, scopes)));
@@ -43,7 +43,7 @@ export function mcpToolScopes(scopes: ToolScopes): Middleware {
     const body: unknown = Reflect.get(req, 'body');
     // Without the body, no tool is known, and each would be allowed.
     if (typeof body !== 'object' || body === null) {
-      next(bodyMissing(where));
+      next(notJson(req) ?? bodyMissing(where));
       return;
     }
     const messages: unknown[] = Array.isArray(body) ? body : [body];
@@ -57,6 +57,14 @@ export function mcpToolScopes(scopes: ToolScopes): Middleware {
 function calledTool(message: unknown): string | undefined {
   if (!isPlainObject(message) || message.method !== 'tools/call' || !isPlainObject(message.params)) return undefined;
   return typeof message.params.name === 'string' ? message.params.name : undefined;
+}
+
+/** The mistake of a caller whose body `express.json()` does not parse, for the error handler of the application. */
+function notJson({ headers }: IncomingMessage): Error | undefined {
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  if (!hasBody) return Object.assign(new Error('The request has no body.'), { status: 400, expose: true });
+  if (/^application\/json\s*(?:;|$)/i.test(headers['content-type'] ?? '')) return undefined;
+  return Object.assign(new Error('The body is not application/json.'), { status: 415, expose: true });
 }
 
 function bodyMissing(where: string): ConfigurationError {

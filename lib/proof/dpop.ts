@@ -4,6 +4,7 @@ import { calculateJwkThumbprint, type JWK } from 'jose';
 import { publish } from '../diagnostics.js';
 import { makeFailedCheck, InvalidDpopProofError, InvalidTokenError, UpstreamError } from '../errors.js';
 import type { InvalidDpopProofReason } from '../reasons.js';
+import { describeCauses } from '../util/causes.js';
 import { withTimeout } from '../util/timeout.js';
 import { WarningStates } from '../util/warnings.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
@@ -129,9 +130,12 @@ export class DpopProofs {
     const { nonces, nonceRenewal } = this.#settings;
     if (nonces === undefined) return undefined;
     const found = rawClaim(claims, 'nonce');
-    if (found === undefined) throw new InvalidDpopProofError('proof_nonce_missing', { nonce: nonces.make() });
     const age = typeof found === 'string' ? nonces.ageOf(found) : undefined;
-    if (age === undefined) throw new InvalidDpopProofError('proof_nonce_refused', { nonce: nonces.make() });
+    if (age === undefined) {
+      const reason = found === undefined ? 'proof_nonce_missing' : 'proof_nonce_refused';
+      const cause = makeFailedCheck('nonce', 'a nonce of this API that is not too old', found);
+      throw new InvalidDpopProofError(reason, { cause, nonce: nonces.make() });
+    }
     return age > nonceRenewal ? nonces.make() : undefined;
   }
 
@@ -164,8 +168,8 @@ export class DpopProofs {
 
 function readProof(req: IncomingMessage): CompactJws {
   const field = readField(req, 'dpop');
-  if (field === undefined) throw new InvalidDpopProofError('proof_missing');
-  if (field === 'several') throw new InvalidDpopProofError('several_proofs');
+  if (field === undefined) rejectProof('proof_missing', 'DPoP', 'a proof in the header DPoP');
+  if (field === 'several') rejectProof('several_proofs', 'DPoP', 'one header DPoP', 'several');
   return readMalformed(() => splitJws(field.value, MAX_PROOF_BYTES));
 }
 
@@ -221,7 +225,7 @@ async function importKey({ alg, jwk }: ProofHeader, expected: string): Promise<P
     return { alg, thumbprint, key: KeyObject.from(key) };
   } catch (cause) {
     if (cause instanceof InvalidTokenError) throw cause;
-    throw new InvalidDpopProofError('proof_key_refused', { cause });
+    rejectProof('proof_key_refused', 'jwk', `a valid key for ${alg}`, describeCauses(cause));
   }
 }
 

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { ConfigurationError, InvalidTokenError } from '../errors.js';
+import { ConfigurationError } from '../errors.js';
 import { describe } from '../options.js';
 import { readField } from '../token/header-fields.js';
 import { rejectToken } from '../token/reject-token.js';
+import { describeCauses } from '../util/causes.js';
 import { FORMATS, hashOf, thumbprintOf } from './certificate-formats.js';
 import type { CertificateSource, ClientCertificate, ForwardedCertificate } from './mtls-options.js';
 
@@ -28,7 +29,7 @@ export function makeCertificateCheck(
 }
 
 function compare(found: string | undefined, expected: string): void {
-  if (found === undefined) throw new InvalidTokenError('certificate_missing');
+  if (found === undefined) rejectToken('certificate_missing', 'client certificate', expected, 'none');
   if (found !== expected) rejectToken('binding_mismatch', 'cnf.x5t#S256', expected, found);
 }
 
@@ -40,7 +41,7 @@ function thumbprintInHeader(
   const field = readField(req, (header ?? usual).toLowerCase());
   // Proxies also write an empty value if there is no certificate.
   if (field === undefined || (field !== 'several' && field.value.trim() === '')) return undefined;
-  if (field === 'several') throw new InvalidTokenError('certificate_malformed');
+  if (field === 'several') rejectToken('certificate_malformed', 'client certificate', 'one header field', 'several');
   return readMalformed(() => parse(field.value, element));
 }
 
@@ -62,7 +63,7 @@ function readMalformed(read: () => string): string {
   try {
     return read();
   } catch (cause) {
-    throw new InvalidTokenError('certificate_malformed', { cause });
+    rejectToken('certificate_malformed', 'client certificate', 'a certificate', describeCauses(cause));
   }
 }
 

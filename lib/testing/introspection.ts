@@ -31,12 +31,12 @@ export class TestIntrospection {
   /** The requests that it received, the oldest first. */
   readonly seen: IntrospectionRequest[] = [];
   /**
-   * The client that may introspect, by `client_secret_basic` or `client_secret_post`; others receive `refusal`.
+   * The client that may introspect, by `client_secret_basic` or `client_secret_post`; others receive `rejectionStatus`.
    * @default any client
    */
   client: { id: string; secret: string } | undefined;
   /** The status for other clients. @default 401 */
-  refusal = 401;
+  rejectionStatus = 401;
   /** Replaces a response; may return any JSON. */
   rewrite: ((response: Record<string, unknown>, token: string) => unknown) | undefined;
   /** Makes its signed responses invalid. */
@@ -73,7 +73,7 @@ export class TestIntrospection {
     return this.seen.filter(({ form }) => form.token === token).length;
   }
 
-  async answer(req: IncomingMessage, res: ServerResponse, fault: Fault | undefined): Promise<void> {
+  async respond(req: IncomingMessage, res: ServerResponse, fault: Fault | undefined): Promise<void> {
     const request = { method: req.method ?? '', headers: req.headers, form: await readForm(req) };
     this.seen.push(request);
     const { token = '' } = request.form;
@@ -83,7 +83,7 @@ export class TestIntrospection {
     if (failing !== undefined) {
       respondWithFault(failing, res, req.url ?? '', response);
     } else if (!this.#isAllowed(request)) {
-      res.writeHead(this.refusal, { 'Content-Type': 'application/json' }).end('{"error":"invalid_client"}');
+      res.writeHead(this.rejectionStatus, { 'Content-Type': 'application/json' }).end('{"error":"invalid_client"}');
     } else if (this.canSign && request.headers.accept === SIGNED) {
       res.setHeader('Content-Type', SIGNED).end(await this.#signed(request, response));
     } else {

@@ -208,7 +208,7 @@ export class TestIssuer {
     this.requests[document]++;
     if (document === 'introspection') {
       // Fails if the client disconnects while it sends the body.
-      this.introspection.answer(req, res, this.#faults.get(document)).catch(() => res.destroy());
+      this.introspection.respond(req, res, this.#faults.get(document)).catch(() => res.destroy());
       return;
     }
     const content = document === 'jwks' ? { keys: this.published } : this.#metadata();

@@ -66,26 +66,26 @@ export interface VerifiedClaims {
  * @throws ConfigurationError if a rule of the application throws or returns a promise.
  */
 export function buildAccessToken(verified: VerifiedClaims, mapping: ClaimMapping): AccessToken {
-  const { claims, format, issuer } = verified;
+  const { claims, format, issuer, header } = verified;
   const clientId = readClientId(claims, mapping.clientIdClaims);
   const actor = readActor(claims);
   // Frozen before a rule of the application sees them.
   deepFreeze(claims);
   const { isMachine, isUser } = decideCaller(verified, clientId, mapping);
-  return deepFreeze({
+  return Object.freeze({
     format,
     issuer,
     subject: firstText(claims, mapping.subjectClaims ?? ['sub']),
     clientId,
     isMachine,
     isUser,
-    actor,
-    scopes: readScopes(claims, mapping.scopeClaims ?? SCOPE_CLAIMS),
-    audience: readAudience(claims),
+    actor: Object.freeze(actor),
+    scopes: Object.freeze(readScopes(claims, mapping.scopeClaims ?? SCOPE_CLAIMS)),
+    audience: Object.freeze(readAudience(claims)),
     expiresAt: typeof claims.exp === 'number' ? claims.exp : undefined,
     issuedAt: typeof claims.iat === 'number' ? claims.iat : undefined,
     claims,
-    header: verified.header,
+    header: header && deepFreeze(header),
   });
 }
 

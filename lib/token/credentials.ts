@@ -81,7 +81,8 @@ export function assertToken(token: string, allowsAnyCharacters: boolean): string
   throw new InvalidRequestError('malformed_credentials', { cause });
 }
 
-function severalCredentials(): InvalidRequestError {
+/** The error for a request with several credentials. */
+export function severalCredentials(): InvalidRequestError {
   const cause = makeFailedCheck('credentials', 'one', 'several');
   return new InvalidRequestError('several_credentials', { cause });
 }

@@ -1,5 +1,5 @@
 import type { FailedCheck } from '../errors.js';
-import type { Reason } from '../reasons.js';
+import type { ConfigurationReason, Reason, UpstreamReason } from '../reasons.js';
 import { claim, type Claims, readAudience, readClientId } from './claims.js';
 
 /** What is known of a token that was rejected. Nothing of it is verified. */
@@ -14,7 +14,7 @@ export interface TokenContext {
 type FixRule = (failed: FailedCheck, context: TokenContext) => string | undefined;
 
 /** What to change, by reason. The rules look for the usual causes. */
-const FIXES: Partial<Record<Reason, FixRule>> = {
+const FIXES: Readonly<Record<Exclude<Reason, UpstreamReason | ConfigurationReason>, FixRule>> = {
   token_missing: () => 'Send the header Authorization: Bearer <token>.',
   scheme_missing: () => 'Send Authorization: Bearer <token>: there is no scheme before the token.',
   malformed_credentials: () => 'Send exactly Authorization: Bearer <token>, without quotes and line breaks.',
@@ -28,6 +28,7 @@ const FIXES: Partial<Record<Reason, FixRule>> = {
   type_refused: () => 'Send the access token. This is another kind of token.',
   id_token: () => 'This is an ID token. Send the access token; allowIdTokens: true accepts ID tokens on purpose.',
   algorithm_refused: ({ found }) => algorithmFix(found),
+  critical_refused: () => 'Configure the server to issue tokens without the header member crit.',
   issuer_mismatch: ({ expected, found }) => differenceFix('issuer', [expected].flat(), [found]),
   audience_mismatch: audienceFix,
   audience_missing: () =>
@@ -51,6 +52,13 @@ const FIXES: Partial<Record<Reason, FixRule>> = {
   certificate_missing: () =>
     'Send the client certificate; behind a proxy, set mtls.certificate to the header it writes.',
   certificate_malformed: () => 'Set the format in mtls.certificate to the one that the proxy writes.',
+  several_proofs: () => 'Send exactly one DPoP header; a proxy may have added a second one.',
+  proof_malformed: () => 'Create the proof as RFC 9449 §4.2 requires, with the claims jti, htm, htu, iat and ath.',
+  proof_type_refused: () => 'Set typ in the header of the proof to dpop+jwt.',
+  proof_algorithm_refused: () => 'Sign the proof with an algorithm of the option dpop.algorithms.',
+  proof_key_refused: () =>
+    'Put only the public key into the jwk of the proof: EC, OKP, or RSA from 2,048 to 4,096 bits.',
+  proof_signature_mismatch: () => 'Sign the proof with the private key that belongs to its jwk.',
   proof_missing: () => 'Send a DPoP header with a proof for this request.',
   proof_uri_mismatch: () => 'Set baseUrl to the URL that callers use, or trust proxy if a proxy changes it.',
   proof_method_mismatch: () => 'Create one proof per request, for its method.',
@@ -62,6 +70,11 @@ const FIXES: Partial<Record<Reason, FixRule>> = {
   proof_token_mismatch: () => 'The claim ath of the proof must be the hash of this token.',
   scope_missing: scopeFix,
   claim_mismatch: () => 'The gate requireClaim expects another value of this claim.',
+  authorization_details_missing: () =>
+    'The client must request authorization_details of the type that the gate requires.',
+  authentication_insufficient: () =>
+    'The user must log in again: send acr_values and max_age of the challenge to the authorization endpoint.',
+  condition_failed: () => 'The predicate of requireThat did not return true for this request.',
   client_refused: () => 'Add the client to requireClient, if it may call this route.',
   issuer_refused: () => 'Add the issuer to requireIssuer, if its tokens may be used on this route.',
   machine_required: () =>
@@ -71,7 +84,9 @@ const FIXES: Partial<Record<Reason, FixRule>> = {
 
 /** The sentence that says what to change; `undefined` if there is none. */
 export function fixFor(reason: Reason, failed: FailedCheck | undefined, context: TokenContext): string | undefined {
-  return FIXES[reason]?.(failed ?? { checked: '', expected: undefined, found: undefined }, context);
+  return Object.hasOwn(FIXES, reason)
+    ? FIXES[reason as keyof typeof FIXES](failed ?? { checked: '', expected: undefined, found: undefined }, context)
+    : undefined;
 }
 
 function algorithmFix(found: unknown): string {

@@ -1,4 +1,3 @@
-import { InvalidTokenError } from '../errors.js';
 import { isWithinLimits, parseJsonObject } from '../util/json.js';
 import { isBase64url, JWT_LIMITS } from './parse-jwt.js';
 import { rejectToken } from './reject-token.js';
@@ -20,7 +19,7 @@ export function checkIntrospectedJwt(token: string): void {
   const segments = token.split('.', 6);
   const header = segments.length === 3 || segments.length === 5 ? readHeader(segments[0] ?? '') : undefined;
   if (header === undefined) return;
-  if (!segments.every(isBase64url)) throw new InvalidTokenError('malformed');
+  if (!segments.every(isBase64url)) rejectToken('malformed', 'token', 'base64url', undefined);
   const type = typeof header.typ === 'string' ? header.typ.toLowerCase().replace(/^.*\//, '') : '';
   if (JWT_TYPE.test(type) && type !== ACCESS_TOKEN_TYPE)
     rejectToken('type_refused', 'typ', ACCESS_TOKEN_TYPE, header.typ);
@@ -30,7 +29,9 @@ export function checkIntrospectedJwt(token: string): void {
 function readHeader(segment: string): Record<string, unknown> | undefined {
   const json = Buffer.from(segment, 'base64url').toString();
   // It may be the header of a JWT, so the token is not opaque.
-  if (json.startsWith('{') && !isWithinLimits(json, JWT_LIMITS)) throw new InvalidTokenError('malformed');
+  if (json.startsWith('{') && !isWithinLimits(json, JWT_LIMITS)) {
+    rejectToken('malformed', 'header', 'a JSON object within the limits', undefined);
+  }
   const header = parseJsonObject(json, JWT_LIMITS);
   return typeof header?.alg === 'string' ? header : undefined;
 }

@@ -26,6 +26,7 @@ export interface JwtRules extends ClaimMapping, TimeRules {
   readonly audience: readonly Audience[] | false;
   readonly algorithms: ReadonlySet<string>;
   readonly profile: Profile | undefined;
+  /** Those of the profile and of the other rules included. */
   readonly requiredClaims: readonly string[];
 }
 
@@ -111,9 +112,9 @@ export const JWT_CHECKS: readonly Check<JwtCheckInput>[] = [
   {
     name: 'required claims',
     run: ({ claims, rules }) => {
-      checkRequired(claims, requiredClaims(rules));
+      checkRequired(claims, rules.requiredClaims);
     },
-    describe: ({ rules }) => ({ expected: requiredClaims(rules) }),
+    describe: ({ rules }) => ({ expected: rules.requiredClaims }),
   },
   {
     name: 'types of claims',
@@ -130,10 +131,6 @@ export const JWT_CHECKS: readonly Check<JwtCheckInput>[] = [
     describe: ({ claims }) => ({ found: claim(claims, 'cnf') }),
   },
 ];
-
-function requiredClaims({ maxTokenAge, profile, requiredClaims: names }: JwtRules): readonly string[] {
-  return ['exp', ...(maxTokenAge === undefined ? [] : ['iat']), ...rulesOf(profile).requiredClaims, ...names];
-}
 
 // RFC 7515 §4.1.9: a media type, in any letter case. "application/" may be left out.
 function mediaType(typ: string | undefined): string | undefined {

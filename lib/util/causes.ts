@@ -1,4 +1,4 @@
-import { escapeControls } from './escape.js';
+import { escapeControls, truncate } from './escape.js';
 
 const MAX_CAUSES = 8;
 const MAX_LENGTH = 600;
@@ -25,5 +25,5 @@ export function describeCauses(error: unknown): string {
     const isKnown = text === '' || text === 'fetch failed' || parts.some((part) => part.includes(text));
     if (!isKnown) parts.push(text.replace(/\.$/, ''));
   }
-  return escapeControls(parts.join(': ')).slice(0, MAX_LENGTH);
+  return truncate(escapeControls(parts.join(': ')), MAX_LENGTH);
 }

@@ -32,6 +32,8 @@ export function parseJsonObject(text: string, limits: JsonLimits): Record<string
 
 /** Whether a JSON text is within the limits. The text may be invalid. */
 export function isWithinLimits(text: string, { maxDepth, maxMembers }: JsonLimits): boolean {
+  // Each level and each member has a character of its own.
+  if (text.length <= maxDepth && text.length <= maxMembers) return true;
   let depth = 0;
   let members = 0;
   for (let at = 0; at < text.length; at++) {

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.js';
-import { escapeControls } from './escape.js';
+import { escapeControls, truncate } from './escape.js';
 import { TokenBucket } from './token-bucket.js';
 
 const MAX_LENGTH = 2_000;
@@ -9,9 +9,7 @@ const MAX_LENGTH = 2_000;
  * `docs/errors.md` explains each.
  */
 export function warn(code: string, message: string): void {
-  const line = escapeControls(message);
-  const text = line.length > MAX_LENGTH ? `${line.slice(0, MAX_LENGTH)}…` : line;
-  process.emitWarning(text, { type: 'ResourceServerWarning', code });
+  process.emitWarning(truncate(escapeControls(message), MAX_LENGTH), { type: 'ResourceServerWarning', code });
 }
 
 /** What is wrong with something that a verifier depends on. */

@@ -1,6 +1,6 @@
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import { type Explanation, failedCheck, notReached, passedCheck, toExplanation } from '../token/checks.js';
-import { describeCauses } from '../util/causes.js';
+import { describeUpstreamError } from '../issuer/upstream-problems.js';
 import type { TokenVerifier } from './token-verifier.js';
 
 /** The explanation of any verifier. One without `explain` has one check: its result. */
@@ -14,7 +14,8 @@ export async function explainWith(verifier: TokenVerifier, token: string): Promi
     if (error instanceof InvalidTokenError) {
       return toExplanation([failedCheck(name, error, { claims: undefined, segments: 1, now: 0 })]);
     }
-    if (error instanceof UpstreamError) return toExplanation([notReached(name, undefined, describeCauses(error))]);
+    if (error instanceof UpstreamError)
+      return toExplanation([notReached(name, undefined, describeUpstreamError(error))]);
     throw error;
   }
 }

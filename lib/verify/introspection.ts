@@ -1,6 +1,7 @@
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { IntrospectionResult, IntrospectionSource } from '../issuer/introspection-client.js';
 import type { TenantBudget } from '../issuer/request-budget.js';
+import { describeUpstreamError } from '../issuer/upstream-problems.js';
 import { SharedIntrospectionCache } from '../issuer/shared-introspection-cache.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import {
@@ -15,8 +16,8 @@ import {
 import { INTROSPECTION_CHECKS } from '../token/introspection-checks.js';
 import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
-import { describeCauses } from '../util/causes.js';
 import { ageClockOf } from '../util/clock.js';
+import { withoutToken } from '../util/escape.js';
 import { connectToServer, type IntrospectionConnection } from './introspection-connection.js';
 import {
   type IntrospectionSettings,
@@ -140,6 +141,13 @@ export function createIntrospectionVerifier(
   };
 }
 
+/** Some servers repeat the token in their response. */
+function withoutTokenIn(response: IntrospectionResult['response'], token: string): IntrospectionResult['response'] {
+  return JSON.parse(JSON.stringify(response), (_name, value: unknown) =>
+    typeof value === 'string' ? withoutToken(value, token) : value,
+  ) as IntrospectionResult['response'];
+}
+
 interface ReceivedResult {
   readonly accessToken: AccessToken;
   /** When the server was called. By the clock for ages. */
@@ -213,7 +221,8 @@ async function explainToken(token: string, settings: IntrospectionParts): Promis
     return toExplanation([failed, notReached('introspection'), ...rest]);
   }
   try {
-    const { response } = await settings.introspectionClient.introspect(token);
+    const received = await settings.introspectionClient.introspect(token);
+    const response = withoutTokenIn(received.response, token);
     const context = { claims: response, segments, now };
     // For an inactive token, the response contains nothing else (RFC 7662 §2.2).
     const [active, ...others] = explainChecks(INTROSPECTION_CHECKS, { response, rules: settings, now }, context);
@@ -226,6 +235,10 @@ async function explainToken(token: string, settings: IntrospectionParts): Promis
     ]);
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
-    return toExplanation([passedCheck('form'), notReached('introspection', undefined, describeCauses(error)), ...rest]);
+    return toExplanation([
+      passedCheck('form'),
+      notReached('introspection', undefined, describeUpstreamError(error)),
+      ...rest,
+    ]);
   }
 }

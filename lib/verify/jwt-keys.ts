@@ -13,7 +13,7 @@ export function createKeySource(options: JwtVerifierOptions, clock: Clock): KeyS
   const { secret, jwks, publicKey, keys = {} } = options;
   if (secret !== undefined) {
     const key: KeyObject = createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : secret);
-    return new StaticKeySet(() => Promise.resolve([key]));
+    return new StaticKeySet(() => [key]);
   }
   const ownKeys = publicKey === undefined ? undefined : Jwks.of({ keys: publicKey });
   // Such a key has no id, or not the one of the tokens.

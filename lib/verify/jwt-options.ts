@@ -18,7 +18,7 @@ import {
 } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
-import { algorithmsOf, checkProfileOptions, type Profile } from '../token/profile.js';
+import { algorithmsOf, checkProfileOptions, type Profile, rulesOf } from '../token/profile.js';
 import type { Audience } from '../token/audience.js';
 import type { JwkSet } from '../token/jwk-types.js';
 import type { JwtRules } from '../token/jwt-checks.js';
@@ -172,7 +172,7 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
     profile: options.profile,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     maxTokenAge: options.maxTokenAge,
-    requiredClaims: options.requiredClaims ?? [],
+    requiredClaims: requiredClaims(options),
     allowIdTokens: options.allowIdTokens ?? false,
     ...readClaimMapping(options),
   };
@@ -180,6 +180,11 @@ export function readJwtVerifierOptions(given: JwtVerifierOptions, where: string)
   const { prefetch = true, timeout = DEFAULT_TIMEOUT } = options.keys ?? {};
   const prefetchTimeout = prefetch ? timeout : undefined;
   return { rules, keyOrigin: complete, prefetchTimeout, maxTokenBytes, clock, cache };
+}
+
+function requiredClaims({ maxTokenAge, profile, requiredClaims: names = [] }: Partial<JwtVerifierOptions>): string[] {
+  const forAge = maxTokenAge === undefined ? [] : ['iat'];
+  return [...new Set(['exp', ...forAge, ...rulesOf(profile).requiredClaims, ...names])];
 }
 
 function checkKeyOrigin(where: string, options: JwtVerifierOptions): void {

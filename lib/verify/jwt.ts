@@ -1,6 +1,7 @@
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { KeySet, KeysHealth, KeySource } from '../issuer/key-set.js';
 import type { RequestBudget } from '../issuer/request-budget.js';
+import { describeUpstreamError } from '../issuer/upstream-problems.js';
 import { verifySignature } from '../issuer/verify-signature.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
 import {
@@ -18,7 +19,6 @@ import type { TokenContext } from '../token/fixes.js';
 import { JWT_CHECKS, type JwtRules } from '../token/jwt-checks.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
-import { describeCauses } from '../util/causes.js';
 import { isPromise } from '../util/is-promise.js';
 import { noteServed, recordInstance } from './instances.js';
 import { createKeySource } from './jwt-keys.js';
@@ -168,7 +168,7 @@ async function explainSignature(jwt: ParsedJwt, { keys }: JwtParts, context: Tok
     return [passedCheck('key', undefined, kid), passedCheck('signature')];
   } catch (error) {
     if (error instanceof UpstreamError) {
-      return [notReached('key', kid, describeCauses(error)), notReached('signature')];
+      return [notReached('key', kid, describeUpstreamError(error)), notReached('signature')];
     }
     if (!(error instanceof InvalidTokenError)) throw error;
     return error.reason === 'unknown_key'

@@ -1,5 +1,5 @@
 import { type CacheMessage, publish } from '../diagnostics.js';
-import { type FailedCheck, InvalidTokenError, UpstreamError } from '../errors.js';
+import { type FailedCheck, InvalidTokenError, makeFailedCheck, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
@@ -7,7 +7,7 @@ import { BoundedCache } from '../util/bounded-cache.js';
 import { failedCheckOf } from '../token/checks.js';
 import { render } from '../util/escape.js';
 import type { AccessToken } from '../token/access-token.js';
-import { tokenDigest } from '../token/token-digest.js';
+import { digestIn, tokenDigest } from '../token/token-digest.js';
 import { isPromise } from '../util/is-promise.js';
 import { memorySizeOf } from '../util/memory-size.js';
 import { SingleFlight } from '../util/single-flight.js';
@@ -140,7 +140,7 @@ export function createTokenCache<V extends VerificationResult>(
 
   return {
     verify: (token, context) => {
-      const key = tokenDigest(token);
+      const key = digestIn(context, token);
       const known = freshResult(key);
       const rejection = known === undefined ? rejected?.get(key) : undefined;
       publish(known === undefined && rejection === undefined ? 'cache.miss' : 'cache.hit', cacheMessage);
@@ -171,7 +171,10 @@ function rejectionOf(error: InvalidTokenError): Rejection {
   const failed = failedCheckOf(error);
   if (failed === undefined) return { reason: error.reason, cause: undefined };
   const text = render(failed.found, MAX_FOUND);
-  return { reason: error.reason, cause: text.length > MAX_FOUND ? { ...failed, found: text } : failed };
+  return {
+    reason: error.reason,
+    cause: text.length > MAX_FOUND ? makeFailedCheck(failed.checked, failed.expected, text) : failed,
+  };
 }
 
 // The middleware writes the headers of its response to the error, so no two requests share one.

@@ -5,7 +5,7 @@ import type { AccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import { type Explanation, failedCheck, passedCheck, toExplanation } from '../token/checks.js';
 import { parseJwt } from '../token/parse-jwt.js';
-import { tokenDigest } from '../token/token-digest.js';
+import { digestIn } from '../token/token-digest.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { isPromise } from '../util/is-promise.js';
 import {
@@ -116,7 +116,7 @@ export function trustedIssuers(
     acceptsOpaqueTokens: registry.opaque.length > 0,
     allowsAnyTokenCharacters: registry.opaque.some((verifier) => verifier.allowsAnyTokenCharacters === true),
     verify: (token, context) => {
-      const key = tokenDigest(token);
+      const key = digestIn(context, token);
       const route = routes.get(key);
       const retry = (): Promise<AccessToken> => findRoute(token, key, context);
       if (route === undefined) return retry();
@@ -160,7 +160,7 @@ async function verifyOpaque(
   saveRoute: (verifier: TokenVerifier) => void,
   context?: VerifierContext,
 ): Promise<AccessToken> {
-  let failure: unknown = new InvalidTokenError('not_a_jwt');
+  let failure: unknown = noOpaqueVerifier();
   for (const verifier of verifiers) {
     try {
       const accessToken = await verifier.verify(token, context);
@@ -199,10 +199,14 @@ async function explainRoute(token: string, registry: IssuerRegistry): Promise<Ex
     const accepted = explanations.some((each) => each.accepted === undefined) ? undefined : false;
     return { accepted, checks };
   }
-  const error = new InvalidTokenError('not_a_jwt', {
-    cause: makeFailedCheck('verifiers', 'one for opaque tokens', 'none'),
-  });
-  return toExplanation([failedCheck('choice of the verifier', error, { claims: undefined, segments: 1, now: 0 })]);
+  const context = { claims: undefined, segments: 1, now: 0 };
+  return toExplanation([failedCheck('choice of the verifier', noOpaqueVerifier(), context)]);
+}
+
+/** The error for a token that is not a JWT, if all verifiers are for JWTs. */
+function noOpaqueVerifier(): InvalidTokenError {
+  const cause = makeFailedCheck('verifiers', 'one for opaque tokens', 'none');
+  return new InvalidTokenError('not_a_jwt', { cause });
 }
 
 function isRejection(error: unknown): boolean {

@@ -192,11 +192,13 @@ type Options = Readonly<Record<string, unknown>>;
 const issuer = 'https://auth.example.com';
 const call = (factory: (...args: never[]) => unknown, ...args: unknown[]): unknown =>
   Reflect.apply(factory, undefined, args);
+// Nothing is fetched: a slow resolver would keep the process alive after the tests.
+const keys = { prefetch: false };
 const command = (): Promise<null> => Promise.resolve(null);
 const make = {
-  jwtVerifier: (given: Options) => call(library.jwtVerifier, { issuer, audience: 'a', ...given }),
+  jwtVerifier: (given: Options) => call(library.jwtVerifier, { issuer, audience: 'a', keys, ...given }),
   introspectionVerifier: (given: Options) =>
-    call(library.introspectionVerifier, { issuer, clientId: 'c', clientSecret: 's', audience: 'a', ...given }),
+    call(library.introspectionVerifier, { issuer, clientId: 'c', clientSecret: 's', audience: 'a', keys, ...given }),
   bearer: (given: Options) => call(library.bearer, { verify: () => Promise.reject(new Error()) }, given),
   trustedIssuers: (given: Options) => call(library.trustedIssuers, () => undefined, given),
   protectedResourceMetadata: (given: Options) =>
@@ -211,7 +213,7 @@ const make = {
 /** The tables of options, and how an option of each table is passed to the code. */
 const OPTIONS: readonly (readonly [heading: string, createWith: (options: Options) => unknown])[] = [
   ['## `jwtVerifier`', make.jwtVerifier],
-  ['### `keys`', (keys) => make.jwtVerifier({ keys })],
+  ['### `keys`', (given) => make.jwtVerifier({ keys: { ...keys, ...given } })],
   ['### `cache`', (cache) => make.jwtVerifier({ cache })],
   ['## `introspectionVerifier`', make.introspectionVerifier],
   ['### `cache` of `introspectionVerifier`', (cache) => make.introspectionVerifier({ cache })],

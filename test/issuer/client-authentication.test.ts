@@ -211,7 +211,7 @@ describe('a secret that rotates', () => {
     'is requested again when the server responds %d, and the caller gets a result',
     async (status) => {
       const { issuer, time, state, rotate, verifier } = await rotating();
-      issuer.introspection.refusal = status;
+      issuer.introspection.rejectionStatus = status;
       await verifier.verify(issuer.issueOpaque());
       rotate();
       time.now += 5;

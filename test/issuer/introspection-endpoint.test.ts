@@ -10,8 +10,8 @@ describe('an introspection endpoint that moved', () => {
     await verifier.verify(issuer.issueOpaque());
     issuer.metadata.introspection_endpoint = `${issuer.introspectionEndpoint}-moved`;
     const { introspection } = issuer;
-    const originalAnswer = introspection.answer.bind(introspection);
-    introspection.answer = async (req, res, fault) => {
+    const originalAnswer = introspection.respond.bind(introspection);
+    introspection.respond = async (req, res, fault) => {
       if (req.url?.endsWith('-moved') === true) await originalAnswer(req, res, fault);
       else res.writeHead(404).end();
     };

@@ -403,7 +403,7 @@ describe('introspection that does not work', () => {
     const warnings = await introspects(
       {},
       ({ introspection }) => {
-        introspection.refusal = status;
+        introspection.rejectionStatus = status;
         introspection.client = { id: 'api', secret: 'another' };
       },
       ({ introspection }) => {

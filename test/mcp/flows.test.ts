@@ -9,8 +9,10 @@ import {
   authorizeInBrowser,
   KEY_CLIENT,
   McpAuthorizationServer,
+  PERSON_CLIENT,
   SECRET_CLIENT,
 } from '../support/mcp-authorization-server.js';
+import { callTool, whoami } from '../support/mcp-server.js';
 import { type Connection, type Stack, STACKS } from '../support/mcp-stacks.js';
 import { McpUser } from '../support/mcp-user.js';
 import { cloneInThisRealm } from '../support/one-realm.js';
@@ -48,22 +50,13 @@ function open(stack: Stack, url: string, provider: object): Connection {
   return connection;
 }
 
-async function textOf({ client }: Connection, name: string, args: Record<string, unknown> = {}): Promise<string> {
-  const { content } = (await client.callTool({ name, arguments: args })) as { content: { text: string }[] };
-  return content[0]?.text ?? '';
-}
-
-async function whoami(connection: Connection): Promise<unknown> {
-  return JSON.parse(await textOf(connection, 'whoami')) as unknown;
-}
-
 describe.each(Object.entries(STACKS))('%s', (_, stack) => {
   it('client credentials with a secret', async () => {
     const url = await serve(stack);
     const options = { ...SECRET_CLIENT, expectedIssuer: server.url, scope: 'files:write' };
     const connection = open(stack, url, new stack.providers.ClientCredentialsProvider(options));
     await connection.connect();
-    expect(await whoami(connection)).toMatchObject({ clientId: 'secret-client', resource: url });
+    expect(await whoami(connection.client)).toMatchObject({ clientId: 'secret-client', resource: url });
   });
 
   it('client credentials with private_key_jwt', async () => {
@@ -73,7 +66,7 @@ describe.each(Object.entries(STACKS))('%s', (_, stack) => {
     });
     const connection = open(stack, await serve(stack), provider);
     await connection.connect();
-    expect(await whoami(connection)).toMatchObject({ clientId: KEY_CLIENT, extra: { isMachine: true } });
+    expect(await whoami(connection.client)).toMatchObject({ clientId: KEY_CLIENT, extra: { isMachine: true } });
   });
 
   /** Sends the user to the browser, and returns with the code. */
@@ -97,7 +90,35 @@ describe.each(Object.entries(STACKS))('%s', (_, stack) => {
 
   it('dynamic registration and authorization code with PKCE', async () => {
     const connection = await signIn(await serve(stack), new McpUser({ refreshes: false }));
-    expect(await whoami(connection)).toMatchObject({ extra: { subject: 'somebody', isMachine: false } });
+    expect(await whoami(connection.client)).toMatchObject({ extra: { subject: 'somebody', isMachine: false } });
+  });
+
+  it('a step-up after 403 with the client-credentials grant', async () => {
+    const options = { ...SECRET_CLIENT, expectedIssuer: server.url, scope: 'files:read' };
+    const provider = new stack.providers.ClientCredentialsProvider(options);
+    const connection = open(stack, await serve(stack), provider);
+    await connection.connect();
+    expect(await whoami(connection.client)).toMatchObject({ scopes: ['files:read'] });
+    if (!stack.requestsScopesOfChallenge) {
+      await expect(callTool(connection.client, 'write_file', { name: 'a' })).rejects.toMatchObject({ code: 403 });
+      provider.clientMetadata.scope = 'files:read files:write';
+      // After a success, the client tries a step-up again.
+      await whoami(connection.client);
+    }
+    expect(await callTool(connection.client, 'write_file', { name: 'a' })).toBe('wrote a');
+    expect(provider.tokens()?.scope?.split(' ')).toContain('files:write');
+  });
+
+  it('a step-up after 403 of a signed-in person', async () => {
+    const user = new McpUser({ refreshes: false, clientId: PERSON_CLIENT });
+    const connection = await signIn(await serve(stack), user);
+    expect(await whoami(connection.client)).toMatchObject({ scopes: ['files:read'] });
+    await expect(callTool(connection.client, 'write_file', { name: 'a' })).rejects.toThrow();
+
+    const request = await authorize(connection, user);
+    expect(request.get('scope')?.split(' ')).toContain('files:write');
+    expect(await callTool(connection.client, 'write_file', { name: 'a' })).toBe('wrote a');
+    expect(await whoami(connection.client)).toMatchObject({ extra: { subject: 'somebody', isMachine: false } });
   });
 
   it('a refresh after the token expired', async () => {
@@ -105,28 +126,15 @@ describe.each(Object.entries(STACKS))('%s', (_, stack) => {
     const url = await serve(stack, () => now);
     const user = new McpUser({ refreshes: true });
     const connection = await signIn(url, user);
-    const { expiresAt } = (await whoami(connection)) as { expiresAt: number };
+    const { expiresAt } = (await whoami(connection.client)) as { expiresAt: number };
     expect(user.grants).toBe(1);
 
     now = expiresAt + 11;
     user.onTokens = () => {
       now = Date.now() / 1000;
     };
-    expect(await whoami(connection)).toMatchObject({ extra: { subject: 'somebody' } });
+    expect(await whoami(connection.client)).toMatchObject({ extra: { subject: 'somebody' } });
     expect(user.grants).toBe(2);
-  });
-});
-
-describe('version 2 of the SDK', () => {
-  it('steps up after 403 with the client-credentials grant', async () => {
-    const stack = STACKS['version 2 of the SDK with Express 5'];
-    if (stack === undefined) throw new Error('there is no such stack');
-    const provider = new stack.providers.ClientCredentialsProvider({ ...SECRET_CLIENT, expectedIssuer: server.url });
-    const connection = open(stack, await serve(stack), provider);
-    await connection.connect();
-    expect(await whoami(connection)).toMatchObject({ scopes: ['files:read'] });
-    expect(await textOf(connection, 'write_file', { name: 'a' })).toBe('wrote a');
-    expect(provider.tokens()?.scope).toBe('files:read files:write');
   });
 });
 

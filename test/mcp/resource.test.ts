@@ -205,7 +205,7 @@ describe('a verifier in the options of mcpResource', () => {
 });
 
 describe('a mistake in the options of mcpResource', () => {
-  const good = { resource: RESOURCE, issuer: 'https://auth.example.com' };
+  const good = { resource: RESOURCE, issuer: 'https://auth.example.com', keys: { prefetch: false } };
 
   it.each<[string, Record<string, unknown>, string]>([
     ['no resource', { ...good, resource: undefined }, 'mcpResource: resource'],

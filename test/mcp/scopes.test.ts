@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { InsufficientScopeError } from '@modelcontextprotocol/client';
 import express, { type RequestHandler } from 'express';
-import { ConfigurationError, jwtBearer } from 'express-resource-server';
+import { ConfigurationError, jwtBearer, protectedResourceMetadata } from 'express-resource-server';
 import {
   mcpAuthInfo,
   type McpAuthInfo,
@@ -241,7 +241,10 @@ describe('mcpAuthInfo', () => {
   it.each<[string, unknown]>([
     ['a URL', new URL(METADATA)],
     ['a text', METADATA],
-    ['the middleware', mcpResource({ resource: RESOURCE, issuer: 'https://auth.example.com' }).metadata],
+    [
+      'the middleware',
+      protectedResourceMetadata({ resource: RESOURCE, authorizationServers: ['https://auth.example.com'] }),
+    ],
   ])('takes the address of the metadata from %s', async (_, resourceMetadata) => {
     const bearer = jwtBearer({ issuer: issuer.url, audience: RESOURCE });
     const authInfo = await authInfoBehind(bearer, { resource: new URL(RESOURCE), resourceMetadata }, {});

@@ -1,18 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
-  Client,
   ClientCredentialsProvider,
   DpopSession,
-  StreamableHTTPClientTransport,
+  type FetchLike,
+  isDpopNonceChallenge,
 } from '@modelcontextprotocol/client';
+import { ClientCredentialsProvider as ClientCredentialsV1 } from '@modelcontextprotocol/sdk/client/auth-extensions.js';
+import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import type { RequestListener } from 'node:http';
-import express from 'express';
+import express, { type RequestHandler } from 'express';
 import { authSignal, jwtVerifier } from 'express-resource-server';
-import { mcpResource } from 'express-resource-server/mcp';
+import { mcpResource, mcpToolScopes } from 'express-resource-server/mcp';
 import { TestIssuer } from '../../lib/testing/issuer.js';
 import { listen } from '../support/helpers.js';
 import { BOUND_CLIENT, McpAuthorizationServer } from '../support/mcp-authorization-server.js';
-import { connectWith, serveMcp, whoami } from '../support/mcp-server.js';
+import { callTool, connect, connectWith, serveMcp, whoami } from '../support/mcp-server.js';
 import { cloneInThisRealm } from '../support/one-realm.js';
 
 cloneInThisRealm();
@@ -56,23 +59,69 @@ describe('a session', () => {
 });
 
 describe('DPoP with nonces', () => {
-  it('works with the client of the SDK', async () => {
-    const server = await McpAuthorizationServer.start();
+  let server: McpAuthorizationServer;
+
+  beforeAll(async () => {
+    server = await McpAuthorizationServer.start();
+  });
+
+  afterAll(() => server.close());
+
+  const gates: Readonly<Record<string, RequestHandler[]>> = {
+    mcpScopes: [],
+    mcpToolScopes: [express.json(), mcpToolScopes({ write_file: ['files:write'] })],
+  };
+
+  const serveBound = async (...gate: RequestHandler[]): Promise<string> => {
     let app: RequestListener = (_req, res) => res.writeHead(503).end();
     const port = await listen((req, res) => {
       app(req, res);
     });
-    const resource = `http://127.0.0.1:${port}/mcp`;
+    const url = `http://127.0.0.1:${port}/mcp`;
     const dpop = { mode: 'required', nonce: true } as const;
-    const { metadata, bearer } = mcpResource({ resource, issuer: server.url, scopes: ['files:read'], dpop });
-    app = express().use(metadata).use(serveMcp(bearer));
+    const { metadata, bearer } = mcpResource({ resource: url, issuer: server.url, scopes: ['files:read'], dpop });
+    app = express()
+      .use(metadata)
+      .use(serveMcp(bearer, ...gate));
+    return url;
+  };
+
+  it.each(Object.entries(gates))('works with the client of the SDK, with a step-up by %s', async (_, gate) => {
+    const url = await serveBound(...gate);
     const session = await DpopSession.create({ alg: 'ES256' });
     const provider = new ClientCredentialsProvider({ ...BOUND_CLIENT, expectedIssuer: server.url });
     const authProvider = Object.assign(provider, { dpop: () => session });
-    const client = new Client({ name: 'test', version: '1.0.0' });
-    await client.connect(new StreamableHTTPClientTransport(new URL(resource), { authProvider }));
+    const client = await connect(url, { authProvider });
+    expect(await whoami(client)).toMatchObject({ clientId: BOUND_CLIENT.clientId, extra: { scheme: 'DPoP' } });
+    expect(await callTool(client, 'write_file', { name: 'a' })).toBe('wrote a');
+  });
+
+  /** Proofs for a client of version 1, which has none of its own. */
+  const withProofs =
+    (session: DpopSession): FetchLike =>
+    async (url, init) => {
+      const send = async (): Promise<Response> => {
+        const headers = new Headers(init?.headers);
+        const accessToken = /^Bearer (.*)/.exec(headers.get('Authorization') ?? '')?.[1];
+        const bound = accessToken === undefined ? {} : { accessToken };
+        if (accessToken !== undefined) headers.set('Authorization', `DPoP ${accessToken}`);
+        headers.set('DPoP', await session.buildProof({ htm: init?.method ?? 'GET', htu: url, ...bound }));
+        const response = await fetch(url, { ...init, headers });
+        session.observeNonce(response, url);
+        return response;
+      };
+      const response = await send();
+      return isDpopNonceChallenge(response) ? send() : response;
+    };
+
+  it('works with the client of version 1, whose fetch adds the proofs', async () => {
+    const url = await serveBound();
+    const authProvider = new ClientCredentialsV1({ ...BOUND_CLIENT, expectedIssuer: server.url, scope: 'files:read' });
+    const session = await DpopSession.create({ alg: 'ES256' });
+    const transport = new TransportV1(new URL(url), { authProvider, fetch: withProofs(session) });
+    const client = new ClientV1({ name: 'test', version: '1.0.0' });
+    await client.connect(transport);
     expect(await whoami(client)).toMatchObject({ clientId: BOUND_CLIENT.clientId, extra: { scheme: 'DPoP' } });
     await client.close();
-    await server.close();
   });
 });

@@ -185,4 +185,69 @@ export async function requestAll() {
   return statuses.join(' ');
 }
 `;
+/** An MCP server of both versions of the SDK, with the client of each, in TypeScript. */
+export const mcp = `
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { toNodeHandler } from '@modelcontextprotocol/node';
+import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
+import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as ClientTransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { McpServer as McpServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import express from 'express';
+import { mcpResource, mcpScopes, mcpToolScopes } from '${NAME}/mcp';
+
+const { issuer, audience, jwks, token } = JSON.parse(readFileSync('fixture.json', 'utf8'));
+const { metadata, bearer } = mcpResource({ resource: audience, issuer, jwks, scopes: ['orders:read'] });
+
+const handler = createMcpHandler(() => {
+  const server = new McpServer({ name: 'orders', version: '1.0.0' });
+  server.registerTool('whoami', { scopeChallenge: mcpScopes('orders:read') }, ({ http }) => ({
+    content: [{ type: 'text', text: http?.authInfo?.clientId ?? '' }],
+  }));
+  server.registerTool('delete', { scopeChallenge: mcpScopes('orders:delete') }, () => ({ content: [] }));
+  return server;
+});
+
+function createV1(): McpServerV1 {
+  const server = new McpServerV1({ name: 'orders', version: '1.0.0' });
+  server.registerTool('whoami', {}, ({ authInfo }) => ({ content: [{ type: 'text', text: authInfo?.clientId ?? '' }] }));
+  server.registerTool('delete', {}, () => ({ content: [] }));
+  return server;
+}
+
+async function requestAll(): Promise<string> {
+  const app = express();
+  app.use(metadata);
+  app.all('/v2', bearer, toNodeHandler(handler));
+  app.post('/v1', bearer, express.json(), mcpToolScopes({ delete: ['orders:delete'] }), async (req, res) => {
+    const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true });
+    await createV1().connect(transport as never);
+    await transport.handleRequest(req, res, req.body);
+  });
+  const server = app.listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const origin = 'http://127.0.0.1:' + (server.address() as AddressInfo).port;
+  const requestInit = { headers: { Authorization: 'Bearer ' + token } };
+  const v2 = new Client({ name: 'client', version: '1.0.0' });
+  await v2.connect(new StreamableHTTPClientTransport(new URL(origin + '/v2'), { requestInit }));
+  const v1 = new ClientV1({ name: 'client', version: '1.0.0' });
+  await v1.connect(new ClientTransportV1(new URL(origin + '/v1'), { requestInit }) as never);
+  const results: string[] = [];
+  for (const client of [v2, v1]) {
+    for (const name of ['whoami', 'delete']) {
+      const call = client.callTool({ name, arguments: {} }) as Promise<{ content: { text?: string }[] }>;
+      results.push(await call.then(({ content }) => content[0]?.text ?? '', () => 'rejected'));
+    }
+    await client.close();
+  }
+  const response = await fetch(origin + '/v2', { method: 'POST' });
+  results.push(String(response.status), String(response.headers.get('www-authenticate')?.includes('resource_metadata=')));
+  await new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
+  return results.join(' ');
+}
+`;
+
 export { PRINT };

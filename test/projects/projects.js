@@ -6,6 +6,7 @@ import {
   EXPECTED,
   globalTest,
   importedTest,
+  mcp,
   nest,
   PRINT,
   production,
@@ -54,6 +55,16 @@ export const GROUPS = {
     'webpack-cli': '7.3.1',
   },
   express4: { '@types/express': '4.17.25', '@types/node': '20.19.43', express: '4.22.3', typescript: '5.9.3' },
+  mcp: {
+    '@modelcontextprotocol/client': '2.4.0',
+    '@modelcontextprotocol/node': '2.1.2',
+    '@modelcontextprotocol/sdk': '1.32.2',
+    '@modelcontextprotocol/server': '2.4.0',
+    '@types/express': '5.0.6',
+    '@types/node': '20.19.43',
+    express: '5.3.0',
+    typescript: '5.9.3',
+  },
   nest11: {
     '@nestjs/common': '^11',
     '@nestjs/core': '^11',
@@ -341,7 +352,24 @@ const NEST_OPTIONS = {
   types: ['node', 'jest'],
 };
 
+const mcpProject = (name, type) => ({
+  name,
+  group: 'mcp',
+  files: {
+    ...(type === 'module' ? MODULE : COMMONJS),
+    'app.ts': mcp + PRINT,
+    'tsconfig.json': json({
+      compilerOptions: { ...STRICT, module: 'nodenext', skipLibCheck: true },
+      files: ['app.ts'],
+    }),
+  },
+  run: ['tsc -p .', 'node out/app.js'],
+  expect: /^client-1 rejected client-1 rejected 401 true$/m,
+});
+
 const otherProjects = [
+  mcpProject('MCP SDK, ES modules', 'module'),
+  mcpProject('MCP SDK, CommonJS', 'commonjs'),
   { name: 'Express 4, require()', group: 'express4', files: { ...NO_TYPE, 'index.js': program('require') } },
   typescript(
     'Express 4, TypeScript 5.9, CommonJS',

@@ -15,6 +15,11 @@ export const SECRET_CLIENT = { clientId: 'secret-client', clientSecret: 'secret-
 export const KEY_CLIENT = 'key-client';
 export const BOUND_CLIENT = { clientId: 'bound-client', clientSecret: 'secret-of-the-bound-client' };
 
+/** The MCP server itself, which introspects tokens. */
+export const SERVER_CLIENT = { clientId: 'mcp-server', clientSecret: 'secret-of-the-server' };
+/** A public client that people sign in to. */
+export const PERSON_CLIENT = 'person-client';
+
 /**
  * A real authorization server for MCP clients: client credentials, authorization code with PKCE, dynamic registration,
  * refresh tokens, DPoP, introspection and revocation. Every user signs in and consents immediately.
@@ -101,7 +106,11 @@ async function makeProvider(url: string, clientKey: CryptoKey): Promise<Provider
       token_endpoint_auth_signing_alg: ALGORITHM,
       jwks: { keys: [{ ...(await exportJWK(clientKey)), alg: ALGORITHM, use: 'sig' }] },
     },
-    { ...machine, grant_types: [], client_id: 'mcp-server', client_secret: 'secret-of-the-server' },
+    {
+      ...{ client_id: PERSON_CLIENT, token_endpoint_auth_method: 'none', scope: SCOPES },
+      ...{ redirect_uris: [REDIRECT_URL], response_types: ['code'], grant_types: ['authorization_code'] },
+    },
+    { ...machine, ...secret(SERVER_CLIENT), grant_types: [] },
   ];
   const provider = new Provider(url, {
     adapter: makeAdapter(),
@@ -113,7 +122,7 @@ async function makeProvider(url: string, clientKey: CryptoKey): Promise<Provider
     enabledJWA: { dPoPSigningAlgValues: ['ES256'] },
     findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
-    issueRefreshToken: () => true,
+    issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     pkce: { required: () => true },
     scopes: ['openid', 'offline_access', ...SCOPES.split(' ')],
     ttl: {

@@ -53,15 +53,20 @@ export function connectWith(url: string, token: string): Promise<Client> {
   return connect(url, { authProvider: { token: () => Promise.resolve(token) } });
 }
 
+/** What the tests need of a client of either version. */
+export interface ToolClient {
+  callTool(call: { name: string; arguments: Record<string, unknown> }): Promise<unknown>;
+}
+
 /** The text that a tool returns. */
-export async function callTool(client: Pick<Client, 'callTool'>, name: string, args = {}): Promise<string> {
-  const { content } = await client.callTool({ name, arguments: args });
-  const [first] = content;
-  if (first?.type !== 'text') throw new Error(`${name} returned no text`);
-  return first.text;
+export async function callTool(client: ToolClient, name: string, args = {}): Promise<string> {
+  const { content } = (await client.callTool({ name, arguments: args })) as { content: { text?: string }[] };
+  const text = content[0]?.text;
+  if (text === undefined) throw new Error(`${name} returned no text`);
+  return text;
 }
 
 /** What the tool `whoami` knows of its caller. */
-export async function whoami(client: Pick<Client, 'callTool'>): Promise<Record<string, unknown>> {
+export async function whoami(client: ToolClient): Promise<Record<string, unknown>> {
   return JSON.parse(await callTool(client, 'whoami')) as Record<string, unknown>;
 }

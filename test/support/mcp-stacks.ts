@@ -4,24 +4,19 @@ import * as extensionsV1 from '@modelcontextprotocol/sdk/client/auth-extensions.
 import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { McpServer as ServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StreamableHTTPServerTransport as ServerTransportV1 } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { toNodeHandler } from '@modelcontextprotocol/node';
+import { NodeStreamableHTTPServerTransport, toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler } from '@modelcontextprotocol/server';
 import express, { type Express, type RequestHandler } from 'express';
 import express4 from 'express4';
 import { type McpResource, mcpToolScopes } from 'express-resource-server/mcp';
 import { z } from 'zod';
-import { createServer } from './mcp-server.js';
+import { createServer, type ToolClient } from './mcp-server.js';
+import type { OpenSession } from './mcp-sessions.js';
 
 const identity = { name: 'test', version: '1.0.0' };
 
-/** What the tests need of a client of either version. */
-export interface StackClient {
-  callTool(call: { name: string; arguments: Record<string, unknown> }): Promise<unknown>;
-  close(): Promise<void>;
-}
-
 export interface Connection {
-  readonly client: StackClient;
+  readonly client: ToolClient & { close(): Promise<void> };
   connect(): Promise<void>;
   finishAuth(parameters: URLSearchParams): Promise<void>;
 }
@@ -29,7 +24,11 @@ export interface Connection {
 /** One version of the SDK with one version of Express. */
 export interface Stack {
   serve(resource: McpResource): Express;
+  /** Opens a stateful session. */
+  readonly openSession: OpenSession;
   open(url: string, authProvider: object): Connection;
+  /** Whether the client-credentials grant requests the scopes of a challenge. Version 1 requests only its own option. */
+  readonly requestsScopesOfChallenge: boolean;
   readonly providers: Pick<typeof v2, 'ClientCredentialsProvider' | 'PrivateKeyJwtProvider'> | typeof extensionsV1;
 }
 
@@ -51,6 +50,12 @@ function version2(createApp: typeof express): Stack {
         finishAuth: (parameters) => transport.finishAuth(parameters),
       };
     },
+    openSession: async (options) => {
+      const transport = new NodeStreamableHTTPServerTransport(options);
+      await createServer().connect(transport);
+      return transport;
+    },
+    requestsScopesOfChallenge: true,
     providers: v2,
   };
 }
@@ -83,6 +88,12 @@ function version1(createApp: typeof express): Stack {
         finishAuth: (parameters) => transport.finishAuth(parameters.get('code') ?? ''),
       };
     },
+    openSession: async (options) => {
+      const transport = new ServerTransportV1(options);
+      await createServerV1().connect(transport);
+      return transport;
+    },
+    requestsScopesOfChallenge: false,
     providers: extensionsV1,
   };
 }

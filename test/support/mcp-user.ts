@@ -2,8 +2,8 @@ import type { OAuthClientInformationMixed, OAuthTokens } from '@modelcontextprot
 import { REDIRECT_URL } from './mcp-authorization-server.js';
 
 /**
- * The credentials of one user at one client, for both versions of the SDK: authorization code with PKCE, and a client that
- * registers itself.
+ * The credentials of one user at one client, for both versions of the SDK: authorization code with PKCE, at a client that
+ * registers itself unless it has an id.
  */
 export class McpUser {
   readonly redirectUrl = REDIRECT_URL;
@@ -19,14 +19,16 @@ export class McpUser {
   onTokens: (() => void) | undefined;
   /** How often tokens were received. */
   grants = 0;
-  constructor(options: { readonly refreshes: boolean }) {
-    if (options.refreshes) this.clientMetadata.grant_types.push('refresh_token');
-  }
 
   #client: OAuthClientInformationMixed | undefined;
   #tokens: OAuthTokens | undefined;
   #codeVerifier = '';
   #discovery: unknown;
+
+  constructor(options: { readonly refreshes: boolean; readonly clientId?: string }) {
+    if (options.refreshes) this.clientMetadata.grant_types.push('refresh_token');
+    if (options.clientId !== undefined) this.#client = { client_id: options.clientId };
+  }
 
   clientInformation(): OAuthClientInformationMixed | undefined {
     return this.#client;

@@ -121,6 +121,26 @@ describe('prefetch', () => {
     await verifier.close();
   });
 
+  it('that is not complete, and the requests after it, cause one warning with the address', async () => {
+    const warnings = recordWarnings();
+    const issuer = await startIssuer();
+    issuer.fail('metadata', 'hang');
+    const verifier = jwtVerifier(optionsOf(issuer));
+    await eventually('the prefetch', () => issuer.requests.metadata > 0);
+    await jest.advanceTimersByTimeAsync(5_001);
+    await eventually('the warning', () => codesAbout('ERS_UNREACHABLE', warnings).length === 1);
+    for (let attempts = issuer.requests.metadata; issuer.requests.metadata < attempts + 2;) {
+      await jest.advanceTimersByTimeAsync(1_000);
+      await turns(50);
+    }
+    await jest.advanceTimersByTimeAsync(5_001);
+    await turns(50);
+    expect(warnings).toEqual([
+      { code: 'ERS_UNREACHABLE', message: expect.stringContaining(`${issuer.url}/.well-known/`) },
+    ]);
+    await verifier.close();
+  });
+
   it('continues as long as a request waits for it', async () => {
     const issuer = await startIssuer();
     issuer.fail('jwks', 'hang');
