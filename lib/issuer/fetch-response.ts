@@ -29,6 +29,8 @@ export function checkResponse(name: string, response: unknown): number {
   if (!isPlainObject(response)) throw notAResponse(name);
   // A browser hides the status of a redirect that it does not follow.
   if (response.type === 'opaqueredirect') return 302;
+  // A wrapper of `fetch` that drops `redirect: 'manual'` has followed a redirect, which may lead anywhere.
+  if (response.redirected === true) return 302;
   if (typeof response.status === 'number') return response.status;
   if (response.ok === true) return 200;
   throw notAResponse(name);
@@ -37,7 +39,12 @@ export function checkResponse(name: string, response: unknown): number {
 export function readHeader(response: FetchResponse, name: string): string | undefined {
   const headers: unknown = response.headers;
   if (!isPlainObject(headers)) return undefined;
-  const value: unknown = typeof headers.get === 'function' ? (headers as unknown as Headers).get(name) : headers[name];
+  const isMap = headers instanceof Map;
+  const value: unknown =
+    !isMap && typeof headers.get === 'function'
+      ? (headers as unknown as Headers).get(name)
+      : // Test doubles, in any letter case.
+        (isMap ? [...headers] : Object.entries(headers)).find(([each]) => String(each).toLowerCase() === name)?.[1];
   return typeof value === 'string' ? value : undefined;
 }
 

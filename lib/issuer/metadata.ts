@@ -25,6 +25,9 @@ export interface FetchedMetadata {
 const ADDRESSES = ['jwks_uri', 'introspection_endpoint'] as const;
 export type AddressName = (typeof ADDRESSES)[number];
 
+/** Longer addresses count as missing: parsing a host of many characters takes long. */
+const MAX_ADDRESS_LENGTH = 2_048;
+
 /** Where to look for metadata, and what for. */
 export interface MetadataLocation {
   /** The URL of the document at the last fetch. */
@@ -103,7 +106,7 @@ function checkMetadata(json: Record<string, unknown>, url: string, rules: Target
   const privateAddresses: AddressName[] = [];
   for (const name of ADDRESSES) {
     const address = json[name];
-    if (typeof address !== 'string') continue;
+    if (typeof address !== 'string' || address.length > MAX_ADDRESS_LENGTH) continue;
     // An address that may not be called counts as missing. The code that needs it reports that.
     const problem = problemOfTarget(address, rules);
     if (problem === undefined) addresses[name] = address;

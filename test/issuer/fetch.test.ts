@@ -48,6 +48,22 @@ describe('a custom fetch', () => {
     expect(messagesOf(error)).toContain('the option fetch must return a Response');
   });
 
+  it('that follows redirects is not used', async () => {
+    const followed = { status: 200, redirected: true, text: () => Promise.resolve('{}') } as unknown as FetchResponse;
+    const http = { fetch: () => Promise.resolve(followed), timeout: 1, maxBytes: 1_000 };
+    await expect(fetchResponse('https://example.com/', http)).rejects.toMatchObject({ failure: 'redirect' });
+  });
+
+  it.each<[string, unknown]>([
+    ['an object', { 'Retry-After': '7' }],
+    ['a Map', new Map([['Retry-After', '7']])],
+    ['a Headers', new Headers({ 'Retry-After': '7' })],
+  ])('has headers in any letter case: %s', async (_, headers) => {
+    const response = { status: 429, headers, text: () => Promise.resolve('') } as unknown as FetchResponse;
+    const http = { fetch: () => Promise.resolve(response), timeout: 1, maxBytes: 1_000 };
+    await expect(fetchResponse('https://example.com/', http)).rejects.toMatchObject({ status: 429, retryAfter: 7 });
+  });
+
   it.each<[string, (text: string) => unknown]>([
     ['a stream of Node.js', (text) => ({ status: 200, body: Readable.from([text, text]) })],
     ['text()', (text) => ({ status: 200, text: () => Promise.resolve(text + text) })],

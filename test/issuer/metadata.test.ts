@@ -137,6 +137,16 @@ describe('metadata', () => {
     await expectUnavailable(serveFor(issuer), await issuer.issue(), 'keys_unavailable');
   });
 
+  it('with a jwks_uri of more than 2,048 characters provides no keys', async () => {
+    const issuer = await startIssuer();
+    const long = `${issuer.jwksUri}?${'x'.repeat(2_048)}`;
+    issuer.metadata.jwks_uri = long;
+    await expectUnavailable(serveFor(issuer), await issuer.issue(), 'keys_unavailable');
+    expect(issuer.requests.jwks).toBe(0);
+    issuer.metadata.jwks_uri = long.slice(0, 2_048);
+    expect((await get(serveFor(issuer), await issuer.issue())).status).toBe(200);
+  });
+
   it('that is missing at both addresses causes 503', async () => {
     const issuer = await startIssuer({ path: '/tenant' });
     const elsewhere = issuer.url.replace('/tenant', '/other');

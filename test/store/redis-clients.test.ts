@@ -32,29 +32,29 @@ const KINDS: Record<string, (url: string) => RedisClient | Promise<RedisClient>>
   },
 };
 
-describeWithRedis('an error of Redis', (redis) => {
-  it.each(Object.entries(KINDS))('contains no value: %s', async (_, make) => {
-    const store = redisStore(await make(redis.server.url), { timeout: 5 });
-    await store.set('value', 1, 60);
-    await redis.client.configSet('maxmemory', '1');
-    const error = await store.set('value', { sub: 's3cr3t-marker' }, 60).catch((reason: unknown) => reason);
-    await redis.client.configSet('maxmemory', '0');
-    expect(error).toMatchObject({ message: expect.stringMatching('^OOM') });
-    expect(inspect(error, { depth: 10 })).not.toContain('s3cr3t-marker');
-  });
-
-  it('contains no value if Redis quotes the arguments', async () => {
-    const client = await clients.connect(createClient({ url: redis.server.url }));
-    const store = redisStore({
-      sendCommand: ([command = '', ...args]) =>
-        client.sendCommand([args[1]?.includes('s3cr3t') === true ? 'SETT' : command, ...args]),
-    });
-    const error = await store.set('value', 's3cr3t-marker', 60).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ message: "ERR unknown command 'SETT'" });
-  });
-});
-
 describeWithRedis('redisStore', (redis) => {
+  describe('an error of Redis', () => {
+    it.each(Object.entries(KINDS))('contains no value: %s', async (_, make) => {
+      const store = redisStore(await make(redis.server.url), { timeout: 5 });
+      await store.set('value', 1, 60);
+      await redis.client.configSet('maxmemory', '1');
+      const error = await store.set('value', { sub: 's3cr3t-marker' }, 60).catch((reason: unknown) => reason);
+      await redis.client.configSet('maxmemory', '0');
+      expect(error).toMatchObject({ message: expect.stringMatching('^OOM') });
+      expect(inspect(error, { depth: 10 })).not.toContain('s3cr3t-marker');
+    });
+
+    it('contains no value if Redis quotes the arguments', async () => {
+      const client = await clients.connect(createClient({ url: redis.server.url }));
+      const store = redisStore({
+        sendCommand: ([command = '', ...args]) =>
+          client.sendCommand([args[1]?.includes('s3cr3t') === true ? 'SETT' : command, ...args]),
+      });
+      const error = await store.set('value', 's3cr3t-marker', 60).catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ message: "ERR unknown command 'SETT'" });
+    });
+  });
+
   describe.each(Object.entries(KINDS))('through %s', (_, make) => {
     it('keeps values and records each key once', async () => {
       const store = redisStore(await make(redis.server.url), { timeout: 5 });
