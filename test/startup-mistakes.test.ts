@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import express from 'express';
 import {
   bearer,
@@ -19,6 +20,7 @@ import { get } from './support/helpers.js';
 import { ROOT } from './support/type-check.js';
 
 const GOOD = { issuer: 'https://auth.example.com', audience: 'https://api.example.com', keys: { prefetch: false } };
+const CLIENT = { issuer: GOOD.issuer, audience: GOOD.audience, clientId: 'api', clientSecret: 'secret' };
 const INTROSPECTION = { ...GOOD, clientId: 'api', clientSecret: 'secret' };
 
 function mistake(create: () => unknown): ConfigurationError {
@@ -166,6 +168,26 @@ describe('a mistake at startup causes a ConfigurationError with the fix', () => 
     }) as express.ErrorRequestHandler);
     expect((await get(app)).status).toBe(500);
     expect(errors).toMatchObject([{ name: 'ConfigurationError', fix: expect.stringContaining(`app.use(${name}(`) }]);
+  });
+});
+
+describe('a middleware with a mistake in its own options', () => {
+  const realm = 'two\nlines';
+
+  it.each([
+    ['jwtBearer', (fetch: typeof globalThis.fetch) => jwtBearer({ ...GOOD, keys: {}, fetch, realm })],
+    ['introspectionBearer', (fetch: typeof globalThis.fetch) => introspectionBearer({ ...CLIENT, fetch, realm })],
+  ])('of %s sends no request', async (_name, create) => {
+    const urls: unknown[] = [];
+    const fetch = (url: unknown): Promise<Response> => {
+      urls.push(url);
+      return Promise.reject(new TypeError('fetch failed'));
+    };
+    expect(mistake(() => create(fetch)).option).toMatch(/realm/);
+    // The prefetch starts in the next turn of the event loop.
+    await nextTurn();
+    await nextTurn();
+    expect(urls).toEqual([]);
   });
 });
 

@@ -48,7 +48,7 @@ export function jwtBearer(options: JwtBearerOptions, ..._none: undefined[]): Mid
 /** The same for another function of the package; mistakes in the options name that function. */
 export function createJwtBearer(options: JwtBearerOptions, where: string): Middleware {
   const { forVerifier, forBearer } = splitOptions(where, options, Object.keys(jwtVerifierRules));
-  return createBearer(where, createJwtVerifier(forVerifier as unknown as JwtVerifierOptions, where), forBearer);
+  return createOwnBearer(where, createJwtVerifier(forVerifier as unknown as JwtVerifierOptions, where), forBearer);
 }
 
 /**
@@ -61,7 +61,17 @@ export function introspectionBearer(options: IntrospectionBearerOptions, ..._non
   const where = 'introspectionBearer';
   const { forVerifier, forBearer } = splitOptions(where, options, Object.keys(introspectionVerifierRules));
   const verifier = createIntrospectionVerifier(forVerifier as unknown as IntrospectionVerifierOptions, where);
-  return createBearer(where, verifier, forBearer);
+  return createOwnBearer(where, verifier, forBearer);
+}
+
+/** A verifier that was created for a middleware with a mistake in its options must not call the authorization server. */
+function createOwnBearer(where: string, verifier: Required<TokenVerifier>, options: BearerOptions): Middleware {
+  try {
+    return createBearer(where, verifier, options);
+  } catch (error) {
+    void verifier.close();
+    throw error;
+  }
 }
 
 // The verifier and `bearer` each check their own options.
