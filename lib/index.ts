@@ -26,13 +26,13 @@ export type {
 export { type AuthorizationDetails, requireAuthorizationDetails } from './express/authorization-details.js';
 export { getAuth, getOptionalAuth } from './express/auth.js';
 export { authSignal } from './express/auth-signal.js';
+export { bearer } from './express/bearer.js';
 export {
-  bearer,
   introspectionBearer,
   type IntrospectionBearerOptions,
   jwtBearer,
   type JwtBearerOptions,
-} from './express/bearer.js';
+} from './express/verifier-bearers.js';
 export type { BearerOptions } from './express/bearer-options.js';
 export type { Predicate } from './express/gate.js';
 export {

@@ -1,4 +1,5 @@
-import { createBearer, createJwtBearer, type JwtBearerOptions } from '../express/bearer.js';
+import { createBearer } from '../express/bearer.js';
+import { createJwtBearer, type JwtBearerOptions } from '../express/verifier-bearers.js';
 import { describeBearer, descriptionOf } from '../express/bearer-description.js';
 import { bearerRules } from '../express/bearer-options.js';
 import { createMetadata, type ProtectedResourceMetadata } from '../express/metadata.js';

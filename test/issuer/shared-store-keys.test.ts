@@ -15,7 +15,7 @@ describe('two APIs with one store', () => {
     ['a bearer token and a client', bearerOf('one'), {}],
     ['clients', { clientId: 'one' }, { clientId: 'two' }],
     ['audiences', { audience: 'one' }, { audience: ['one', 'two'] }],
-    ['an audience and none', { audience: 'false' }, { audience: false }],
+    ['an audience and none', { audience: 'none' }, { audience: false }],
     ['profiles', { audience: false }, { audience: false, profile: 'fapi2' }],
     ['signed and plain responses', { audience: false }, { audience: false, signedResponse: true }],
   ])('share no result if they differ in %s', async (_, one, two) => {

@@ -85,7 +85,7 @@ const WRONG: Record<string, (client: Client) => { client: unknown; says: string 
   }),
   'that is a transaction': (client) => ({
     client: client.multi(),
-    says: 'a client that returns an object instead of null for a missing key',
+    says: 'a client that returns an object of the class Class instead of null for a missing key',
   }),
   'that queues commands for a transaction': (client) => ({
     client: {
