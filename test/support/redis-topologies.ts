@@ -20,20 +20,15 @@ export interface RedisCluster {
 
 export async function startCluster(): Promise<RedisCluster> {
   const folder = await mkdtemp(join(tmpdir(), 'redis-cluster-'));
-  const buses = [await freePort(), await freePort(), await freePort()];
-  const servers = await Promise.all(
-    buses.map((bus, i) => {
-      const flags = ['--cluster-enabled', 'yes', '--cluster-config-file', `${i}.conf`, '--dir', folder];
-      return RedisServer.start(...flags, '--cluster-port', String(bus), '--cluster-node-timeout', '500');
-    }),
-  );
+  const nodes = await Promise.all([0, 1, 2].map((i) => startNode(folder, `${i}.conf`)));
+  const servers = nodes.map(({ server }) => server);
   const clients = await Promise.all(servers.map(connect));
   const share = Math.ceil(SLOTS / servers.length);
   for (const [i, client] of clients.entries()) {
     const slots = [i * share, Math.min(SLOTS, (i + 1) * share) - 1];
     await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', ...slots.map(String)]);
     await client.sendCommand(['CLUSTER', 'SET-CONFIG-EPOCH', String(i + 1)]);
-    await client.sendCommand(['CLUSTER', 'MEET', HOST, String(servers[0]?.port), String(buses[0])]);
+    await client.sendCommand(['CLUSTER', 'MEET', HOST, String(servers[0]?.port), String(nodes[0]?.bus)]);
   }
   for (const client of clients) await untilReply(client, ['CLUSTER', 'INFO'], 'cluster_state:ok');
   for (const client of clients) client.destroy();
@@ -44,6 +39,20 @@ export async function startCluster(): Promise<RedisCluster> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** One node of a cluster. Another process may take the port of its bus before it listens, so each try has a new one. */
+async function startNode(folder: string, file: string): Promise<{ server: RedisServer; bus: number }> {
+  const flags = ['--cluster-enabled', 'yes', '--cluster-config-file', file, '--dir', folder];
+  for (let tries = 1; ; tries++) {
+    const bus = await freePort();
+    try {
+      const server = await RedisServer.start(...flags, '--cluster-port', String(bus), '--cluster-node-timeout', '500');
+      return { server, bus };
+    } catch (error) {
+      if (tries === 5) throw error;
+    }
+  }
 }
 
 /** A primary and a replica, and a sentinel that makes the replica the primary as soon as the primary is gone. */
