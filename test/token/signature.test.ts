@@ -202,6 +202,22 @@ describe('the signature check', () => {
     },
   );
 
+  it.each([
+    ['RS256', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['ES256', () => generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+  ])('does not block the process while it tries many keys for %s', async (alg, makeKeys) => {
+    const others = Array.from({ length: 9 }, () => makeKeys().publicKey);
+    const { privateKey, publicKey } = makeKeys();
+    const { protected: header, payload, signature } = parse(await sign(alg, privateKey));
+    const jwt = { header: { alg }, signingInput: `${header}.${payload}`, signature };
+    expect(isSignedWith([...others.slice(0, 3), publicKey], jwt)).toBe(true);
+    expect(isSignedWith(others.slice(0, 4), jwt)).toBe(false);
+    const result = isSignedWith([...others, publicKey], jwt);
+    expect(result).toHaveProperty('then');
+    expect(await result).toBe(true);
+    expect(await isSignedWith(others, jwt)).toBe(false);
+  });
+
   it('rejects an RSA key of less than 2048 bits', async () => {
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
     const signingInput = 'e30.e30';
