@@ -19,7 +19,9 @@ export function claim(claims: Claims, name: string): unknown {
 
 /** The same, but `null` is a value. For JWTs that clients write, such as DPoP proofs. */
 export function rawClaim(claims: Claims, name: string): unknown {
-  return Object.hasOwn(claims, name) ? claims[name] : undefined;
+  const value = claims[name];
+  // Most of the claims that are looked up are absent, and this is the quicker way to see it.
+  return value === undefined || Object.hasOwn(claims, name) ? value : undefined;
 }
 
 /** `aud` as an array (RFC 7519 §4.1.3). It is a string or an array of strings; other values are ignored. */
