@@ -92,6 +92,13 @@ export function nameOf(url: string, { discoveredAs }: HttpOptions): string {
   return discoveredAs === undefined ? withoutQuery(url) : `${originOf(url)} (${discoveredAs} of the metadata)`;
 }
 
+/** What a request is sent to. */
+interface Target {
+  readonly url: string;
+  /** For messages. */
+  readonly name: string;
+}
+
 /** Fetches a JSON object. Every failure is an `HttpError`. */
 export async function fetchJson(...request: Parameters<typeof fetchResponse>): Promise<JsonResponse> {
   const response = await fetchResponse(...request);
@@ -113,6 +120,7 @@ export async function fetchResponse(
   init: FetchInit = {},
 ): Promise<HttpResponse> {
   const name = nameOf(url, http);
+  const target: Target = { url, name };
   const deadline = new AbortController();
   const expired = new Promise<never>((_, reject) => {
     const stop = (error: HttpError): void => {
@@ -138,21 +146,20 @@ export async function fetchResponse(
   });
   try {
     // A `fetch` from the options may ignore the signal. The deadline still applies.
-    return await Promise.race([exchange(url, http, { ...init, signal: deadline.signal }), expired]);
+    return await Promise.race([exchange(target, http, { ...init, signal: deadline.signal }), expired]);
   } finally {
     deadline.abort();
   }
 }
 
-async function exchange(url: string, http: HttpOptions, init: FetchInit): Promise<HttpResponse> {
-  const name = nameOf(url, http);
+async function exchange(target: Target, http: HttpOptions, init: FetchInit): Promise<HttpResponse> {
   const start = performance.now();
-  const response = await send(url, http, { redirect: 'manual', ...init });
-  const status = checkResponse(name, response);
-  if (status !== 200) throw await failureOf(url, name, status, response);
-  const body = await read(url, name, response, http.maxBytes);
+  const response = await send(target, http, { redirect: 'manual', ...init });
+  const status = checkResponse(target.name, response);
+  if (status !== 200) throw await failureOf(target, status, response);
+  const body = await read(target, response, http.maxBytes);
   const duration = (performance.now() - start) / 1000;
-  http.onResponse?.({ origin: originOf(url), date: readDate(response), duration });
+  http.onResponse?.({ origin: originOf(target.url), date: readDate(response), duration });
   return { body, type: mediaTypeOf(response), maxAge: readMaxAge(readHeader(response, 'cache-control')) };
 }
 
@@ -164,18 +171,19 @@ function originOf(url: string): string {
   return parseUrl(url)?.origin ?? '';
 }
 
-async function failureOf(url: string, name: string, status: number, response: FetchResponse): Promise<HttpError> {
+async function failureOf(target: Target, status: number, response: FetchResponse): Promise<HttpError> {
+  const { url, name } = target;
   if (status === 400) {
-    const body = await read(url, name, response, MAX_ERROR_BYTES);
+    const body = await read(target, response, MAX_ERROR_BYTES);
     const error = parseJsonObject(body, ERROR_LIMITS)?.error;
     const code = OAUTH_CODES.find((known) => known === error);
     return new HttpError('status', `${name} responded 400`, { status, code });
   }
   await discardBody(response);
-  // The target is not quoted: it may contain what we sent.
+  // The location is not quoted: it may contain what we sent.
   if (status >= 300 && status < 400) {
-    const target = isSameOrigin(url, readHeader(response, 'location')) ? 'the same origin' : 'another origin';
-    return new HttpError('redirect', `${name} redirects to ${target}, which is not followed`, { status });
+    const location = isSameOrigin(url, readHeader(response, 'location')) ? 'the same origin' : 'another origin';
+    return new HttpError('redirect', `${name} redirects to ${location}, which is not followed`, { status });
   }
   const retryAfter = status === 429 || status === 503 ? readRetryAfter(response) : undefined;
   const html = mediaTypeOf(response) === 'text/html' ? ' with an HTML page' : '';
@@ -186,24 +194,24 @@ function isSameOrigin(url: string, location = ''): boolean {
   return URL.canParse(location, url) && new URL(location, url).origin === parseUrl(url)?.origin;
 }
 
-async function send(url: string, http: HttpOptions, init: FetchInit): Promise<FetchResponse> {
+async function send(target: Target, http: HttpOptions, init: FetchInit): Promise<FetchResponse> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await http.fetch(url, init);
+      return await http.fetch(target.url, init);
     } catch (error) {
       const isRetried = attempt < MAX_ATTEMPTS && isClosedConnection(error) && init.signal?.aborted !== true;
-      if (!isRetried) throw unreachable(url, nameOf(url, http), error);
+      if (!isRetried) throw unreachable(target, error);
     }
     // The pool removes the closed connection.
     await nextTurn();
   }
 }
 
-async function read(url: string, name: string, response: FetchResponse, maxBytes: number): Promise<string> {
+async function read(target: Target, response: FetchResponse, maxBytes: number): Promise<string> {
   try {
-    return await readBody(name, response, maxBytes);
+    return await readBody(target.name, response, maxBytes);
   } catch (error) {
-    throw unreachable(url, name, error);
+    throw unreachable(target, error);
   }
 }
 
@@ -220,7 +228,7 @@ function memberOf(value: unknown, name: string): unknown {
  * The error for a request that failed. The original error is not its cause: it may contain bytes of the response (`data` of
  * parse errors) or of our request (header values). Its code and the message of a system error say why.
  */
-function unreachable(url: string, name: string, error: unknown): HttpError {
+function unreachable({ url, name }: Target, error: unknown): HttpError {
   if (error instanceof HttpError) return error;
   const errors = [error, memberOf(error, 'cause')];
   const reason = errors.map(describeFailure).findLast((each) => each !== undefined);
