@@ -1,12 +1,22 @@
 import type { Request } from 'express';
 import { makeFailedCheck, InsufficientScopeError } from '../errors.js';
-import { assertNotRequest, callable, readOptions, type Rule, type Rules, text, texts } from '../options.js';
+import {
+  assertNotRequest,
+  callable,
+  firstMistake,
+  readOptions,
+  type Rule,
+  type Rules,
+  text,
+  texts,
+} from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { rawClaim } from '../token/claims.js';
 import { settingMistake } from '../util/setting.js';
 import { gate, parseArgument as parse, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 import type { RespondSettings } from './respond.js';
+import type { ScopeHierarchy } from './scope-hierarchy.js';
 import { isScope } from '../token/scope.js';
 
 /** A value that a claim can be compared with. */
@@ -31,7 +41,7 @@ const scopesRule: Rule<string[]> = {
     const scopes: unknown[] = Array.isArray(value) ? value : [];
     if (scopes.some((scope) => Array.isArray(scope)))
       return 'Pass scopes as separate arguments: requireScopes(...scopes).';
-    const mistake = scopes.map(settingMistake).find((fix) => fix !== undefined);
+    const mistake = firstMistake(scopes, settingMistake);
     const isList = scopes.some((scope) => typeof scope === 'string' && /[ ,]/.test(scope));
     return mistake ?? (isList ? 'Pass one scope per argument.' : undefined);
   },
@@ -66,16 +76,10 @@ export function requireScopes<S extends string, M extends string>(
   scope: SingleScope<S>,
   ...more: SingleScope<M>[]
 ): Middleware {
-  const needed = parseScopes('requireScopes', [scope, ...more]);
-  const sufficient = ({ scopeHierarchy }: RespondSettings): readonly string[] =>
-    scopeHierarchy?.narrowestOfAll(needed) ?? needed;
-  return gate(
-    'requireScopes',
-    ({ scopes }, _req, { scopeHierarchy }) =>
-      needed.every((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
-    ({ scopes }, settings) => missingScope(sufficient(settings), needed, scopes),
-    sufficient,
-  );
+  return scopeGate('requireScopes', [scope, ...more], {
+    isMet: (needed, isGranted) => needed.every(isGranted),
+    narrowest: (hierarchy, needed) => hierarchy.narrowestOfAll(needed),
+  });
 }
 
 /**
@@ -87,25 +91,33 @@ export function requireAnyScope<S extends string, M extends string>(
   scope: SingleScope<S>,
   ...more: SingleScope<M>[]
 ): Middleware {
-  const any = parseScopes('requireAnyScope', [scope, ...more]);
-  const sufficient = ({ scopeHierarchy }: RespondSettings): readonly string[] =>
-    scopeHierarchy?.narrowestOfAny(any) ?? any;
-  return gate(
-    'requireAnyScope',
-    ({ scopes }, _req, { scopeHierarchy }) =>
-      any.some((scope) => scopes.includes(scope) || scopeHierarchy?.isGranted(scopes, scope) === true),
-    ({ scopes }, settings) => missingScope(sufficient(settings), any, scopes),
-    sufficient,
-  );
+  return scopeGate('requireAnyScope', [scope, ...more], {
+    isMet: (needed, isGranted) => needed.some(isGranted),
+    narrowest: (hierarchy, needed) => hierarchy.narrowestOfAny(needed),
+  });
+}
+
+/** How the scopes of a gate belong together. */
+interface ScopeRule {
+  readonly isMet: (needed: readonly string[], isGranted: (scope: string) => boolean) => boolean;
+  readonly narrowest: (hierarchy: ScopeHierarchy, needed: readonly string[]) => readonly string[];
 }
 
 /** The challenge names the sufficient scopes; the failed check says what was required and found. */
-function missingScope(
-  sufficient: readonly string[],
-  expected: readonly string[],
-  found: readonly string[],
-): InsufficientScopeError {
-  return new InsufficientScopeError('scope_missing', sufficient, { cause: makeFailedCheck('scope', expected, found) });
+function scopeGate(where: string, scopes: readonly unknown[], { isMet, narrowest }: ScopeRule): Middleware {
+  const needed = parseScopes(where, scopes);
+  const sufficient = ({ scopeHierarchy }: RespondSettings): readonly string[] =>
+    scopeHierarchy === undefined ? needed : narrowest(scopeHierarchy, needed);
+  return gate(
+    where,
+    ({ scopes: found }, _req, { scopeHierarchy }) =>
+      isMet(needed, (scope) => found.includes(scope) || scopeHierarchy?.isGranted(found, scope) === true),
+    ({ scopes: found }, settings) => {
+      const cause = makeFailedCheck('scope', needed, found);
+      return new InsufficientScopeError('scope_missing', sufficient(settings), { cause });
+    },
+    sufficient,
+  );
 }
 
 /** The arguments of a gate for scopes, checked. */
