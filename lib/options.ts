@@ -118,6 +118,14 @@ function describeObject(value: object): string {
   return isPlain ? 'an object' : `an object of the class ${constructor.name}`;
 }
 
+/** The fix for the first item with a mistake: of an array, or of a value that may also be an array. */
+export function firstMistake(value: unknown, mistakeOf: (item: unknown) => string | undefined): string | undefined {
+  return [value]
+    .flat()
+    .map(mistakeOf)
+    .find((fix) => fix !== undefined);
+}
+
 /** The same, for a value that is a token or a secret if it is a string. */
 export function describeToken(value: unknown): string {
   return typeof value === 'string' ? describeSecret(value) : describe(value);

@@ -47,33 +47,14 @@ function counterpart(name: string, known: readonly string[]): string | undefined
 }
 
 /** Options of another function. */
-const OF_BEARER = ['optional', 'realm', 'property', 'errors', 'onRejection', 'tokenFrom', 'resourceMetadata'].concat([
-  'challengeScopes',
-  'scopeHierarchy',
-  'scopeNames',
-  'dpop',
-  'mtls',
-  'baseUrl',
-]);
+const OF_BEARER = [
+  ...['optional', 'realm', 'property', 'errors', 'onRejection', 'tokenFrom', 'dpop', 'mtls', 'baseUrl'],
+  ...['resourceMetadata', 'challengeScopes', 'scopeHierarchy', 'scopeNames'],
+];
 const OF_VERIFIERS = [
-  'issuer',
-  'audience',
-  'jwksUri',
-  'jwks',
-  'publicKey',
-  'secret',
-  'algorithms',
-  'keys',
-  'cache',
-].concat([
-  'clockTolerance',
-  'clientId',
-  'clientSecret',
-  'introspectionEndpoint',
-  'requiredClaims',
-  'fetch',
-  'allowInsecureHttp',
-]);
+  ...['issuer', 'audience', 'jwksUri', 'jwks', 'publicKey', 'secret', 'algorithms', 'keys', 'cache', 'clockTolerance'],
+  ...['clientId', 'clientSecret', 'introspectionEndpoint', 'requiredClaims', 'fetch', 'allowInsecureHttp'],
+];
 
 function ownerOf(name: string, known: readonly string[]): string | undefined {
   if (OF_BEARER.includes(name) && known.includes('clientIdClaims')) {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ConfigurationError } from '../errors.js';
 import type { Auth } from '../token/access-token.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 import type { RespondSettings } from './respond.js';
 
 /** What a middleware stores on the request for `getAuth` and the gates. */
@@ -21,17 +22,13 @@ interface Holder {
 }
 
 export function authenticationOf(req: IncomingMessage): Authentication | undefined {
-  if (!isObject(req)) return undefined;
+  if (!isPlainObject(req)) return undefined;
   const shared = rawHeadersOf(req)?.[AUTHENTICATION];
   if (shared?.request === req) return shared;
   const own = (req as Holder)[AUTHENTICATION];
   if (own !== undefined || shared === undefined) return own;
   // An object that inherits from the request is the request, until a middleware authenticates it.
   return Object.prototype.isPrototypeOf.call(shared.request, req) ? shared : undefined;
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
 }
 
 /**
@@ -92,7 +89,7 @@ export function notAuthenticated(where: string, req: unknown): ConfigurationErro
     {
       option: where,
       expected: 'a request that a bearer middleware has authenticated',
-      got: isObject(req) ? 'a request that none has authenticated' : `a value of type ${typeof req}`,
+      got: isPlainObject(req) ? 'a request that none has authenticated' : `a value of type ${typeof req}`,
       fix: 'Mount jwtBearer(...) before it. If that middleware is optional, use getOptionalAuth(req).',
     },
     { reason: 'not_authenticated' },

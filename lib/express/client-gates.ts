@@ -1,5 +1,14 @@
 import { InsufficientScopeError, makeFailedCheck } from '../errors.js';
-import { assertNotRequest, invalidOption, readOptions, type Rule, type Rules, text, texts } from '../options.js';
+import {
+  assertNotRequest,
+  firstMistake,
+  invalidOption,
+  readOptions,
+  type Rule,
+  type Rules,
+  text,
+  texts,
+} from '../options.js';
 import { clientIdText } from '../token/client-id.js';
 import { settingMistake, urlMistake } from '../util/setting.js';
 import { gate, parseArgument } from './gate.js';
@@ -33,7 +42,7 @@ const issuersRule: Rule<string[]> = {
     const issuers: unknown[] = Array.isArray(value) ? value : [];
     return issuers.some(Array.isArray)
       ? 'Pass issuers as separate arguments: requireIssuer(...issuers).'
-      : issuers.map(urlMistake).find((fix) => fix !== undefined);
+      : firstMistake(issuers, urlMistake);
   },
 };
 

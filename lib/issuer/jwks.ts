@@ -114,8 +114,9 @@ export class Jwks {
   }
 
   /**
-   * Returns the keys, at most 50, or 10 expensive ones, that may have signed a token with this algorithm and key id. A key without an id is a
-   * candidate for a key id that no other key has. A token without a key id is tried with all keys of its algorithm.
+   * Returns the keys, at most 50, or 10 expensive ones, that may have signed a token with this algorithm and key id. A key
+   * without an id is a candidate for a key id that no other key has. A token without a key id is tried with all keys of its
+   * algorithm.
    */
   find(alg: string, kid: string | undefined): readonly KeyObject[] | Promise<readonly KeyObject[]> {
     const sameKid = kid === undefined ? undefined : this.#withKid.get(kid);

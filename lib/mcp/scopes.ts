@@ -27,8 +27,9 @@ export function mcpScopes<S extends string, M extends string>(
 ): McpScopeChallengeHandler {
   const needed = parseScopes('mcpScopes', [scope, ...more]);
   const { message } = new InsufficientScopeError('scope_missing');
-  return ({ authInfo }) => {
-    if (authInfo === undefined) throw notAuthenticated('mcpScopes', {});
+  return (context) => {
+    const { authInfo } = context;
+    if (authInfo === undefined) throw notAuthenticated('mcpScopes', context);
     const { scopeHierarchy, requestedScopes } = scopeSettingsOf(authInfo);
     const isGranted = (scope: string): boolean =>
       authInfo.scopes.includes(scope) || scopeHierarchy?.isGranted(authInfo.scopes, scope) === true;

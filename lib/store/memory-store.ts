@@ -12,8 +12,8 @@ export interface MemoryStoreOptions {
    */
   maxEntries?: number | undefined;
   /**
-   * Maximum size of all values in memory, estimated. A value that is larger than that is an error. Bytes, 1,024 to 1,073,741,824.
-   * @default 67108864
+   * Maximum size of all values in memory, estimated. A value that is larger than that is an error. Bytes, 1,024 to
+   * 1,073,741,824. @default 67108864
    */
   maxBytes?: number | undefined;
   /** Measures lifetimes. Returns seconds. @default a monotonic clock: it does not change when somebody sets the system clock */

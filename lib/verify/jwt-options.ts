@@ -5,6 +5,7 @@ import type { KeyOptions } from '../issuer/key-set.js';
 import { isSecureUrl } from '../util/url.js';
 import {
   count,
+  firstMistake,
   flag,
   group,
   invalidOption,
@@ -117,10 +118,7 @@ const publicKeyRule: Rule<readonly PublicKey[]> = {
   hint: (value) =>
     [value].flat().some(isPrivateKey)
       ? 'Pass the public key. Only the issuer may have its private key.'
-      : [value]
-          .flat()
-          .map(pemMistake)
-          .find((fix) => fix !== undefined),
+      : firstMistake(value, pemMistake),
   // Text may be a private key by mistake.
   secret: true,
   parse: (value) => {

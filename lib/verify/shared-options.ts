@@ -4,6 +4,7 @@ import {
   callable,
   clockRule,
   count,
+  firstMistake,
   flag,
   invalidOption,
   type Rule,
@@ -141,11 +142,7 @@ function audienceMistake(audience: unknown): string | undefined {
 export const audienceRule: Rule<Audience | readonly Audience[] | false> = {
   expected: 'a non-empty string, an http: or https: URL object without user and fragment, an array of them, or false',
   fix: 'Pass the identifier of this API at its issuer, or audience: false to accept tokens for any API.',
-  hint: (value) =>
-    [value]
-      .flat()
-      .map(audienceMistake)
-      .find((fix) => fix !== undefined),
+  hint: (value) => firstMistake(value, audienceMistake),
   parse: (value) => {
     if (value === false) return false;
     const items: unknown[] = Array.isArray(value) ? value : [value];
