@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto';
+
 /** About how many keys one table has. A table of a million keys blocks the process for tens of milliseconds when it grows. */
 const KEYS_PER_PART = 16_384;
 
@@ -8,9 +10,12 @@ export function partOf<P>(parts: readonly P[], key: string): P {
   return part;
 }
 
-/** FNV-1a. */
+/** Callers choose some keys. It is secret, so that they cannot choose keys that all belong to one part. */
+const SEED = randomInt(0x1_0000_0000);
+
+/** FNV-1a, with a secret basis. */
 function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
+  let hash = SEED;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   return hash >>> 0;
 }
