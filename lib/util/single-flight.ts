@@ -9,12 +9,7 @@ export class SingleFlight<T> {
   run(key: string, work: (isCurrent: () => boolean) => Promise<T>): Promise<T> {
     const running = this.#running.get(key);
     if (running !== undefined) return running;
-    // The work starts in a later microtask, so that `isCurrent` and `isRunning` are already true in its first statement.
-    const run: Promise<T> = Promise.resolve()
-      .then(() => work(() => this.#running.get(key) === run))
-      .finally(() => {
-        if (this.#running.get(key) === run) this.#running.delete(key);
-      });
+    const run: Promise<T> = this.#start(key, work, () => this.#running.get(key) === run);
     this.#running.set(key, run);
     return run;
   }
@@ -31,5 +26,15 @@ export class SingleFlight<T> {
   /** The next caller starts the work again, even if a run is still in progress. */
   abandon(key: string): void {
     this.#running.delete(key);
+  }
+
+  async #start(key: string, work: (isCurrent: () => boolean) => Promise<T>, isCurrent: () => boolean): Promise<T> {
+    // Later, so that `isCurrent` and `isRunning` are already true in the first statement of the work.
+    await Promise.resolve();
+    try {
+      return await work(isCurrent);
+    } finally {
+      if (isCurrent()) this.#running.delete(key);
+    }
   }
 }
