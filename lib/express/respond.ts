@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import { types } from 'node:util';
 import { type ChallengeContext, headersOf, type Scheme } from '../challenge.js';
-import { ConfigurationError, InvalidTokenError, ResourceServerError, withHeaders } from '../errors.js';
+import { ConfigurationError, InvalidTokenError, ResourceServerError, UpstreamError, withHeaders } from '../errors.js';
 import type { Next } from './middleware.js';
 import type { ScopeHierarchy } from './scope-hierarchy.js';
 import { reportRejection, type ReportSettings } from './report.js';
@@ -59,24 +59,34 @@ interface PreparedResponse {
 }
 
 const preparedResponses = new WeakMap<RespondSettings, Map<string, PreparedResponse>>();
+/** There are fewer reasons than this; the rest is for the values of `Retry-After`. */
+const MAX_PREPARED = 200;
 
-// An attacker chooses how many invalid tokens there are, and the response is the same for each reason: it is prepared
-// once.
+// An attacker chooses how many invalid tokens and unknown keys there are, and the response is the same for each reason and
+// `Retry-After`: it is prepared once.
 function responseTo(
   error: ResourceServerError,
   status: number,
   settings: RespondSettings,
   presented?: Scheme,
 ): PreparedResponse {
-  // A subclass may have another message.
-  const isConstant: boolean = error.constructor === InvalidTokenError;
-  if (!isConstant) return prepareResponse(error, status, settings, presented);
+  const key = responseKey(error, presented);
+  if (key === undefined) return prepareResponse(error, status, settings, presented);
   let responses = preparedResponses.get(settings);
   if (responses === undefined) preparedResponses.set(settings, (responses = new Map<string, PreparedResponse>()));
-  const key = presented === 'DPoP' ? `DPoP ${error.reason}` : error.reason;
   let response = responses.get(key);
-  if (response === undefined) responses.set(key, (response = prepareResponse(error, status, settings, presented)));
+  if (response === undefined) {
+    if (responses.size >= MAX_PREPARED) responses.clear();
+    responses.set(key, (response = prepareResponse(error, status, settings, presented)));
+  }
   return response;
+}
+
+/** What decides the response to an error of one of our own classes. A subclass may have another message. */
+function responseKey(error: ResourceServerError, presented?: Scheme): string | undefined {
+  const { constructor, reason } = error;
+  if (constructor === InvalidTokenError) return presented === 'DPoP' ? `DPoP ${reason}` : reason;
+  return constructor === UpstreamError && error instanceof UpstreamError ? `${reason} ${error.retryAfter}` : undefined;
 }
 
 function prepareResponse(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  bearer,
   ConfigurationError,
   InsufficientScopeError,
   InvalidRequestError,
@@ -57,6 +58,21 @@ describe('an unavailable authorization server', () => {
     const app = serveFor(issuer);
     await expectInvalidToken(app, await issuer.issue({ exp: 1 }), 'expired');
     await expectUnavailable(app, await issuer.issue(), 'metadata_unavailable');
+  });
+});
+
+describe('responses of one middleware to different upstream failures', () => {
+  it('have the reason and the Retry-After of each failure, also after more than are prepared', async () => {
+    const waits = Array.from({ length: 250 }, (_, i) => i + 1);
+    const failures = [...waits, 1, 250].map((wait) => new UpstreamError('keys_unavailable', wait));
+    const expected = [...failures, new UpstreamError('store_unavailable', 250)];
+    const open = [...expected];
+    const app = serve(bearer({ verify: () => Promise.reject(open.shift() ?? new TypeError('no failure is left')) }));
+    for (const { message, retryAfter } of expected) {
+      const response = await get(app, 'token');
+      expect([response.status, response.headers['retry-after']]).toEqual([503, String(retryAfter)]);
+      expect(response.body).toEqual({ error: 'temporarily_unavailable', error_description: message });
+    }
   });
 });
 
