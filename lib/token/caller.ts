@@ -95,11 +95,12 @@ function readStatement(claims: Claims, name: string, machine: string, user: stri
 }
 
 function readMarks(claims: Claims, { clientId, isIntrospected }: CallerContext): Evidence {
-  const [sid, amr, username] = [claim(claims, 'sid'), claim(claims, 'amr'), claim(claims, 'username')];
-  const userNames = [username, claim(claims, 'preferred_username')].filter((name) => name !== undefined);
+  const [sid, amr, typ] = [claim(claims, 'sid'), claim(claims, 'amr'), claim(claims, 'typ')];
+  const [username, preferred] = [claim(claims, 'username'), claim(claims, 'preferred_username')];
+  const userNames = [username, preferred].filter((name) => name !== undefined);
   const isSubjectTheClient = clientId !== undefined && isClient(claim(claims, 'sub'), clientId);
   // Only Keycloak reserves such user names, and its access tokens have these types.
-  const isFromKeycloak = isIntrospected || ['Bearer', 'DPoP'].some((type) => claim(claims, 'typ') === type);
+  const isFromKeycloak = isIntrospected || typ === 'Bearer' || typ === 'DPoP';
   const isNamedPerson = clientId !== undefined && !isSubjectTheClient && isNameOfPerson(username, clientId);
   return {
     isMachine:

@@ -2,9 +2,8 @@
 export const SCOPE_CLAIMS: readonly string[] = ['scope', 'scp'];
 
 /** The claims that may contain the client id: RFC 9068 and OpenID Connect; then Okta and Entra ID. */
-const CLIENT_ID = ['client_id', 'azp'];
 const OTHER_CLIENT_ID = ['cid', 'appid'];
-export const CLIENT_ID_CLAIMS: readonly string[] = [...CLIENT_ID, ...OTHER_CLIENT_ID];
+export const CLIENT_ID_CLAIMS: readonly string[] = ['client_id', 'azp', ...OTHER_CLIENT_ID];
 
 /** JWT payload or introspection response, in wire spelling. */
 export type Claims = Readonly<Record<string, unknown>>;
@@ -36,10 +35,16 @@ export function readAudience(claims: Claims): string[] {
  */
 export function readClientId(claims: Claims, names: readonly string[] | undefined): string | undefined {
   if (names !== undefined) return firstText(claims, names);
-  const present = CLIENT_ID.map((name) => claim(claims, name)).filter((value) => value !== undefined && value !== '');
-  if (present.length === 0) return firstText(claims, OTHER_CLIENT_ID);
-  const [first] = present;
-  return typeof first === 'string' && present.every((value) => value === first) ? first : undefined;
+  const [clientId, azp] = [present(claims, 'client_id'), present(claims, 'azp')];
+  const found = clientId ?? azp;
+  if (found === undefined) return firstText(claims, OTHER_CLIENT_ID);
+  return typeof found === 'string' && (azp ?? found) === found ? found : undefined;
+}
+
+// An empty string identifies nothing.
+function present(claims: Claims, name: string): unknown {
+  const value = claim(claims, name);
+  return value === '' ? undefined : value;
 }
 
 /** The first of the named claims that is a non-empty string. */
