@@ -61,7 +61,7 @@ export interface Policy {
 export function checkBinding(scheme: Scheme, confirmation: Confirmation, policy: Policy): void {
   const { jkt, x5tS256 } = confirmation;
   const isBoundToKey = jkt !== undefined;
-  if (isBoundToKey && policy.dpop === 'off') unproven('cnf.jkt', 'none, because dpop is off', jkt);
+  if (isBoundToKey && policy.dpop === 'off') dpopIsOff(jkt);
   if (isBoundToKey && scheme !== 'DPoP') unproven('scheme', 'DPoP', scheme);
   const isBoundToCertificate = x5tS256 !== undefined;
   if (isBoundToCertificate && policy.mtls === 'off') unproven('cnf.x5t#S256', 'none, because mtls is off', x5tS256);
@@ -71,6 +71,10 @@ export function checkBinding(scheme: Scheme, confirmation: Confirmation, policy:
     missing('cnf.x5t#S256', 'the thumbprint of a certificate', confirmation);
   }
   if (policy.isBindingRequired) requireBinding(confirmation);
+}
+
+function dpopIsOff(jkt: string): never {
+  unproven('cnf.jkt', 'none, because dpop is off', jkt);
 }
 
 function unproven(checked: string, expected: string, found: string): never {
@@ -103,7 +107,8 @@ export function makeSenderConstraint(options: SenderConstraintOptions): SenderCo
   const policy: Policy = { dpop: dpop.mode, mtls: mtls.mode, isBindingRequired };
   if (isBindingRequired && policy.dpop === 'off' && policy.mtls === 'off') throw allBindingsOff(where, profile);
   const algs = algorithmsOf(`${where}: dpop: algorithms`, dpop.algorithms, ASYMMETRIC, profile);
-  const proofs = makeProofs(dpop, algs, uriOf, clock);
+  // Most APIs accept no bound tokens, and the memory for replayed proofs takes time at startup.
+  const proofs = policy.dpop === 'off' ? undefined : makeProofs(dpop, algs, uriOf, clock);
   const checkCertificate = makeCertificateCheck(mtls.certificate ?? 'socket');
 
   const proveAll = async (
@@ -112,7 +117,9 @@ export function makeSenderConstraint(options: SenderConstraintOptions): SenderCo
     { jkt, x5tS256 }: Confirmation,
   ): Promise<ProofResult> => {
     if (x5tS256 !== undefined) await checkCertificate(req, x5tS256);
-    return { nonce: jkt === undefined ? undefined : await proofs.check(req, token, jkt) };
+    if (jkt === undefined) return { nonce: undefined };
+    if (proofs === undefined) dpopIsOff(jkt);
+    return { nonce: await proofs.check(req, token, jkt) };
   };
 
   return {
