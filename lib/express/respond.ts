@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { types } from 'node:util';
 import { type ChallengeContext, headersOf, type Scheme } from '../challenge.js';
 import { ConfigurationError, InvalidTokenError, ResourceServerError, UpstreamError, withHeaders } from '../errors.js';
+import { BoundedCache } from '../util/bounded-cache.js';
 import type { Next } from './middleware.js';
 import type { ScopeHierarchy } from './scope-hierarchy.js';
 import { reportRejection, type ReportSettings } from './report.js';
@@ -58,9 +59,9 @@ interface PreparedResponse {
   readonly body: string;
 }
 
-const preparedResponses = new WeakMap<RespondSettings, Map<string, PreparedResponse>>();
-/** There are fewer reasons than this; the rest is for the values of `Retry-After`. */
-const MAX_PREPARED = 200;
+const preparedResponses = new WeakMap<RespondSettings, BoundedCache<PreparedResponse>>();
+/** There are fewer reasons than this; the rest is for the values of `Retry-After`. No response expires. */
+const PREPARED = { maxEntries: 200, clock: () => 0 };
 
 // An attacker chooses how many invalid tokens and unknown keys there are, and the response is the same for each reason and
 // `Retry-After`: it is prepared once.
@@ -73,12 +74,11 @@ function responseTo(
   const key = responseKey(error, presented);
   if (key === undefined) return prepareResponse(error, status, settings, presented);
   let responses = preparedResponses.get(settings);
-  if (responses === undefined) preparedResponses.set(settings, (responses = new Map<string, PreparedResponse>()));
-  let response = responses.get(key);
-  if (response === undefined) {
-    if (responses.size >= MAX_PREPARED) responses.clear();
-    responses.set(key, (response = prepareResponse(error, status, settings, presented)));
-  }
+  if (responses === undefined) preparedResponses.set(settings, (responses = new BoundedCache(PREPARED)));
+  const known = responses.get(key);
+  if (known !== undefined) return known;
+  const response = prepareResponse(error, status, settings, presented);
+  responses.set(key, response, Number.POSITIVE_INFINITY);
   return response;
 }
 
@@ -86,7 +86,8 @@ function responseTo(
 function responseKey(error: ResourceServerError, presented?: Scheme): string | undefined {
   const { constructor, reason } = error;
   if (constructor === InvalidTokenError) return presented === 'DPoP' ? `DPoP ${reason}` : reason;
-  return constructor === UpstreamError && error instanceof UpstreamError ? `${reason} ${error.retryAfter}` : undefined;
+  const isUpstream = constructor === UpstreamError && error instanceof UpstreamError;
+  return isUpstream ? `${reason} ${error.retryAfter}` : undefined;
 }
 
 function prepareResponse(
