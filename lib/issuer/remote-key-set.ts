@@ -61,14 +61,9 @@ class VersionedKeys implements KeySet {
 
 /** @throws UpstreamError if one of the budgets is used up. */
 function takeFromAll(budgets: readonly RequestBudget[]): void {
-  const exceeded = exceededBudget(budgets);
-  if (exceeded !== undefined) throw exceeded;
-  for (const budget of budgets) budget.take();
-}
-
-function exceededBudget(budgets: readonly RequestBudget[]): UpstreamError | undefined {
   const wait = Math.max(...budgets.map((budget) => budget.wait));
-  return wait > 0 ? new UpstreamError('keys_unavailable', wait) : undefined;
+  if (wait > 0) throw new UpstreamError('keys_unavailable', wait);
+  for (const budget of budgets) budget.take();
 }
 
 /** The keys of an issuer, found by discovery or at a configured address, cached and refreshed. */
@@ -123,10 +118,6 @@ export class RemoteKeySet implements KeySource {
     const isNewer = current?.version !== tried.version || this.#lastFetch > since;
     if (current !== undefined && isNewer) return Promise.resolve(current);
     const budgets = budget === undefined ? [this.#budget] : [this.#budget, budget];
-    // The usual result during a flood, so it costs nothing more. A fetch in progress may still find the key.
-    const isIdle = !this.#reloads.isRunning('') && !this.#keys.isLoading && !this.#keys.isFailing;
-    const exceeded = isIdle ? exceededBudget(budgets) : undefined;
-    if (exceeded !== undefined) return Promise.reject(exceeded);
     return this.#reloads.run('', () => this.#reloadWithin(budgets, tried));
   }
 
