@@ -1,6 +1,7 @@
 import { fetchJson, type HttpOptions } from '../issuer/http.js';
 import { Jwks, MAX_RSA } from '../issuer/jwks.js';
 import { freshFor } from '../issuer/refreshing-resource.js';
+import { presentMembers } from '../token/jwk.js';
 import { defectOf, otherPurposeOf, rsaBitsOf } from '../token/jwk-problems.js';
 import { upstreamProblem } from '../issuer/upstream-problems.js';
 import { describeCauses } from '../util/causes.js';
@@ -52,8 +53,9 @@ function checkAll(jwksUri: string, keys: readonly unknown[]): ReportedCheck[] {
   return [set, ...checks];
 }
 
-function checkKey(key: unknown, index: number): ReportedCheck {
-  if (!isPlainObject(key)) return warning(`key without kid ${index + 1}`, typeof key, 'It is not a JSON object.');
+function checkKey(given: unknown, index: number): ReportedCheck {
+  if (!isPlainObject(given)) return warning(`key without kid ${index + 1}`, typeof given, 'It is not a JSON object.');
+  const key = presentMembers(given);
   const name = typeof key.kid === 'string' ? `key ${text(key.kid)}` : `key without kid ${index + 1}`;
   const found = describeKey(key);
   const other = otherPurposeOf(key);

@@ -5,6 +5,7 @@ import {
   createKeySelector,
   hasPrivateMember,
   isSafePublicJwk,
+  presentMembers,
   type RsaLimits,
   signatureAlgorithmOf,
 } from '../token/jwk.js';
@@ -167,20 +168,21 @@ function costOf({ asymmetricKeyDetails = {} }: KeyObject): number {
 
 /** Copies the needed members; `undefined` if one of them has a wrong type or is too long. `null` counts as absent. */
 function neededMembers(given: unknown): JWK | undefined {
-  if (!isPlainObject(given) || hasPrivateMember(given)) return undefined;
+  if (!isPlainObject(given)) return undefined;
+  const members = presentMembers(given);
+  if (hasPrivateMember(members)) return undefined;
   const jwk: Record<string, unknown> = {};
   for (const name of TEXT_MEMBERS) {
-    const value = given[name] ?? undefined;
+    const value = members[name];
     if (value === undefined) continue;
     if (!isShortText(value)) return undefined;
     jwk[name] = value;
   }
-  const keyOps = given.key_ops ?? undefined;
+  const { key_ops: keyOps, kid } = members;
   if (keyOps !== undefined) {
     if (!Array.isArray(keyOps) || keyOps.length > MAX_KEY_OPS || !keyOps.every(isShortText)) return undefined;
     jwk.key_ops = [...keyOps];
   }
-  const kid = given.kid ?? undefined;
   if (kid !== undefined) jwk.kid = isShortText(kid) ? kid : undefined;
   return jwk;
 }

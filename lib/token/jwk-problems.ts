@@ -1,7 +1,14 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { ASYMMETRIC } from './algorithms.js';
-import { bitLength, hasPrivateMember, isSafePublicJwk, type RsaLimits } from './jwk.js';
+import {
+  bitLength,
+  hasPrivateMember,
+  hasRepeatedOperation,
+  isSafePublicJwk,
+  presentMembers,
+  type RsaLimits,
+} from './jwk.js';
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -30,6 +37,7 @@ export function otherPurposeOf({ use, key_ops: operations, alg }: Members): stri
 export function defectOf(key: Members, limits: RsaLimits): string | undefined {
   if (key.kty === 'oct') return 'it is symmetric, and everybody can read it';
   if (hasPrivateMember(key)) return 'it contains a private key, which everybody can read. Replace it now';
+  if (hasRepeatedOperation(key)) return 'its key_ops contain an operation twice';
   const bits = rsaBitsOf(key);
   if (bits !== undefined && bits < 2_048) return `it has ${bits} bits, and at least 2048 are required`;
   if (key.kty !== 'RSA' && !SIGNATURE_CURVES.includes(String(key.crv))) {
@@ -50,18 +58,15 @@ const MAX_DESCRIBED = 10;
 export function describeUnusableKeys(keys: readonly unknown[], limits: RsaLimits): string {
   if (keys.length === 0) return 'the set is empty';
   const described = keys.slice(0, MAX_DESCRIBED).map((key, i) => {
-    const reason = isPlainObject(key)
-      ? (otherPurposeOf(withoutNull(key)) ?? defectOf(withoutNull(key), limits) ?? 'its alg does not fit its type')
-      : 'it is not a JSON object';
+    const members = isPlainObject(key) ? presentMembers(key) : undefined;
+    const reason =
+      members === undefined
+        ? 'it is not a JSON object'
+        : (otherPurposeOf(members) ?? defectOf(members, limits) ?? 'its alg does not fit its type');
     return `key ${i + 1}: ${reason}`;
   });
   const rest = keys.length - described.length;
   return [...described, ...(rest === 0 ? [] : [`and ${rest} more`])].join('; ');
-}
-
-// `null` members count as absent.
-function withoutNull(key: Members): Members {
-  return Object.fromEntries(Object.entries(key).filter(([, value]) => value !== null));
 }
 
 function show(member: string, value: unknown): string {

@@ -27,6 +27,11 @@ export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
   return jwk.kty === 'EC' || jwk.kty === 'OKP';
 }
 
+/** The members of a JWK that are present: some servers write absent members as `null`. */
+export function presentMembers(jwk: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(jwk).filter(([, value]) => value !== undefined && value !== null));
+}
+
 /** Whether a JWK is private or symmetric. In a public document, such a key is public. */
 export function hasPrivateMember(jwk: Readonly<Record<string, unknown>>): boolean {
   return PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name));
@@ -45,7 +50,19 @@ export function signatureAlgorithmOf({ alg, kty, crv }: JWK): string | undefined
  * @throws an error of jose if no key matches, or more than one.
  */
 export function createKeySelector(keys: readonly JWK[]): ReturnType<typeof createLocalJWKSet> {
-  return createLocalJWKSet({ keys: keys.map(withoutSynonym) });
+  return createLocalJWKSet({ keys: keys.map((jwk) => withoutOtherOperations(withoutSynonym(jwk))) });
+}
+
+// jose imports a key for all of its operations, and WebCrypto imports no public key for `sign`. Here a key only verifies.
+function withoutOtherOperations(jwk: JWK): JWK {
+  const { key_ops: operations, ...others } = jwk;
+  const isUsable = Array.isArray(operations) && operations.includes('verify') && !hasRepeatedOperation(jwk);
+  return isUsable ? others : jwk;
+}
+
+/** RFC 7517 §4.3: `key_ops` must not contain an operation twice. */
+export function hasRepeatedOperation({ key_ops: operations }: Readonly<Record<string, unknown>>): boolean {
+  return Array.isArray(operations) && new Set(operations).size !== operations.length;
 }
 
 // RFC 9864 §2.2: EdDSA with the curve Ed25519, and Ed25519, are the same algorithm, so a key with one name verifies tokens

@@ -1,6 +1,6 @@
 import { createPublicKey, KeyObject } from 'node:crypto';
 import { isPlainObject } from '../util/is-plain-object.js';
-import { hasPrivateMember } from './jwk.js';
+import { hasPrivateMember, presentMembers } from './jwk.js';
 import type { Jwk } from './jwk-types.js';
 import { readPemBlocks } from './pem.js';
 
@@ -24,7 +24,7 @@ export function toPublicJwks(value: unknown): Jwk[] | undefined {
 export function isPrivateKey(value: unknown): boolean {
   if (typeof value === 'string') return value.includes('PRIVATE KEY-----');
   if (value instanceof KeyObject) return value.type === 'private';
-  return isPlainObject(value) && hasPrivateMember(value);
+  return isPlainObject(value) && hasPrivateMember(presentMembers(value));
 }
 
 function toJwks(value: unknown): Jwk[] | undefined {
@@ -34,7 +34,8 @@ function toJwks(value: unknown): Jwk[] | undefined {
     if (value instanceof KeyObject) return [toJwk(value)];
     // A JWK limits what its key is for (`use`, `key_ops`, `alg`), so its members are preserved.
     if (!isPlainObject(value)) return undefined;
-    return [{ ...value, ...toJwk(createPublicKey({ key: value, format: 'jwk' })) }];
+    const members = presentMembers(value);
+    return [{ ...members, ...toJwk(createPublicKey({ key: members, format: 'jwk' })) }];
   } catch {
     return undefined;
   }

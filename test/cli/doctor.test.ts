@@ -58,6 +58,7 @@ describe('doctor', () => {
     const rsa: SigningKey = await makeSigningKey('RS256');
     issuer.published.push(
       { ...rsa.publicJwk, kid: 'rsa' },
+      { ...rsa.publicJwk, kid: 'nulls', use: null, alg: null, d: null, k: null, key_ops: ['sign', 'verify'] },
       { ...rsa.publicJwk, kid: 'enc', use: 'enc' },
       { ...rsa.publicJwk, kid: 'ops', use: undefined, key_ops: ['encrypt'] },
       { kty: 'RSA', kid: 'short', n: Buffer.alloc(128, 255).toString('base64url'), e: 'AQAB' },
@@ -72,6 +73,10 @@ describe('doctor', () => {
     expect(checkOf(diagnosis, /^key rsa/)).toMatchObject({
       state: 'passed',
       found: 'RSA 2048 bits, alg RS256, use sig',
+    });
+    expect(checkOf(diagnosis, /^key nulls/)).toMatchObject({
+      state: 'passed',
+      found: 'RSA 2048 bits, no alg, no use',
     });
     expect(checkOf(diagnosis, new RegExp(`^key ${issuer.key.kid}`))?.found).toBe('EC P-256, alg ES256, use sig');
     const reason = (kid: string): string => {

@@ -1,6 +1,6 @@
 import { webcrypto } from 'node:crypto';
 import { describe, expect, it, jest } from '@jest/globals';
-import { jwtVerifier, type KeyOptions } from '../../lib/index.js';
+import { jwtVerifier, type JwtVerifierOptions, type KeyOptions } from '../../lib/index.js';
 import { Jwks } from '../../lib/issuer/jwks.js';
 import { makeSigningKey, type TestIssuer } from '../../lib/testing/issuer.js';
 import { expectRefused, get, serveFor, startIssuer } from '../support/helpers.js';
@@ -140,10 +140,41 @@ describe('a large JWKS', () => {
     expect(Jwks.of({ keys: [{ ...publicJwk, [name]: value }] })?.keys).toEqual([]);
   });
 
-  it('may have null members, which count as absent', async () => {
-    const { publicJwk } = await makeSigningKey();
-    const jwks = Jwks.of({ keys: [{ ...publicJwk, use: null, key_ops: null, alg: null }] });
-    await expect(jwks?.find('ES256', publicJwk.kid)).resolves.toHaveLength(1);
+  it.each<[string, Record<string, unknown>]>([
+    ['of its use', { use: null, key_ops: null, alg: null }],
+    ['of a private key', { d: null, p: null, q: null, dp: null, dq: null, qi: null, oth: null }],
+    ['of a symmetric key', { k: null }],
+    ['of another type of key', { n: null, e: null }],
+  ])('may have null members %s, which count as absent', async (_what, members) => {
+    const issuer = await startIssuer();
+    issuer.published = [{ ...issuer.key.publicJwk, ...members }];
+    await expect(verifierFor(issuer).verify(await issuer.issue())).resolves.toBeDefined();
+    const options = { issuer: issuer.url, audience: issuer.audience, jwks: { keys: issuer.published } };
+    const verifier = jwtVerifier(options as unknown as JwtVerifierOptions);
+    await expect(verifier.verify(await issuer.issue())).resolves.toBeDefined();
+  });
+});
+
+describe('the operations of a key', () => {
+  it.each([
+    { algorithm: 'ES256', operations: ['sign', 'verify'] },
+    { algorithm: 'RS256', operations: ['sign', 'verify', 'encrypt', 'decrypt', 'wrapKey', 'unwrapKey'] },
+    { algorithm: 'EdDSA', operations: ['verify', 'unknown'] },
+  ] as const)('may include others than verify: $operations', async ({ algorithm, operations }) => {
+    const issuer = await startIssuer({ algorithm });
+    issuer.published = [{ ...issuer.key.publicJwk, key_ops: operations }];
+    await expect(verifierFor(issuer).verify(await issuer.issue())).resolves.toBeDefined();
+  });
+
+  it.each([
+    { operations: [], reason: 'its key_ops do not contain "verify"' },
+    { operations: ['sign'], reason: 'its key_ops do not contain "verify"' },
+    { operations: ['verify', 'verify'], reason: 'its key_ops contain an operation twice' },
+  ])('make a key unusable: $operations', async ({ operations, reason }) => {
+    const issuer = await startIssuer();
+    issuer.published = [{ ...issuer.key.publicJwk, key_ops: operations }];
+    const failure = verifierFor(issuer).verify(await issuer.issue());
+    await expect(failure).rejects.toMatchObject({ cause: { message: expect.stringContaining(reason) } });
   });
 });
 

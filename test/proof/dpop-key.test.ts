@@ -197,11 +197,13 @@ describe('§4.3 7: jwk must be a public key', () => {
     await expectAccepted(twinApp, twin);
   });
 
-  it('accepts a key whose members allow it to verify signatures of this algorithm', async () => {
-    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const members = { use: 'sig', key_ops: ['verify'], alg: 'ES256', kid: '1', ext: true };
-    await expectAccepted(...(await sendWith({ ...publicJwk(publicKey), ...members }, privateKey)));
-  });
+  it.each([{ use: 'sig', key_ops: ['verify'], alg: 'ES256', kid: '1', ext: true }, { key_ops: ['sign', 'verify'] }])(
+    'accepts a key whose members allow it to verify signatures of this algorithm: %j',
+    async (members) => {
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      await expectAccepted(...(await sendWith({ ...publicJwk(publicKey), ...members }, privateKey)));
+    },
+  );
 
   it.each([
     ['EdDSA', 'Ed25519'],

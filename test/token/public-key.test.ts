@@ -50,6 +50,8 @@ describe('publicKey', () => {
     ['a KeyObject', rsa.publicKey],
     ['a JWK', jwkOf(rsa.publicKey)],
     ['a JWK with a key id that tokens do not have', { ...jwkOf(rsa.publicKey), kid: 'other', use: 'sig' }],
+    ['a JWK with null members', { ...jwkOf(rsa.publicKey), d: null, k: null, use: null, key_ops: null, x5c: null }],
+    ['a JWK that names more operations', { ...jwkOf(rsa.publicKey), key_ops: ['sign', 'verify'] }],
     ['several keys', [pemOf(other.publicKey), ec.publicKey, jwkOf(rsa.publicKey)]],
     ['several PEM texts in one', pemOf(other.publicKey) + pem],
   ])('can be %s', async (_what, publicKey) => {
