@@ -46,9 +46,13 @@ export function describeIgnored({ ignored = [] }: Confirmation): string | undefi
  * it, and it must not be accepted as a bearer token.
  */
 export function checkDpopBinding(claims: Claims): void {
-  const isForDpop = namesDpop(claim(claims, 'token_type')) || namesDpop(claim(claims, 'typ'));
-  if (!isForDpop || readConfirmation(claims).jkt !== undefined) return;
+  if (!isDpopToken(claims) || readConfirmation(claims).jkt !== undefined) return;
   rejectToken('binding_missing', 'cnf.jkt', 'the thumbprint of a key, because the type is DPoP', undefined);
+}
+
+/** Whether the server says that the type of the token is DPoP. */
+export function isDpopToken(claims: Claims): boolean {
+  return namesDpop(claim(claims, 'token_type')) || namesDpop(claim(claims, 'typ'));
 }
 
 function namesDpop(type: unknown): boolean {

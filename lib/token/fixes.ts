@@ -1,6 +1,7 @@
 import type { FailedCheck } from '../errors.js';
 import type { ConfigurationReason, Reason, UpstreamReason } from '../reasons.js';
 import { claim, type Claims, readAudience, readClientId } from './claims.js';
+import { isDpopToken } from './confirmation.js';
 
 /** What is known of a token that was rejected. Nothing of it is verified. */
 export interface TokenContext {
@@ -13,6 +14,12 @@ export interface TokenContext {
 
 type FixRule = (failed: FailedCheck, context: TokenContext) => string | undefined;
 
+const AUDIENCE_FIX =
+  'Configure the server to put the identifier of this API into aud, or pass audience: false with another check.';
+
+/** A time beyond this is in milliseconds: in seconds, it would be in the year 5138. */
+const MAX_SECONDS = 100_000_000_000;
+
 /** What to change, by reason. The rules look for the usual causes. */
 const FIXES: Readonly<Record<Exclude<Reason, UpstreamReason | ConfigurationReason>, FixRule>> = {
   token_missing: () => 'Send the header Authorization: Bearer <token>.',
@@ -23,31 +30,39 @@ const FIXES: Readonly<Record<Exclude<Reason, UpstreamReason | ConfigurationReaso
     segments === 5
       ? 'The token is encrypted (JWE). Configure the authorization server to issue signed tokens.'
       : 'This is probably an opaque token. Use introspectionBearer, or configure the server to issue JWTs for this API.',
-  malformed: () => 'The token was cut off or changed on its way. Compare it with the one the server issued.',
+  malformed: () =>
+    'The token was cut off or changed on its way, or it has another format (PASETO, base64 with padding). Compare it with the one the server issued.',
   too_large: () => 'Request fewer scopes or claims, or raise maxTokenBytes.',
-  type_refused: () => 'Send the access token. This is another kind of token.',
+  type_refused: typeFix,
   id_token: () => 'This is an ID token. Send the access token; allowIdTokens: true accepts ID tokens on purpose.',
   algorithm_refused: ({ found }) => algorithmFix(found),
   critical_refused: () => 'Configure the server to issue tokens without the header member crit.',
-  issuer_mismatch: ({ expected, found }) => differenceFix('issuer', [expected].flat(), [found]),
+  issuer_mismatch: issuerFix,
   audience_mismatch: audienceFix,
-  audience_missing: () =>
-    'Configure the server to put the identifier of this API into aud, or pass audience: false with another check.',
+  audience_missing: () => AUDIENCE_FIX,
   expired: ({ found }, context) => expiredFix(found, context),
   not_yet_valid: ({ found }, context) => futureFix('nbf', found, context),
   issued_in_future: ({ found }, context) => futureFix('iat', found, context),
   too_old: () => 'Request a new token, or raise maxTokenAge.',
-  claim_missing: ({ checked }) => `Configure the server to add the claim ${checked}, or do not require it.`,
+  claim_missing: ({ checked }) =>
+    checked === 'exp'
+      ? 'Every JWT needs exp. Configure the server to add it.'
+      : `Configure the server to add the claim ${checked}, or do not require it.`,
   claim_malformed: ({ checked }) => `The server must write ${checked} with the type that its RFC defines.`,
-  unknown_key: () =>
-    'The key is not in the JWKS of the issuer. The token may come from another environment, or the keys were rotated.',
+  unknown_key: ({ expected, found }) =>
+    found !== undefined && [expected].flat().includes(found)
+      ? 'The JWKS has a key with this id, but it is not for this algorithm: see its alg, use and key_ops.'
+      : 'The key is not in the JWKS of the issuer. The token may come from another environment, or the keys were rotated.',
   signature_mismatch: () =>
     'The token was changed, or another server signed it under the same key id. Compare the JWKS with that server.',
   inactive: () =>
     'The token is unknown, expired or revoked at the server, or the server does not let this client introspect it.',
   rejected: () => 'The verifier of the application rejected the token.',
   binding_unproven: () => 'Send a DPoP proof or the client certificate, and turn on the option dpop or mtls.',
-  binding_missing: () => 'Request a sender-constrained token, or do not require one.',
+  binding_missing: (_failed, { claims = {} }) =>
+    isDpopToken(claims)
+      ? 'The type of the token is DPoP, but it names no key. Configure the server to write cnf.jkt.'
+      : 'Request a sender-constrained token, or do not require one.',
   binding_mismatch: () => 'Use the key or certificate that the token was issued for.',
   certificate_missing: () =>
     'Send the client certificate; behind a proxy, set mtls.certificate to the header it writes.',
@@ -96,7 +111,27 @@ function algorithmFix(found: unknown): string {
     : 'Add the algorithm to algorithms, or let the server sign with one that is accepted.';
 }
 
+// The header of a JWT has one of several types; another kind of token shows itself in its content.
+function typeFix({ expected, found }: FailedCheck): string {
+  const type = typeof found === 'string' ? found.toLowerCase() : '';
+  if (Array.isArray(expected) && !expected.includes('application/jwt') && ['', 'jwt', 'application/jwt'].includes(type))
+    return 'Configure the server to issue access tokens of RFC 9068, with the typ at+jwt, or remove the profile.';
+  return Array.isArray(expected) && !type.endsWith('jwt')
+    ? 'Send the access token. If this is one, configure the server to write the typ at+jwt, JWT or nothing.'
+    : 'Send the access token. This is another kind of token.';
+}
+
+function issuerFix({ expected, found }: FailedCheck): string {
+  if (found === undefined || found === '')
+    return 'The token has no iss. Configure the server to write its issuer into it.';
+  if (typeof found !== 'string') return 'The server must write iss as a string.';
+  return differenceFix('issuer', [expected].flat(), [found]);
+}
+
 function audienceFix({ expected, found }: FailedCheck, { claims = {} }: TokenContext): string | undefined {
+  if (found === '' || (Array.isArray(found) && found.length === 0)) return `The token has no aud. ${AUDIENCE_FIX}`;
+  if (typeof found !== 'string' && !Array.isArray(found))
+    return 'The server must write aud as a string or an array of strings.';
   const wanted = [expected].flat();
   const clientId = readClientId(claims, undefined);
   if (clientId !== undefined && wanted.includes(clientId)) {
@@ -142,6 +177,8 @@ function expiredFix(exp: unknown, { claims = {}, now }: TokenContext): string {
 }
 
 function futureFix(name: string, value: unknown, { now }: TokenContext): string {
+  if (typeof value === 'number' && value > MAX_SECONDS)
+    return `The server must write ${name} in seconds; this value is probably in milliseconds.`;
   const distance = typeof value === 'number' ? duration(value - now) : 'some time';
   return `${name} is ${distance} in the future. Check the clock of this machine and of the authorization server.`;
 }
