@@ -1,10 +1,16 @@
 import { claim, type Claims, CLIENT_ID_CLAIMS, firstText, readScopes, SCOPE_CLAIMS } from './claims.js';
 import { rejectToken } from './reject-token.js';
 
-/** The claims in which servers name the kind of a token: Cognito, Keycloak, OpenIddict, ForgeRock, Curity and others. */
-const KIND_CLAIMS = ['token_use', 'token_usage', 'token_type', 'tokenName', 'typ', 'purpose'];
-const ID_TOKEN_KINDS: readonly unknown[] = ['id', 'id_token'];
-const OTHER_KINDS: readonly unknown[] = ['refresh', 'refresh_token', 'offline', 'logout', 'logout_token'];
+/**
+ * The claims in which servers name the kind of a token: Cognito, Keycloak, OpenIddict, ForgeRock, Curity, Casdoor and
+ * others. Some sign their refresh tokens with the same key and audience, and only such a claim differs.
+ */
+const KIND_CLAIMS = [
+  ...['token_use', 'token_usage', 'token_type', 'tokenType', 'TokenType', 'tokenName', 'typ', 'type', 'purpose'],
+];
+/** In lower case and without separators. */
+const ID_TOKEN_KINDS: readonly unknown[] = ['id', 'idtoken'];
+const OTHER_KINDS: readonly unknown[] = ['refresh', 'refreshtoken', 'offline', 'logout', 'logouttoken'];
 /** RFC 8693 §3. */
 const KIND_URN = /^urn:ietf:params:oauth:token-type:/;
 
@@ -48,7 +54,9 @@ function checkKind(name: string, value: unknown, allowIdTokens: boolean): void {
 }
 
 function normalizeKind(kind: unknown): unknown {
-  return typeof kind === 'string' ? kind.toLowerCase().replace(KIND_URN, '') : kind;
+  if (typeof kind !== 'string') return kind;
+  // Servers write refresh_token, refresh-token or refreshToken.
+  return kind.toLowerCase().replace(KIND_URN, '').replace(/[-_ ]/g, '');
 }
 
 // An ID token repeats the nonce of the authorization request. Some servers write it into access tokens too, but then

@@ -31,7 +31,9 @@ async function outcomesOf(claims: Claims, options: Options = {}): Promise<string
 
 const twice = (outcome: string): string[] => [outcome, outcome];
 
-const KIND_CLAIMS = ['token_use', 'token_usage', 'token_type', 'tokenName', 'typ', 'purpose'];
+const KIND_CLAIMS = [
+  ...['token_use', 'token_usage', 'token_type', 'tokenType', 'TokenType', 'tokenName', 'typ', 'type', 'purpose'],
+];
 const URN = 'urn:ietf:params:oauth:token-type:';
 
 describe('a token that states that it is not an access token', () => {
@@ -42,6 +44,8 @@ describe('a token that states that it is not an access token', () => {
         'ID',
         'id_token',
         'Id_Token',
+        'id-token',
+        'idToken',
         `${URN}id_token`,
         `${URN.toUpperCase()}ID_TOKEN`,
         ['id'],
@@ -55,9 +59,10 @@ describe('a token that states that it is not an access token', () => {
 
   it.each(
     KIND_CLAIMS.flatMap((name) =>
-      ['refresh', 'Refresh', 'refresh_token', 'Offline', 'logout', 'Logout', 'logout_token', `${URN}refresh_token`].map(
-        (value) => ({ name, value }),
-      ),
+      [
+        ...['refresh', 'Refresh', 'refresh_token', 'refresh-token', 'refreshToken', 'Refresh Token'],
+        ...['Offline', 'logout', 'Logout', 'logout_token', `${URN}refresh_token`],
+      ].map((value) => ({ name, value })),
     ),
   )('is always rejected: $name $value', async ({ name, value }) => {
     expect(await outcomesOf({ [name]: value })).toEqual(twice('type_refused'));
@@ -117,9 +122,22 @@ describe('a nonce', () => {
 describe('an access token', () => {
   it.each<[string, Claims]>([
     ...KIND_CLAIMS.flatMap((name) =>
-      ['access', 'access_token', 'Bearer', 'N_A', 'at', 'at+jwt', 'jwt', `${URN}access_token`, '', 7, null, {}].map(
-        (value): [string, Claims] => [`${name} ${JSON.stringify(value)}`, { [name]: value }],
-      ),
+      [
+        'access',
+        'access_token',
+        'access-token',
+        'app',
+        'Bearer',
+        'N_A',
+        'at',
+        'at+jwt',
+        'jwt',
+        `${URN}access_token`,
+        '',
+        7,
+        null,
+        {},
+      ].map((value): [string, Claims] => [`${name} ${JSON.stringify(value)}`, { [name]: value }]),
     ),
     ['a token_type that cannot be converted to text', { token_type: { toString: 1, valueOf: 1 } }],
     ['state without code', { state: 'x' }],
