@@ -54,7 +54,7 @@ export class KeySnapshot {
 
   async read(): Promise<Snapshot | undefined> {
     try {
-      return this.#check(await this.#call((store) => store.get(this.#name)));
+      return this.#check(await this.#call('get', (store) => store.get(this.#name)));
     } catch {
       return undefined;
     }
@@ -65,19 +65,18 @@ export class KeySnapshot {
     if (maxStale === 0) return;
     const saved = { version: 1, issuer, jwksUri, jwks: { keys: jwks.keys }, fetchedAt, metadataFetchedAt, maxAge };
     // `lastError` has the failure.
-    await this.#call((store) => store.set(this.#name, saved, maxStale)).catch(() => undefined);
+    await this.#call('set', (store) => store.set(this.#name, saved, maxStale)).catch(() => undefined);
   }
 
-  async #call<T>(use: (store: Store) => Promise<T>): Promise<T> {
+  async #call<T>(called: keyof Store, use: (store: Store) => Promise<T>): Promise<T> {
     const { store, timeout } = this.#options;
     try {
       const value = await withTimeout(use(store), timeout, 'the store of the key snapshot');
-      this.lastError = undefined;
-      this.#monitor.succeeded();
+      if (this.#monitor.succeeded(called)) this.lastError = undefined;
       return value;
     } catch (error) {
       this.lastError = error;
-      this.#monitor.failed(error);
+      this.#monitor.failed(called, error);
       throw error;
     }
   }

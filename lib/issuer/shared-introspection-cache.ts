@@ -71,7 +71,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     const known = await this.#read(place);
     if (known !== undefined) return known;
     const lock = `${place.key}:lock:${place.client}`;
-    const isFirst = await this.#call((store) => recordIn(store, lock, this.#introspectionLifetime));
+    const isFirst = await this.#call('add', (store) => recordIn(store, lock, this.#introspectionLifetime));
     if (isFirst === false) {
       const shared = await this.#waitForAnother(place, lock);
       if (shared !== undefined) return shared;
@@ -84,7 +84,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
       await this.#save(place, result);
       return result;
     } finally {
-      if (isFirst === true) await this.#call((store) => store.delete(lock));
+      if (isFirst === true) await this.#call('delete', (store) => store.delete(lock));
     }
   }
 
@@ -119,7 +119,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
   }
 
   async #read({ key, client }: Place): Promise<IntrospectionResult | undefined> {
-    const saved = await this.#call((store) => readFrom(store, key));
+    const saved = await this.#call('get', (store) => readFrom(store, key));
     const result = readSaved(saved, client);
     if (result === undefined) return undefined;
     // Processes have only the time of day in common.
@@ -135,12 +135,11 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     if (lifetime <= 0) return;
     // A response that is too large, or too deep for JSON, is not shared. That is not a failure of the store.
     if (!isWritable(response)) return;
-    await this.#call(async (store) => {
-      await store.set(key, { version: 2, client, response, introspectedAt }, lifetime);
-      // Invalidated during the request: this response is outdated. Times are not compared, because the mark may come from
-      // a machine with a different clock.
-      if ((await readFrom(store, markOf(key))) !== undefined) await store.delete(key);
-    });
+    await this.#call('set', (store) => store.set(key, { version: 2, client, response, introspectedAt }, lifetime));
+    // Invalidated during the request: this response is outdated. Times are not compared, because the mark may come from a
+    // machine with a different clock.
+    const mark = await this.#call('get', (store) => readFrom(store, markOf(key)));
+    if (mark !== undefined) await this.#call('delete', (store) => store.delete(key));
   }
 
   #lifetime({ response, introspectedAt }: SavedResult): number {
@@ -157,24 +156,23 @@ export class SharedIntrospectionCache implements IntrospectionSource {
       await pause(LOOK_INTERVAL, undefined, { ref: false });
       const shared = await this.#read(place);
       if (shared !== undefined) return shared;
-      const isStillRunning = await this.#call(async (store) => (await readFrom(store, lock)) !== undefined);
+      const isStillRunning = await this.#call('get', async (store) => (await readFrom(store, lock)) !== undefined);
       if (isStillRunning !== true) return this.#read(place);
     }
     return undefined;
   }
 
   /** Calls the store; `undefined` if it is unavailable. */
-  async #call<T>(use: (store: Store) => Promise<T>): Promise<T | undefined> {
+  async #call<T>(called: keyof Store, use: (store: Store) => Promise<T>): Promise<T | undefined> {
     if (this.#backoff.wait > 0) return undefined;
     try {
       const value = await withTimeout(use(this.#options.store), STORE_TIMEOUT, 'the store');
-      this.#backoff.succeeded();
-      this.#monitor.succeeded();
+      if (this.#monitor.succeeded(called)) this.#backoff.succeeded();
       return value;
     } catch (error) {
       // Requests do not depend on the store.
       this.#backoff.failed();
-      this.#monitor.failed(error);
+      this.#monitor.failed(called, error);
       return undefined;
     }
   }

@@ -157,10 +157,10 @@ export class DpopProofs {
   async #addTo(store: Store, name: string, lifetime: number): Promise<boolean> {
     try {
       const isFirst = await withTimeout(recordIn(store, name, lifetime), STORE_TIMEOUT, 'the store');
-      this.#storeMonitor.succeeded();
+      this.#storeMonitor.succeeded('add');
       return isFirst;
     } catch (cause) {
-      this.#storeMonitor.failed(cause);
+      this.#storeMonitor.failed('add', cause);
       throw new UpstreamError('store_unavailable', 1, { cause });
     }
   }

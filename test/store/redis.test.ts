@@ -3,6 +3,7 @@ import { type IntrospectionVerifierOptions, redisStore } from '../../lib/index.j
 import { get, startIssuer, verifyAsync } from '../support/helpers.js';
 import { apiFor, movableClock, verifierFor } from '../support/introspection.js';
 import { describeWithRedis, makeClient } from '../support/redis-server.js';
+import { codesOf, recordWarnings } from '../support/warnings.js';
 
 describeWithRedis('opaque tokens with a real Redis server', (redis) => {
   /** Several processes: each verifier has its own cache, and all share Redis. */
@@ -126,6 +127,45 @@ describeWithRedis('opaque tokens with a real Redis server', (redis) => {
     function apiVerifier() {
       return verifierFor(issuer, options);
     }
+  });
+
+  it.each<[string, string[], string[]]>([
+    ['is a replica', ['REPLICAOF', '127.0.0.1', '1'], ['REPLICAOF', 'NO', 'ONE']],
+    ['is full', ['CONFIG', 'SET', 'maxmemory', '1'], ['CONFIG', 'SET', 'maxmemory', '0']],
+  ])('cause one warning while Redis can be read but %s', async (_, begin, end) => {
+    const { issuer, time, createVerifier } = await setUpProcesses();
+    const verifier = createVerifier();
+    await verifier.verify(issuer.issueOpaque());
+    const warnings = recordWarnings();
+    const ofStore = (): string[] => codesOf(warnings).filter((code) => code.startsWith('ERS_STORE'));
+    await redis.client.sendCommand(begin);
+    try {
+      for (let i = 0; i < 120; i++) {
+        time.now += 1;
+        await expect(verifier.verify(issuer.issueOpaque({ exp: time.now + 60 }))).resolves.toBeDefined();
+      }
+    } finally {
+      await redis.client.sendCommand(end);
+    }
+    expect(ofStore()).toEqual(['ERS_STORE']);
+    time.now += 31;
+    await verifier.verify(issuer.issueOpaque({ exp: time.now + 60 }));
+    expect(ofStore()).toEqual(['ERS_STORE', 'ERS_STORE_RESOLVED']);
+    expect(await redis.client.dbSize()).toBe(2);
+  });
+
+  it('are shared in place of a value of another type in Redis', async () => {
+    const warnings = recordWarnings();
+    const { issuer, createVerifier } = await setUpProcesses();
+    const token = issuer.issueOpaque();
+    await createVerifier().verify(token);
+    const [key = ''] = await redis.client.keys('*');
+    await redis.client.del(key);
+    await redis.client.lPush(key, 'value');
+    await createVerifier().verify(token);
+    await createVerifier().verify(token);
+    expect(issuer.requests.introspection).toBe(2);
+    expect(codesOf(warnings)).not.toContain('ERS_STORE');
   });
 
   it('are still verified while Redis hangs', async () => {
