@@ -47,7 +47,7 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
     return send(command);
   };
   return {
-    get: async (key) => parse(await call(({ get }) => get(prefix + key))),
+    get: async (key) => parse(await call(({ get }) => get(prefix + key)).catch(withoutWrongType)),
     set: async (key, value, lifetime) => {
       const json = JSON.stringify(value);
       const reply = await call(({ set }) => set(prefix + key, json, milliseconds(lifetime)));
@@ -79,6 +79,11 @@ function withoutArguments(error: unknown): Error {
 // Redis requires a whole number of at least 1.
 function milliseconds(lifetime: number): number {
   return Math.max(1, Math.ceil(lifetime * 1000));
+}
+
+/** A value of another type was not written by this store. It counts as missing and is overwritten. */
+function withoutWrongType(error: Error): undefined {
+  if (!error.message.startsWith('WRONGTYPE')) throw error;
 }
 
 /** A text that is not JSON was not written by this store. It counts as missing and is overwritten. */

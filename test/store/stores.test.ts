@@ -121,9 +121,13 @@ describeWithRedis('redisStore', (redis) => {
     },
   );
 
-  it('rejects if the value of the key is not a string in Redis', async () => {
+  it('overwrites a value of the key that is not a string in Redis', async () => {
     await redis.client.lPush('express-resource-server:key', 'x');
-    await expect(redisStore(redis.client).get('key')).rejects.toThrow('WRONGTYPE');
+    const store = redisStore(redis.client);
+    await expect(store.get('key')).resolves.toBeUndefined();
+    await expect(store.add('key', 10)).resolves.toBe(false);
+    await store.set('key', 'value', 10);
+    await expect(store.get('key')).resolves.toBe('value');
   });
 
   it('rejects immediately while the client is not connected', async () => {
