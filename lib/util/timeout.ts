@@ -1,11 +1,14 @@
 import { startTimer } from './timer.js';
 
-/** Waits for a call, but not longer than the given number of seconds. A later result is ignored. */
+/** A call took too long. */
+export class TimeoutError extends Error {}
+
+/** Waits for a call, but not longer than the given number of seconds. A later result is ignored. @throws TimeoutError */
 export async function withTimeout<T>(call: Promise<T>, seconds: number, what: string): Promise<T> {
   let stop: () => void = () => undefined;
   const expired = new Promise<never>((_, reject) => {
     stop = startTimer(seconds, () => {
-      reject(new Error(`${what} did not respond within ${seconds} s`));
+      reject(new TimeoutError(`${what} did not respond within ${seconds} s`));
     });
   });
   return Promise.race([call, expired]).finally(stop);

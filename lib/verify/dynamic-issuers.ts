@@ -8,6 +8,7 @@ import { BoundedCache } from '../util/bounded-cache.js';
 import { ConcurrencyLimiter } from '../util/concurrency-limiter.js';
 import { isPromise } from '../util/is-promise.js';
 import { SingleFlight } from '../util/single-flight.js';
+import { TimeoutError, withTimeout } from '../util/timeout.js';
 import { TokenBucket } from '../util/token-bucket.js';
 import { createIntrospectionVerifier } from './introspection.js';
 import type { IntrospectionVerifierOptions } from './introspection-options.js';
@@ -62,6 +63,8 @@ export interface DynamicIssuersOptions {
 /** Issuers that the resolver does not know are cached for a short time (seconds), because callers can choose any name. */
 const MAX_UNKNOWN = 1_000;
 const UNKNOWN_MAX_AGE = 10;
+/** How long requests wait for the resolver. Seconds. */
+const RESOLVER_TIMEOUT = 5;
 
 /**
  * What tokens may cost that were not accepted, of all tenants together: a burst, then one per interval in seconds. A new tenant
@@ -172,8 +175,7 @@ export class DynamicIssuers implements IssuerRegistry {
   }
 
   async #lookUp(iss: string): Promise<Found> {
-    // Databases return null for a row that does not exist.
-    const resolved = (await runResolver(() => this.#resolve(iss))) ?? undefined;
+    const resolved = await this.#resolveInTime(iss);
     const before = this.#pool.get(iss);
     // The resolver may have changed the object that it returned before.
     const snapshot = snapshotOf(resolved);
@@ -188,6 +190,17 @@ export class DynamicIssuers implements IssuerRegistry {
       runResolver(() => createTenant(iss, resolved, { snapshot, resolvedAt, budget: new TenantBudget(this.#budgets) }));
     if (before === undefined) return () => this.#pool.get(iss) ?? this.#admit(create());
     return this.#pool.replace(before, create);
+  }
+
+  /** @throws UpstreamError if the resolver takes too long. Its own errors are not changed. */
+  async #resolveInTime(iss: string): Promise<ResolvedIssuer | undefined> {
+    const call = Promise.resolve(runResolver(() => this.#resolve(iss)));
+    try {
+      // Databases return null for a row that does not exist.
+      return (await withTimeout(call, RESOLVER_TIMEOUT, 'the resolver of trustedIssuers')) ?? undefined;
+    } catch (cause) {
+      throw cause instanceof TimeoutError ? new UpstreamError('keys_unavailable', 1, { cause }) : cause;
+    }
   }
 
   /** @throws UpstreamError if there were too many new tenants. */

@@ -24,6 +24,7 @@ import {
   verifyAsync,
 } from '../support/helpers.js';
 import { movableClock, verifierFor } from '../support/introspection.js';
+import { untilDeadline } from '../support/time.js';
 
 function jwtOptions(issuer: TestIssuer, options: Partial<JwtVerifierOptions> = {}): JwtVerifierOptions {
   return { issuer: issuer.url, audience: issuer.audience, ...options };
@@ -365,6 +366,30 @@ describe('a resolver of issuers', () => {
     const token = unsigned({ iss: 'https://a.example.com' });
     const app = bearer(trustedIssuers(resolve as IssuerResolver));
     expect(await expectHandedOver(token, app)).toBeInstanceOf(ConfigurationError);
+  });
+
+  it('that never settles causes 503 after 5 seconds, and is called again then', async () => {
+    jest.useFakeTimers({ doNotFake: ['hrtime', 'nextTick', 'queueMicrotask', 'setImmediate', 'clearImmediate'] });
+    try {
+      let calls = 0;
+      const verifier = trustedIssuers((issuer) => {
+        calls++;
+        return calls === 1 ? new Promise(() => undefined) : custom({ issuer });
+      });
+      const token = unsigned({ iss: 'a' });
+      const waiting = [verifyAsync(verifier, token), verifyAsync(verifier, token)];
+      const started = Date.now();
+      for (const result of waiting) {
+        await expect(untilDeadline(result)).rejects.toMatchObject({
+          reason: 'keys_unavailable',
+          cause: { message: 'the resolver of trustedIssuers did not respond within 5 s' },
+        });
+      }
+      expect([calls, Date.now() - started]).toEqual([1, 5_000]);
+      await expect(verifier.verify(token)).resolves.toBeDefined();
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   it('may return null, and is then not called again for every token of an unknown issuer', async () => {
