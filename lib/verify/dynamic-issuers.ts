@@ -85,6 +85,7 @@ export class DynamicIssuers implements IssuerRegistry {
   readonly #pool: TenantPool;
   readonly #budgets: TenantBudgets;
   readonly #firstTokens = new ConcurrencyLimiter(FIRST_TOKENS);
+  readonly #starting = new SingleFlight<AccessToken>();
   readonly #unknown: BoundedCache<true>;
   readonly #resolving = new SingleFlight<Found>();
 
@@ -128,17 +129,22 @@ export class DynamicIssuers implements IssuerRegistry {
   async #findAndVerify(iss: string, token: string, context?: VerifierContext): Promise<AccessToken | undefined> {
     const found = await this.#find(iss);
     if (typeof found !== 'function') return found && this.#verify(found, token, context);
-    // New tenants wait for each other: those with an accepted token give back what they took from the budget.
+    // New tenants wait for each other: those with an accepted token give back what they took from the budget. Each has one
+    // place, so further tokens of it wait for its first token outside.
     const progress = { hasStarted: false };
-    const verifyFirst = async (): Promise<AccessToken> => {
+    const verifyFirst = async (): Promise<AccessToken | undefined> => {
       progress.hasStarted = true;
-      return this.#verify(found(), token, context);
+      if (this.#starting.isRunning(iss) || this.#pool.get(iss) !== undefined) return undefined;
+      return this.#starting.run(iss, async () => this.#verify(found(), token, context));
     };
-    try {
-      return await this.#firstTokens.run(verifyFirst, addressGroup(context?.remoteAddress));
-    } catch (cause) {
-      throw progress.hasStarted ? cause : new UpstreamError('keys_unavailable', 1, { cause });
-    }
+    const first = await this.#firstTokens
+      .run(verifyFirst, addressGroup(context?.remoteAddress))
+      .catch((cause: unknown) => {
+        throw progress.hasStarted ? cause : new UpstreamError('keys_unavailable', 1, { cause });
+      });
+    if (first !== undefined) return first;
+    await this.#starting.get(iss)?.catch(() => undefined);
+    return this.#verify(found(), token, context);
   }
 
   #verify(tenant: Tenant, token: string, context?: VerifierContext): AccessToken | Promise<AccessToken> {

@@ -264,6 +264,21 @@ describe('a new tenant', () => {
     for (let i = 0; i < 40; i++) expect(await send(`new-${i}`, 'valid')).toBe(200);
   });
 
+  it('whose server hangs delays no other new tenant, however many tokens name it', async () => {
+    const { gates, send } = ownVerifiers(50);
+    let open = (): void => undefined;
+    gates.set(
+      'hanging',
+      new Promise((resolve) => {
+        open = resolve;
+      }),
+    );
+    const hanging = Array.from({ length: 50 }, () => send('hanging', 'valid'));
+    for (let i = 0; i < 40; i++) expect(await send(`new-${i}`, 'valid')).toBe(200);
+    open();
+    expect(new Set(await Promise.all(hanging))).toEqual(new Set([200]));
+  });
+
   it('may return verifiers of every kind', async () => {
     const issuer = await startIssuer();
     for (const create of [
