@@ -17,14 +17,29 @@ export interface RsaLimits {
 }
 
 /**
- * Whether a JWK (RFC 7517 §4) is safe as a public key: it has no private or symmetric member, its type can sign, and an RSA
- * key has a safe size. It does not check whether the key is well-formed; the import does.
+ * The points of Ed25519 whose order divides 8, without the bit for the sign of x (RFC 8032 §5.1.2). Everybody can create
+ * signatures that such a key verifies, and OpenSSL uses it. Two of the points have a second encoding that OpenSSL reads.
+ */
+const SMALL_ORDER: readonly string[] = [
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+];
+
+/**
+ * Whether a JWK (RFC 7517 §4) is safe as a public key: it has no private or symmetric member, its type can sign, an RSA key
+ * has a safe size, and a key on Ed25519 does not have a small order. It does not check whether the key is well-formed; the
+ * import does.
  */
 export function isSafePublicJwk(jwk: unknown, limits: RsaLimits): jwk is JWK {
   if (!isPlainObject(jwk)) return false;
   if (hasPrivateMember(jwk)) return false;
   if (jwk.kty === 'RSA') return isSafeRsa(jwk, limits);
-  return jwk.kty === 'EC' || jwk.kty === 'OKP';
+  return jwk.kty === 'EC' || (jwk.kty === 'OKP' && !isSmallOrder(jwk));
 }
 
 /** The members of a JWK that are present: some servers write absent members as `null`. */
@@ -70,6 +85,13 @@ export function hasRepeatedOperation({ key_ops: operations }: Readonly<Record<st
 function withoutSynonym(jwk: JWK): JWK {
   const { alg, ...others } = jwk;
   return jwk.crv === 'Ed25519' && (alg === 'EdDSA' || alg === 'Ed25519') ? others : jwk;
+}
+
+function isSmallOrder({ crv, x }: Record<string, unknown>): boolean {
+  if (crv !== 'Ed25519' || typeof x !== 'string') return false;
+  const point = Buffer.from(x, 'base64url');
+  point[31] = (point[31] ?? 0) & 0x7f;
+  return SMALL_ORDER.includes(point.toString('hex'));
 }
 
 // RFC 7518 §3.3: 2048 bits or larger.

@@ -1,7 +1,9 @@
+import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { jwtVerifier, type KeyOptions } from '../../lib/index.js';
 import { makeSigningKey, type TestIssuer } from '../../lib/testing/issuer.js';
-import { cachedResult, expectRefused, get, serveFor, startIssuer, verifyAsync } from '../support/helpers.js';
+import { base64url, cachedResult, expectRefused, get, serveFor, startIssuer, verifyAsync } from '../support/helpers.js';
+import { SMALL_ORDER } from '../support/small-order.js';
 import { advance, eventually, simulateTime, watchedFetch } from '../support/time.js';
 
 simulateTime();
@@ -236,6 +238,28 @@ describe('unsafe keys', () => {
     issuer.published = [change(issuer.key.publicJwk), good.publicJwk];
     await expect(verifierFor(issuer).verify(token)).rejects.toMatchObject({ reason: 'unknown_key' });
   });
+
+  it.each(SMALL_ORDER)(
+    'of a small order on Ed25519 are ignored, because everybody can sign for them: %s',
+    async (x) => {
+      const issuer = await startIssuer();
+      const jwk = { kty: 'OKP', crv: 'Ed25519', x, kid: 'small' };
+      issuer.published = [jwk, issuer.key.publicJwk];
+      // The neutral element of the curve as R, and 0 as S.
+      const signature = Buffer.concat([Buffer.from([1]), Buffer.alloc(63)]);
+      const key = createPublicKey({ key: jwk, format: 'jwk' });
+      const forged: string[] = [];
+      for (let i = 0; i < 200; i++) {
+        const claims = { iss: issuer.url, aud: issuer.audience, exp: issuer.now + 60, i };
+        const input = [{ alg: 'EdDSA', kid: 'small' }, claims].map((part) => base64url(JSON.stringify(part))).join('.');
+        if (verify(null, Buffer.from(input), key, signature)) forged.push(`${input}.${base64url(signature)}`);
+      }
+      expect(forged.length).toBeGreaterThan(0);
+      const app = serveFor(issuer);
+      await expectRefused(app, forged[0], 401, 'invalid_token');
+      expect((await get(app, await issuer.issue())).status).toBe(200);
+    },
+  );
 
   it('make a set of more than 1,000 keys unusable', async () => {
     const issuer = await startIssuer();

@@ -17,6 +17,7 @@ import {
   createScene,
 } from '../support/dpop.js';
 import { base64url, signWithSecret } from '../support/helpers.js';
+import { SMALL_ORDER } from '../support/small-order.js';
 
 const scene = createScene();
 
@@ -149,6 +150,11 @@ describe('§4.3 7: jwk must be a public key', () => {
       }
     },
   );
+
+  it.each(SMALL_ORDER)('rejects a key of a small order, because everybody can sign for it: %s', async (x) => {
+    const jwk = { kty: 'OKP', crv: 'Ed25519', x };
+    await expectProofAlwaysRejected(scene, 'proof_key_refused', () => scene.prove({ header: { alg: 'EdDSA', jwk } }));
+  });
 
   it('rejects the private key', async () => {
     const jwk = await crypto.subtle.exportKey('jwk', scene.client.key.privateKey);
