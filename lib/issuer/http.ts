@@ -1,10 +1,10 @@
 /** Requests to the authorization server: one deadline for the whole exchange, a maximum size, no redirects. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { isPlainObject } from '../util/is-plain-object.js';
 import { parseJsonObject } from '../util/json.js';
 import { startTimer } from '../util/timer.js';
 import { parseUrl, withoutQuery } from '../util/url.js';
+import { describeFailure, isClosedConnection } from './fetch-failure.js';
 import {
   checkResponse,
   discardBody,
@@ -62,9 +62,9 @@ const DOCUMENT_LIMITS = { maxDepth: 32, maxMembers: 50_000 };
 /** Limits of an error response. */
 const ERROR_LIMITS = { maxDepth: 4, maxMembers: 50 };
 const MAX_ERROR_BYTES = 16_384;
+/** RFC 9110 §15.4: the others of 3xx name no address, such as 304. */
+const REDIRECTS = [301, 302, 303, 307, 308];
 
-/** Errors of a pooled connection that the server closed before our request arrived. */
-const CLOSED_CONNECTION = new Set<unknown>(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
 /**
  * How often a request is sent if the connection was closed. Each attempt takes one dead connection out of the pool; three
  * are enough for a pool in which all are dead, because a connection that failed is replaced by a new one.
@@ -181,7 +181,7 @@ async function failureOf(target: Target, status: number, response: FetchResponse
   }
   await discardBody(response);
   // The location is not quoted: it may contain what we sent.
-  if (status >= 300 && status < 400) {
+  if (REDIRECTS.includes(status)) {
     const location = isSameOrigin(url, readHeader(response, 'location')) ? 'the same origin' : 'another origin';
     return new HttpError('redirect', `${name} redirects to ${location}, which is not followed`, { status });
   }
@@ -215,41 +215,15 @@ async function read(target: Target, response: FetchResponse, maxBytes: number): 
   }
 }
 
-// `fetch` puts the reason of a failure into `cause`.
-function isClosedConnection(error: unknown): boolean {
-  return [error, memberOf(error, 'cause')].some((each) => CLOSED_CONNECTION.has(memberOf(each, 'code')));
-}
-
-function memberOf(value: unknown, name: string): unknown {
-  return isPlainObject(value) ? value[name] : undefined;
-}
-
 /**
  * The error for a request that failed. The original error is not its cause: it may contain bytes of the response (`data` of
- * parse errors) or of our request (header values). Its code and the message of a system error say why.
+ * parse errors) or of our request (header values).
  */
 function unreachable({ url, name }: Target, error: unknown): HttpError {
   if (error instanceof HttpError) return error;
-  const errors = [error, memberOf(error, 'cause')];
-  const reason = errors.map(describeFailure).findLast((each) => each !== undefined);
+  const { reason, systemCode } = describeFailure(error);
   const text = `${name} is not reachable${reason === undefined ? '' : `: ${reason}`}`;
-  const systemCode = errors.map(systemCodeOf).findLast((each) => each !== undefined);
   return new HttpError('unreachable', text, { systemCode, origin: originOf(url) });
-}
-
-function systemCodeOf(error: unknown): string | undefined {
-  const code = memberOf(error, 'code');
-  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code) ? code : undefined;
-}
-
-function describeFailure(error: unknown): string | undefined {
-  const code = systemCodeOf(error);
-  const message = memberOf(error, 'message');
-  // A system error names the call and the address, such as "connect ECONNREFUSED 127.0.0.1:443".
-  if (typeof memberOf(error, 'syscall') === 'string' && typeof message === 'string') return message.slice(0, 200);
-  if (code !== undefined) return code;
-  const name = memberOf(error, 'name');
-  return typeof name === 'string' && /^[A-Za-z]{1,40}$/.test(name) ? name : undefined;
 }
 
 function readMaxAge(cacheControl: string | undefined): number | undefined {

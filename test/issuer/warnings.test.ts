@@ -48,6 +48,15 @@ const heal = (issuer: TestIssuer): void => {
   issuer.heal();
 };
 
+/** The error of undici's `fetch` with a `ProxyAgent`. */
+function tunnelFailure(status: number): TypeError {
+  const message = `Proxy response (${status}) !== 200 when HTTP Tunneling`;
+  const aborted = Object.assign(new Error(message), { name: 'AbortError', code: 'UND_ERR_ABORTED' });
+  return new TypeError('fetch failed', {
+    cause: Object.assign(new Error('Request was cancelled.', { cause: aborted }), { code: 0 }),
+  });
+}
+
 const badGateway = (res: ServerResponse): unknown =>
   res.writeHead(502, { 'Content-Type': 'text/html' }).end('<h1>secret words of a proxy</h1>');
 
@@ -74,6 +83,33 @@ const DOCUMENT_MISTAKES: readonly Mistake[] = [
     begin: () => undefined,
     code: 'ERS_UNREACHABLE',
     says: ['ENOTFOUND', 'auth.example.com', 'DNS'],
+  },
+  {
+    name: 'a proxy does not open a tunnel to the server',
+    options: () => ({ fetch: () => Promise.reject(tunnelFailure(407)) }),
+    begin: () => undefined,
+    code: 'ERS_UNREACHABLE',
+    says: ['the proxy responded 407'],
+  },
+  {
+    name: 'the keys are at a port that fetch does not call',
+    begin: (issuer) => {
+      issuer.metadata.jwks_uri = 'http://127.0.0.1:6000/';
+    },
+    end: (issuer) => {
+      delete issuer.metadata.jwks_uri;
+    },
+    code: 'ERS_UNREACHABLE',
+    says: ['fetch does not call this port'],
+  },
+  {
+    name: 'the server responds 304 without a reason',
+    begin: (issuer) => {
+      issuer.fail('metadata', (res) => res.writeHead(304).end());
+    },
+    end: heal,
+    code: 'ERS_STATUS',
+    says: ['responded 304'],
   },
   {
     name: 'a proxy responds 502 with HTML',
