@@ -112,3 +112,21 @@ describe('the process exits immediately', () => {
     expect(secondsOf(result)).toBeLessThan(IMMEDIATELY);
   });
 });
+
+describe('the package', () => {
+  it('has no open asynchronous resource after it was loaded, which test runners would report as an open handle', async () => {
+    const result = await runProcess(process.execPath, [
+      '--input-type=module',
+      '--eval',
+      `
+      import { AsyncLocalStorage, createHook } from 'node:async_hooks';
+      const open = new Map();
+      const hook = createHook({ init: (id, type) => open.set(id, type), destroy: (id) => open.delete(id) }).enable();
+      await import(${JSON.stringify(LIBRARY)});
+      await new Promise(setImmediate);
+      hook.disable();
+      console.log(JSON.stringify([...open.values()].filter((type) => /bound|resource/i.test(type))));`,
+    ]);
+    expect(result).toMatchObject({ status: 0, stdout: '[]\n' });
+  });
+});
