@@ -38,6 +38,8 @@ export interface KeySource {
   current(): KeySet | undefined;
   ready(): Promise<void>;
   health(): KeysHealth;
+  /** Ends the pause after failed fetches, unless the server requested it; `undefined` if nothing is ever fetched. */
+  endPause?(): void;
   /** Ends the fetches in progress; `undefined` if nothing is ever fetched. */
   abortLoads?(reason: HttpError): void;
   close(): void;

@@ -64,6 +64,10 @@ export class MetadataSource {
     return this.#resource.health();
   }
 
+  endPause(): void {
+    this.#resource.endPause();
+  }
+
   abortLoads(reason: HttpError): void {
     this.#resource.abortLoad(reason);
   }

@@ -153,6 +153,12 @@ export class RefreshingResource<T> {
     return { age: now - entry.fetchedAt, state, failures, usableUntil, ...failure };
   }
 
+  /** Allows an attempt now, unless the server requested a pause, or a value can be used without one. */
+  endPause(): void {
+    const isUsable = this.#usable(this.#clock()) !== undefined;
+    if (!isUsable && !isPauseRequested(this.#lastError)) this.#backoff.reset();
+  }
+
   /** Ends the refreshes, and aborts a fetch in progress. */
   close(): void {
     this.#isClosed = true;
@@ -255,6 +261,12 @@ export class RefreshingResource<T> {
     }
     return new UpstreamError(this.#options.reason, this.#backoff.wait, { cause });
   }
+}
+
+/** Whether the server requested a pause with its last response. */
+function isPauseRequested(error: unknown): boolean {
+  const failure = error instanceof UpstreamError ? error.cause : error;
+  return failure instanceof HttpError && failure.retryAfter !== undefined;
 }
 
 /** The pause that the server requested, or the pause of the document that this one depends on. Seconds. */

@@ -150,6 +150,11 @@ export class RemoteKeySet implements KeySource {
       : `The cached keys stay in use until ${toIsoTime(usableUntil)}.`;
   }
 
+  endPause(): void {
+    this.#metadata?.endPause();
+    this.#keys.endPause();
+  }
+
   /** Ends the fetches in progress. */
   abortLoads(reason: HttpError): void {
     this.#metadata?.abortLoads(reason);

@@ -84,6 +84,10 @@ class SharedKeySet implements KeySource {
     return this.#shared.keySet.health();
   }
 
+  endPause(): void {
+    this.#shared.keySet.endPause();
+  }
+
   abortLoads(): void {
     // There is one request, whose own deadline is not longer, and other verifiers may wait for it.
   }

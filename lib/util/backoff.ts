@@ -50,4 +50,9 @@ export class Backoff {
   succeeded(): void {
     this.#failures = 0;
   }
+
+  /** Ends the pause, and begins again with the shortest one. */
+  reset(): void {
+    this.#failures = 0;
+  }
 }

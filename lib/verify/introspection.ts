@@ -75,8 +75,9 @@ export function createIntrospectionVerifier(
   const source: IntrospectionSource = shared ?? introspectionClient;
   const verifyToken = async (token: string, context?: VerifierContext): Promise<ReceivedResult> => {
     noteServed();
-    prefetch.join();
     checkToken(token, settings);
+    const prefetching = prefetch.join();
+    if (prefetching !== undefined) await prefetching;
     const info = await source.introspect(token, context?.remoteAddress);
     const receivedAt = ageClock();
     return { accessToken: checkResponse(info, settings), introspectedAt: receivedAt - info.age, receivedAt };
@@ -88,17 +89,17 @@ export function createIntrospectionVerifier(
     acceptsOpaqueTokens: true,
     allowsAnyTokenCharacters: settings.allowsAnyTokenCharacters,
     verify: async (token, context) => (await verifyToken(token, context)).accessToken,
-    explain: (token) => {
-      prefetch.join();
+    explain: async (token) => {
+      await prefetch.join();
       return explainToken(token, settings);
     },
     invalidate: async (token) => {
       endSignals(token);
       await shared?.invalidate(token);
     },
-    ready: () => {
-      prefetch.join();
-      return introspectionClient.ready();
+    ready: async () => {
+      await prefetch.join();
+      await introspectionClient.ready();
     },
     health: () => healthOf(settings),
     close: () => {
@@ -161,6 +162,10 @@ function prefetchedDocuments({ introspectionClient, metadata, keys }: Introspect
   if (metadata === undefined && keys === undefined) return introspectionClient;
   return {
     ready: () => introspectionClient.ready(),
+    endPause: () => {
+      metadata?.endPause();
+      keys?.endPause?.();
+    },
     abortLoads: (reason) => {
       metadata?.abortLoads(reason);
       keys?.abortLoads?.(reason);

@@ -23,7 +23,7 @@ import { isPromise } from '../util/is-promise.js';
 import { noteServed, recordInstance } from './instances.js';
 import { createKeySource } from './jwt-keys.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
-import { startPrefetch } from './prefetch.js';
+import { type Prefetch, startPrefetch } from './prefetch.js';
 import { createTokenCache } from './token-cache.js';
 import { endSignals } from './token-signals.js';
 import type { TokenVerifier } from './token-verifier.js';
@@ -62,10 +62,8 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string, bu
   const { rules, keys, clock, cache } = settings;
   const endRecord = recordInstance(where, rules.issuer);
   const prefetch = startPrefetch(keys, settings.prefetchTimeout);
-  const verifyNow = (token: string): JwtVerificationResult | PromiseLike<JwtVerificationResult> => {
-    prefetch.join();
-    return verifyToken(token, settings);
-  };
+  const verifyNow = (token: string): JwtVerificationResult | PromiseLike<JwtVerificationResult> =>
+    verifyToken(token, settings, prefetch);
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
     profile: rules.profile,
@@ -73,14 +71,14 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string, bu
     acceptsOpaqueTokens: false,
     allowsAnyTokenCharacters: false,
     verify: async (token) => (await verifyNow(token)).accessToken,
-    explain: (token) => {
-      prefetch.join();
+    explain: async (token) => {
+      await prefetch.join();
       return explainToken(token, settings);
     },
     invalidate: endSignals,
-    ready: () => {
-      prefetch.join();
-      return keys.ready();
+    ready: async () => {
+      await prefetch.join();
+      await keys.ready();
     },
     health: () => keys.health(),
     close: () => {
@@ -117,13 +115,21 @@ interface JwtVerificationResult {
 }
 
 /** A promise only if keys are fetched, or another thread verifies the signature. */
-function verifyToken(token: string, settings: JwtParts): JwtVerificationResult | PromiseLike<JwtVerificationResult> {
+function verifyToken(
+  token: string,
+  settings: JwtParts,
+  prefetch: Prefetch,
+): JwtVerificationResult | PromiseLike<JwtVerificationResult> {
   noteServed();
   const { rules, maxTokenBytes, clock } = settings;
   const jwt = parseToken(token, maxTokenBytes);
   const { header, claims } = jwt;
   runChecks(JWT_CHECKS, { header, claims, rules, now: clock() });
-  const keys = verifySignature(jwt, settings.keys, settings.budget);
+  const prefetching = prefetch.join();
+  const keys =
+    prefetching === undefined
+      ? verifySignature(jwt, settings.keys, settings.budget)
+      : prefetching.then(() => verifySignature(jwt, settings.keys, settings.budget));
   return isPromise(keys) ? keys.then((verifying) => toResult(jwt, verifying, rules)) : toResult(jwt, keys, rules);
 }
 

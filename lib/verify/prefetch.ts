@@ -1,3 +1,4 @@
+import { UpstreamError } from '../errors.js';
 import { HttpError } from '../issuer/http-error.js';
 import { runInBackground } from '../util/background.js';
 import { startTimer } from '../util/timer.js';
@@ -6,14 +7,19 @@ import { isInResolver } from './instances.js';
 /** What can be fetched before the first request. */
 export interface PrefetchedDocuments {
   ready(): Promise<unknown>;
+  /** Ends the pause after failed fetches; `undefined` if nothing is ever fetched. */
+  endPause?(): void;
   /** Ends the fetches in progress; `undefined` if nothing is ever fetched. */
   abortLoads?(reason: HttpError): void;
 }
 
 /** A prefetch that was started. */
 export interface Prefetch {
-  /** Somebody waits for the documents now, so the prefetch continues as long as every other fetch may. */
-  join(): void;
+  /**
+   * Somebody needs the documents now, so the prefetch continues as long as every other fetch may. Returns its end, which
+   * never rejects, or `undefined` if it is not in progress. If it has failed, the next fetch may start immediately.
+   */
+  join(): Promise<void> | undefined;
   /** The verifier is closed. */
   cancel(): void;
 }
@@ -30,34 +36,54 @@ export function startPrefetch(documents: PrefetchedDocuments, timeout: number | 
   if (timeout === undefined || documents.abortLoads === undefined || isInResolver()) return NO_PREFETCH;
   let isJoined = false;
   let isCancelled = false;
+  let hasFailed = false;
+  let running: Promise<void> | undefined;
   let stopTimer = (): void => undefined;
   const abort = (): void => {
     documents.abortLoads?.(new HttpError('timeout', `the prefetch was not complete after ${timeout} s`));
   };
+  // Nobody may have been online yet, such as a container that starts or a test that mocks the network later. So the first
+  // request makes an attempt of its own, unless it has waited for the deadline already.
+  const failed = (error: unknown): void => {
+    if (!isJoined) hasFailed = true;
+    else if (!isCancelled && !isTimeout(error)) documents.endPause?.();
+  };
   const prefetch = async (): Promise<void> => {
-    if (!isJoined) stopTimer = startTimer(timeout, abort);
+    const isFirst = !isJoined;
+    if (isFirst) stopTimer = startTimer(timeout, abort);
     try {
       await documents.ready();
-    } catch {
+    } catch (error) {
       // The documents have reported it.
+      if (isFirst) failed(error);
     } finally {
       stopTimer();
+      running = undefined;
     }
   };
   // Later, so that a program that creates a verifier and closes it sends no request.
   runInBackground(() =>
     setImmediate(() => {
-      if (!isCancelled) void prefetch();
+      if (!isCancelled) running = prefetch();
     }),
   );
   return {
     join: () => {
       isJoined = true;
       stopTimer();
+      if (hasFailed) {
+        hasFailed = false;
+        documents.endPause?.();
+      }
+      return running;
     },
     cancel: () => {
       isCancelled = true;
       stopTimer();
     },
   };
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof UpstreamError && error.cause instanceof HttpError && error.cause.failure === 'timeout';
 }

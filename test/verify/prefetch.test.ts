@@ -6,6 +6,7 @@ import {
   jwtBearer,
   jwtVerifier,
   type JwtVerifierOptions,
+  type Middleware,
   trustedIssuers,
 } from '../../lib/index.js';
 import type { TestIssuer } from '../../lib/testing/issuer.js';
@@ -157,6 +158,73 @@ describe('prefetch', () => {
     await expect(waiting).rejects.toMatchObject({ status: 503 });
     await verifier.close();
   });
+
+  it.each<[string, 'metadata' | 'jwks', (issuer: TestIssuer) => Middleware, (issuer: TestIssuer) => Promise<string>]>([
+    ['metadata', 'metadata', (issuer) => jwtBearer(optionsOf(issuer)), (issuer) => issuer.issue()],
+    ['keys', 'jwks', (issuer) => jwtBearer(optionsOf(issuer)), (issuer) => issuer.issue()],
+    [
+      'metadata of introspection',
+      'metadata',
+      (issuer) => introspectionBearer(optionsFor(issuer, { keys: {} })),
+      (issuer) => Promise.resolve(issuer.issueOpaque()),
+    ],
+  ])('that failed does not delay the first request, which tries again: %s', async (_, document, create, issue) => {
+    const issuer = await startIssuer();
+    issuer.fail(document, 'error');
+    const warnings = recordWarnings();
+    const app = serve(create(issuer));
+    await eventually('the failure', () => codesAbout('ERS_STATUS', warnings).length === 1);
+    issuer.heal();
+    const statuses = await Promise.all([1, 2, 3].map(async () => (await get(app, await issue(issuer))).status));
+    expect(statuses).toEqual([200, 200, 200]);
+  });
+
+  it('that fails while the first requests wait for it does not fail them', async () => {
+    const issuer = await startIssuer();
+    let fail: () => void = () => undefined;
+    const offline = new Promise<never>((_, reject) => {
+      fail = () => {
+        reject(new TypeError('fetch failed', { cause: Object.assign(new Error(), { code: 'ENOTFOUND' }) }));
+      };
+    });
+    let calls = 0;
+    const verifier = jwtVerifier(optionsOf(issuer, { fetch: (...call) => (calls++ === 0 ? offline : fetch(...call)) }));
+    await eventually('the prefetch', () => calls === 1);
+    const tokens = [await issuer.issue({ sub: 'a' }), await issuer.issue({ sub: 'b' })];
+    const waiting = Promise.all(tokens.map((token) => verifyAsync(verifier, token)));
+    await turns(2);
+    fail();
+    expect((await waiting).map(({ subject }) => subject)).toEqual(['a', 'b']);
+    expect(issuer.requests).toMatchObject({ metadata: 1, jwks: 1 });
+  });
+
+  it('that failed permits one attempt, and then requests do not add to the load', async () => {
+    const issuer = await startIssuer();
+    issuer.fail('jwks', 'error');
+    const warnings = recordWarnings();
+    const verifier = jwtVerifier(optionsOf(issuer));
+    await eventually('the failure', () => codesAbout('ERS_STATUS', warnings).length === 1);
+    for (let i = 0; i < 3; i++) {
+      await expect(verifyAsync(verifier, await issuer.issue())).rejects.toMatchObject({ status: 503 });
+    }
+    expect(issuer.requests.jwks).toBe(2);
+    await verifier.close();
+  });
+
+  it.each(['metadata', 'jwks'] as const)(
+    'that failed keeps the pause that the server requested: %s',
+    async (document) => {
+      const issuer = await startIssuer();
+      issuer.fail(document, (res) => res.writeHead(429, { 'Retry-After': '7' }).end());
+      const warnings = recordWarnings();
+      const verifier = jwtVerifier(optionsOf(issuer));
+      await eventually('the failure', () => codesAbout('ERS_STATUS', warnings).length === 1);
+      issuer.heal();
+      await expect(verifyAsync(verifier, await issuer.issue())).rejects.toMatchObject({ status: 503, retryAfter: 7 });
+      expect(issuer.requests[document]).toBe(1);
+      await verifier.close();
+    },
+  );
 
   it('is not done for the verifiers of a resolver, which a token creates', async () => {
     const issuer = await startIssuer();
