@@ -14,7 +14,7 @@ const TOKEN68 = /^[A-Za-z0-9\-._~+/]+=*$/;
 const VSCHARS = /^[\x20-\x7e]+$/;
 // The scheme must end here (RFC 9110 §5.6.2). Everything after it belongs to credentials for this package, even if they are
 // malformed.
-const CREDENTIALS = /^(bearer|dpop)(?![\w!#$%&'*+.^`|~-])(?: +(.*)|.*)$/is;
+const CREDENTIALS = /^(bearer|dpop)(?![\w!#$%&'*+.^`|~-])(?: +(.*)|(.*))$/is;
 const USUAL = 'Bearer ';
 /** `eyJ` is the beginning of the base64url of `{"`. */
 const BARE_JWT = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
@@ -48,7 +48,9 @@ function parseCredentials(text: string, allowsAnyCharacters: boolean): Credentia
     return undefined;
   }
   const scheme = match[1]?.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer';
-  return { scheme, token: assertToken(match[2] ?? '', allowsAnyCharacters) };
+  const [, , token, rest = ''] = match;
+  if (token === undefined && rest !== '') throw malformed(allowsAnyCharacters, nameOf(rest.charAt(0)));
+  return { scheme, token: assertToken(token ?? '', allowsAnyCharacters) };
 }
 
 /**
@@ -76,9 +78,28 @@ export function assertToken(token: string, allowsAnyCharacters: boolean): string
   const isValid = allowsAnyCharacters ? VSCHARS.test(token) && !SECOND_CREDENTIAL.test(token) : TOKEN68.test(token);
   if (isValid) return token;
   if (token.includes(',')) throw severalCredentials();
+  throw malformed(allowsAnyCharacters, describeText(token));
+}
+
+function malformed(allowsAnyCharacters: boolean, found: string): InvalidRequestError {
   const expected = allowsAnyCharacters ? 'a token of printable ASCII characters' : 'a token of token68 characters';
-  const cause = makeFailedCheck('token', expected, undefined);
-  throw new InvalidRequestError('malformed_credentials', { cause });
+  const cause = makeFailedCheck('token', expected, found);
+  return new InvalidRequestError('malformed_credentials', { cause });
+}
+
+/** Why a text is not a token. It shows one character at most, and none that a token may have. */
+function describeText(text: string): string {
+  if (text === '') return 'nothing';
+  if (/^(?:bearer|dpop)[ \t:]/i.test(text)) return 'a second scheme';
+  const index = text.search(/[^A-Za-z0-9\-._~+/=]/);
+  return index < 0 ? 'padding before the end' : nameOf(text.charAt(index));
+}
+
+function nameOf(character: string): string {
+  if (character === ' ') return 'a space';
+  if (character === '\t') return 'a tab';
+  if (character === '"' || character === "'") return 'a quotation mark';
+  return /^[\x21-\x7e]$/.test(character) ? `the character ${character}` : 'a character outside of printable ASCII';
 }
 
 /** The error for a request with several credentials. */

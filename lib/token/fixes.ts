@@ -24,12 +24,9 @@ const MAX_SECONDS = 100_000_000_000;
 const FIXES: Readonly<Record<Exclude<Reason, UpstreamReason | ConfigurationReason>, FixRule>> = {
   token_missing: () => 'Send the header Authorization: Bearer <token>.',
   scheme_missing: () => 'Send Authorization: Bearer <token>: there is no scheme before the token.',
-  malformed_credentials: () => 'Send exactly Authorization: Bearer <token>, without quotes and line breaks.',
+  malformed_credentials: malformedFix,
   several_credentials: () => 'Send one token, in one place.',
-  not_a_jwt: (_failed, { segments }) =>
-    segments === 5
-      ? 'The token is encrypted (JWE). Configure the authorization server to issue signed tokens.'
-      : 'This is probably an opaque token. Use introspectionBearer, or configure the server to issue JWTs for this API.',
+  not_a_jwt: (_failed, { segments }) => notJwtFix(segments),
   malformed: () =>
     'The token was cut off or changed on its way, or it has another format (PASETO, base64 with padding). Compare it with the one the server issued.',
   too_large: () => 'Request fewer scopes or claims, or raise maxTokenBytes.',
@@ -102,6 +99,21 @@ export function fixFor(reason: Reason, failed: FailedCheck | undefined, context:
   return Object.hasOwn(FIXES, reason)
     ? FIXES[reason as keyof typeof FIXES](failed ?? { checked: '', expected: undefined, found: undefined }, context)
     : undefined;
+}
+
+function malformedFix({ found }: FailedCheck): string {
+  if (found === 'nothing') return 'The client sent the scheme without a token.';
+  return found === 'a second scheme'
+    ? 'Send the scheme once: Authorization: Bearer <token>. A function tokenFrom returns the token without its scheme.'
+    : 'Send exactly Authorization: Bearer <token>, without quotes, line breaks and placeholders.';
+}
+
+function notJwtFix(segments: number): string {
+  const opaque = 'an opaque token. Use introspectionBearer, or configure the server to issue JWTs for this API.';
+  if (segments === 5) return 'The token is encrypted (JWE). Configure the authorization server to issue signed tokens.';
+  return segments === 2
+    ? `A JWT has three segments, and this token has two. It was cut off, or it is ${opaque}`
+    : `This is probably ${opaque}`;
 }
 
 function algorithmFix(found: unknown): string {

@@ -15,6 +15,14 @@ describe('the debug line says where the token of a request is:', () => {
     ['opaque and without a scheme', () => ({ fields: ['Authorization', 'opaque'] }), /does not begin with the scheme/],
     ['behind another scheme', (token) => ({ fields: ['Authorization', `Token ${token}`] }), /does not begin with/],
     ['behind the scheme DPoP', (token) => ({ fields: ['Authorization', `DPoP ${token}`] }), /turn on the option dpop/],
+    [
+      'behind two schemes',
+      (token) => ({ fields: ['Authorization', `Bearer Bearer ${token}`] }),
+      /Send the scheme once/,
+    ],
+    ['not there', () => ({ fields: ['Authorization', 'Bearer'] }), /sent the scheme without a token/],
+    ['in quotes', (token) => ({ fields: ['Authorization', `Bearer "${token}"`] }), /found "a quotation mark"/],
+    ['cut off', (token) => ({ fields: ['Authorization', `Bearer ${token.replace(/\.[^.]*$/, '')}`] }), /was cut off/],
     ['replaced by undefined', () => ({ fields: ['Authorization', 'Bearer undefined'] }), /sent the text undefined/],
   ])('%s', async (_, request, hint) => {
     const issuer = await startIssuer();

@@ -50,6 +50,26 @@ describe('readCredentials', () => {
     },
   );
 
+  it.each([
+    ['Bearer', 'nothing'],
+    ['Bearer Bearer abc', 'a second scheme'],
+    ['Bearer bearer: abc', 'a second scheme'],
+    ['Bearer a b', 'a space'],
+    ['Bearer a\tb', 'a tab'],
+    ['Bearer\tabc', 'a tab'],
+    ['Bearer: abc', 'the character :'],
+    ['Bearer/abc', 'the character /'],
+    ['Bearer "abc"', 'a quotation mark'],
+    ['Bearer {{token}}', 'the character {'],
+    ['Bearer a=b', 'padding before the end'],
+    ['Bearer ==', 'padding before the end'],
+    ['Bearer abc\u2028d', 'a character outside of printable ASCII'],
+  ])('tells the operator what is wrong with %p: %s', (text, found) => {
+    expect(() => readCredentials(text)).toThrow(
+      expect.objectContaining({ reason: 'malformed_credentials', cause: expect.objectContaining({ found }) }),
+    );
+  });
+
   it('never includes the token in its errors', () => {
     const secret = 'hush!hush';
     try {
