@@ -3,7 +3,7 @@ import { UpstreamError } from '../errors.js';
 import type { UpstreamReason } from '../reasons.js';
 import { withTimeout } from '../util/timeout.js';
 import { runInBackground } from '../util/background.js';
-import { ageClockOf, type Clock } from '../util/clock.js';
+import { ageClockOf, type Clock, resultClockOf } from '../util/clock.js';
 import { startTimer } from '../util/timer.js';
 import { HttpError } from './http-error.js';
 import { Backoff } from '../util/backoff.js';
@@ -79,6 +79,7 @@ export function freshFor(maxAge = DEFAULT_FRESH): number {
 export class RefreshingResource<T> {
   readonly #options: RefreshingResourceOptions<T>;
   readonly #clock: Clock;
+  readonly #resultClock: Clock;
   readonly #backoff: Backoff;
   #isClosed = false;
   /** Ends the load in progress. */
@@ -88,11 +89,14 @@ export class RefreshingResource<T> {
   #loading: Promise<T> | undefined;
   #restoring: Promise<void> | undefined;
   #lastError: unknown;
+  /** When a value that is fresh is fetched again, also without the timer. By the clock for results. */
+  #reloadBy = Number.POSITIVE_INFINITY;
   #stopTimer: () => void = () => undefined;
 
   constructor(options: RefreshingResourceOptions<T>) {
     this.#options = options;
     this.#clock = ageClockOf(options.clock);
+    this.#resultClock = resultClockOf(options.clock);
     this.#backoff = new Backoff(this.#clock);
   }
 
@@ -108,8 +112,9 @@ export class RefreshingResource<T> {
   get(): T | Promise<T> {
     const value = this.peek();
     if (value === undefined) return this.#wait();
-    // Normally the timer does this. It is late if the process was frozen.
-    if (this.isFailing && this.#backoff.wait === 0) this.#reloadInBackground();
+    // Normally the timer does this. It is late if the process was frozen, or the machine slept.
+    const isLate = this.isFailing || this.#resultClock() >= this.#reloadBy;
+    if (isLate && this.#backoff.wait === 0) this.#reloadInBackground();
     return value;
   }
 
@@ -222,6 +227,7 @@ export class RefreshingResource<T> {
     const entry: Entry<T> = { value, fetchedAt, freshUntil, usableUntil: freshUntil + maxStale };
     this.#cache.set(DOCUMENT, entry);
     const left = Math.max(0, freshUntil - this.#clock());
+    this.#reloadBy = this.#resultClock() + left;
     // Early, so that no request waits. At a random time, so that the processes of a fleet do not call together.
     this.#schedule(left * (0.75 + Math.random() * 0.15));
   }

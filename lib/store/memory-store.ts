@@ -1,6 +1,6 @@
 import { clockRule, count, readOptions, type Rules } from '../options.js';
 import { BoundedCache } from '../util/bounded-cache.js';
-import { ageClockOf, systemClock } from '../util/clock.js';
+import { ageClockOf, resultClockOf, systemClock } from '../util/clock.js';
 import { ReplayCache } from './replay-cache.js';
 import type { Store } from './store.js';
 
@@ -16,7 +16,7 @@ export interface MemoryStoreOptions {
    * 1,073,741,824. @default 67108864
    */
   maxBytes?: number | undefined;
-  /** Measures lifetimes. Returns seconds. @default a monotonic clock: it does not change when somebody sets the system clock */
+  /** Measures lifetimes. Returns seconds. @default a monotonic clock: nothing lives longer if somebody sets the system clock back */
   clock?: (() => number) | undefined;
 }
 
@@ -37,8 +37,10 @@ const BYTES_PER_CHARACTER = 2;
 export function memoryStore(options: MemoryStoreOptions = {}): Store {
   const given = readOptions<MemoryStoreOptions>('memoryStore', options, rules);
   const { maxEntries = 100_000, maxBytes = 67_108_864 } = given;
+  const resultClock = resultClockOf(given.clock ?? systemClock);
+  // A recorded proof must not be usable again because somebody sets the system clock forward and back.
   const clock = ageClockOf(given.clock ?? systemClock);
-  const values = new BoundedCache<string>({ maxEntries, maxBytes, clock });
+  const values = new BoundedCache<string>({ maxEntries, maxBytes, clock: resultClock });
   const recorded = new ReplayCache({ maxEntries, clock });
   return {
     // Stored as JSON, so that callers cannot change each other's values, and values come back as from any other store.
@@ -50,7 +52,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): Store {
     set: (key, value, lifetime) =>
       attempt(() => {
         const json = JSON.stringify(value);
-        if (!values.set(key, json, clock() + lifetime, BYTES_PER_CHARACTER * json.length))
+        if (!values.set(key, json, resultClock() + lifetime, BYTES_PER_CHARACTER * json.length))
           throw new RangeError(`the value is larger than maxBytes of the memoryStore: ${maxBytes} bytes`);
       }),
     add: (key, lifetime) => attempt(() => values.get(key) === undefined && recorded.add(key, clock() + lifetime)),

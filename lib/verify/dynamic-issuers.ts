@@ -56,7 +56,7 @@ export interface DynamicIssuersOptions {
   readonly maxIssuers: number;
   /** Seconds. */
   readonly maxAge: number;
-  /** The clock for ages. */
+  /** The clock for results. */
   readonly clock: () => number;
 }
 

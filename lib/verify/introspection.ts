@@ -16,7 +16,7 @@ import {
 import { INTROSPECTION_CHECKS } from '../token/introspection-checks.js';
 import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
-import { ageClockOf } from '../util/clock.js';
+import { resultClockOf } from '../util/clock.js';
 import { withoutToken } from '../util/escape.js';
 import { connectToServer, type IntrospectionConnection } from './introspection-connection.js';
 import {
@@ -68,7 +68,7 @@ export function createIntrospectionVerifier(
   const read = readIntrospectionOptions(options, where);
   const settings: IntrospectionParts = { ...read, ...connectToServer(read.connection, read.clock, budget) };
   const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
-  const ageClock = ageClockOf(clock);
+  const resultClock = resultClockOf(clock);
   const endRecord = recordInstance(where, settings.issuer ?? settings.server);
   const prefetch = startPrefetch(prefetchedDocuments(settings), settings.prefetchTimeout);
   const shared = makeShared(settings);
@@ -79,7 +79,7 @@ export function createIntrospectionVerifier(
     const prefetching = prefetch.join();
     if (prefetching !== undefined) await prefetching;
     const info = await source.introspect(token, context?.remoteAddress);
-    const receivedAt = ageClock();
+    const receivedAt = resultClock();
     return { accessToken: checkResponse(info, settings), introspectedAt: receivedAt - info.age, receivedAt };
   };
   const verifier: IntrospectionVerifier = {
@@ -114,7 +114,7 @@ export function createIntrospectionVerifier(
   const frontMaxAge = store === undefined ? cache.maxAge : Math.min(FRONT_MAX_AGE, cache.maxAge);
   const isWithin = (result: ReceivedResult, sinceIntrospected: number, sinceReceived: number): boolean => {
     const { accessToken, introspectedAt, receivedAt } = result;
-    const now = ageClock();
+    const now = resultClock();
     const isOver = clock() >= (accessToken.expiresAt ?? Number.POSITIVE_INFINITY);
     return !isOver && now < introspectedAt + sinceIntrospected && now < receivedAt + sinceReceived;
   };
@@ -151,9 +151,9 @@ function withoutTokenIn(response: IntrospectionResult['response'], token: string
 
 interface ReceivedResult {
   readonly accessToken: AccessToken;
-  /** When the server was called. By the clock for ages. */
+  /** When the server was called. By the clock for results. */
   readonly introspectedAt: number;
-  /** When this process received the result, from the server or the store. By the clock for ages. */
+  /** When this process received the result, from the server or the store. By the clock for results. */
   readonly receivedAt: number;
 }
 

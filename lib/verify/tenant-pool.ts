@@ -10,7 +10,7 @@ export interface Tenant {
   /** What the resolver returned, to find out whether it returns the same later. */
   readonly snapshot: unknown;
   readonly budget: TenantBudget;
-  /** By the clock for ages. */
+  /** By the clock for results. */
   resolvedAt: number;
   /** `removed`: the resolver returned something else. */
   state: 'pooled' | 'evicted' | 'removed';

@@ -2,7 +2,7 @@ import { type CacheMessage, publish } from '../diagnostics.js';
 import { type FailedCheck, InvalidTokenError, makeFailedCheck, UpstreamError } from '../errors.js';
 import type { InvalidTokenReason } from '../reasons.js';
 import { count, group, type Rule, type Rules, seconds } from '../options.js';
-import { ageClockOf, type Clock } from '../util/clock.js';
+import { type Clock, resultClockOf } from '../util/clock.js';
 import { BoundedCache } from '../util/bounded-cache.js';
 import { failedCheckOf } from '../token/checks.js';
 import { render } from '../util/escape.js';
@@ -84,7 +84,7 @@ export function createTokenCache<V extends VerificationResult>(
 ): TokenCache {
   const { maxEntries = 10_000, maxBytes = DEFAULT_MAX_BYTES, isFresh } = options;
   const { maxAge = Number.POSITIVE_INFINITY, negativeMaxAge = 0 } = options;
-  const clock = ageClockOf(options.clock);
+  const clock = resultClockOf(options.clock);
   const isUsableWhileStale = options.isUsableWhileStale ?? (() => false);
   const accepted = new BoundedCache<V>({ maxEntries, maxBytes, clock });
   const rejected = negativeMaxAge > 0 ? new BoundedCache<Rejection>({ maxEntries, maxBytes, clock }) : undefined;

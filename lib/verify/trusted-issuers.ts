@@ -1,4 +1,4 @@
-import { ageClockOf, systemClock } from '../util/clock.js';
+import { resultClockOf, systemClock } from '../util/clock.js';
 import { InvalidTokenError, UpstreamError, makeFailedCheck } from '../errors.js';
 import { count, describe, readOptions, type Rules, seconds } from '../options.js';
 import type { AccessToken } from '../token/access-token.js';
@@ -79,16 +79,16 @@ export function trustedIssuers(
   const { maxIssuers = 100, maxAge = 300 } = given;
   const list = typeof verifiers === 'function' ? [] : readVerifiers(verifiers);
   const clock = given.clock ?? list[0]?.clock ?? systemClock;
-  const ageClock = ageClockOf(clock);
+  const resultClock = resultClockOf(clock);
   const registry =
     typeof verifiers === 'function'
-      ? new DynamicIssuers(verifiers, { maxIssuers, maxAge, clock: ageClock })
+      ? new DynamicIssuers(verifiers, { maxIssuers, maxAge, clock: resultClock })
       : new StaticIssuers(list);
-  const routes = new BoundedCache<Route>({ maxEntries: MAX_ROUTES, clock: ageClock });
+  const routes = new BoundedCache<Route>({ maxEntries: MAX_ROUTES, clock: resultClock });
 
   const findRoute = async (token: string, key: string, context?: VerifierContext): Promise<AccessToken> => {
     const saveRoute = (route: Route): void => {
-      routes.set(key, route, ageClock() + ROUTE_MAX_AGE);
+      routes.set(key, route, resultClock() + ROUTE_MAX_AGE);
     };
     const iss = issuerOf(token);
     if (iss === undefined) return verifyOpaque(registry.opaque, token, saveRoute, context);

@@ -3,7 +3,7 @@ import { cachedVerifier, createAccessToken, jwtVerifier, memoryStore, trustedIss
 import { expectAccepted, expectProofRejected, present, serveDpop, createScene } from '../support/dpop.js';
 import { cachedResult, startIssuer, verifyAsync } from '../support/helpers.js';
 import { movableClock, verifierFor } from '../support/introspection.js';
-import { advance, jumpClock, simulateTime, watchedFetch } from '../support/time.js';
+import { advance, eventually, jumpClock, simulateTime, watchedFetch } from '../support/time.js';
 
 simulateTime();
 
@@ -172,6 +172,84 @@ describe('a clock of the machine that is set forward', () => {
     await verifier.verify(token);
     jumpClock({ seconds: 3_600 });
     await expect(verifyAsync(verifier, token)).rejects.toMatchObject({ reason: 'expired' });
+  });
+});
+
+// A monotonic clock stops while the machine sleeps. Afterwards, the system clock has moved, and the monotonic clock has not.
+describe('a machine that has slept', () => {
+  it.each([
+    ['in this process', {}],
+    ['in a store', { store: memoryStore() }],
+  ])('does not use the result of a token that was revoked in the meantime, cached %s', async (_, options) => {
+    const issuer = await startIssuer();
+    const verifier = verifierFor(issuer, options);
+    const token = issuer.issueOpaque({ exp: issuer.now + DAY });
+    await verifier.verify(token);
+    issuer.revoke(token);
+    jumpClock({ seconds: 3_600 });
+    await expect(verifyAsync(verifier, token)).rejects.toMatchObject({ reason: 'inactive' });
+  });
+
+  it('does not use the result of a custom verifier, or of a JWT verifier with cache.maxAge', async () => {
+    const issuer = await startIssuer();
+    const custom = cachedVerifier({
+      verify: () => Promise.resolve(createAccessToken({ sub: 'a' }, { issuer: 'https://auth.example.com' })),
+    });
+    const options = { issuer: issuer.url, audience: issuer.audience, fetch: watchedFetch, cache: { maxAge: 60 } };
+    const token = await issuer.issue({ exp: issuer.now + DAY });
+    for (const verifier of [custom, jwtVerifier(options)]) {
+      await verifier.verify(token);
+      expect(cachedResult(verifier, token)).toBeDefined();
+      jumpClock({ seconds: 59 });
+      expect(cachedResult(verifier, token)).toBeDefined();
+      jumpClock({ seconds: 2 });
+      expect(cachedResult(verifier, token)).toBeUndefined();
+    }
+  });
+
+  it('asks the resolver again', async () => {
+    let calls = 0;
+    const issuer = await startIssuer();
+    const verifier = trustedIssuers((iss) => {
+      calls++;
+      return calls === 1 ? { issuer: iss, audience: issuer.audience, fetch: watchedFetch } : undefined;
+    });
+    const token = await issuer.issue({ exp: issuer.now + DAY });
+    await verifier.verify(token);
+    jumpClock({ seconds: 3_600 });
+    await expect(verifyAsync(verifier, token)).rejects.toMatchObject({ reason: 'issuer_mismatch' });
+    await verifier.close();
+  });
+
+  it('fetches the keys again in the background, and uses the old ones until then', async () => {
+    const issuer = await startIssuer();
+    const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience, fetch: watchedFetch });
+    const claims = { exp: issuer.now + DAY };
+    await verifier.verify(await issuer.issue(claims));
+    jumpClock({ seconds: 3_600 });
+    await verifyAsync(verifier, await issuer.issue({ ...claims, sub: 'b' }));
+    await eventually('the keys', () => issuer.requests.jwks === 2);
+    await verifyAsync(verifier, await issuer.issue({ ...claims, sub: 'c' }));
+    expect(issuer.requests.jwks).toBe(2);
+    await verifier.close();
+  });
+
+  it('counts each sleep once, and a clock that is set back not at all', async () => {
+    const verifier = cachedVerifier(
+      {
+        verify: () => Promise.resolve(createAccessToken({ sub: 'a' }, { issuer: 'https://auth.example.com' })),
+      },
+      { maxAge: 60 },
+    );
+    await verifier.verify('token');
+    for (const seconds of [20, 20, -DAY]) {
+      jumpClock({ seconds });
+      expect(cachedResult(verifier, 'token')).toBeDefined();
+    }
+    await advance({ seconds: 15 });
+    expect(cachedResult(verifier, 'token')).toBeDefined();
+    await advance({ seconds: 10 });
+    expect(cachedResult(verifier, 'token')).toBeUndefined();
   });
 });
 
