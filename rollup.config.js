@@ -113,6 +113,40 @@ const onlyKnownImports = {
   },
 };
 
+/**
+ * Exports declarations where they are declared, and not in a list at the end: TypeScript before 5.4 cannot name a type that
+ * is exported by a list, so `declaration: true` failed in projects that export a middleware.
+ */
+const exportedInPlace = {
+  name: 'exported-in-place',
+  renderChunk(text, { fileName }) {
+    const source = ts.createSourceFile(fileName, text, ts.ScriptTarget.ES2022, true);
+    const declared = new Map(
+      source.statements.flatMap((each) => (each.name === undefined ? [] : [[each.name.text, each]])),
+    );
+    const starts = [];
+    const lists = [];
+    for (const list of source.statements.filter((each) => ts.isExportDeclaration(each) && !each.moduleSpecifier)) {
+      const isValue = ({ kind }) =>
+        ![ts.SyntaxKind.InterfaceDeclaration, ts.SyntaxKind.TypeAliasDeclaration].includes(kind);
+      const others = list.exportClause.elements.filter(({ name, propertyName }) => {
+        const found = propertyName === undefined ? declared.get(name.text) : undefined;
+        if (found === undefined || (list.isTypeOnly && isValue(found))) return true;
+        starts.push(found.getStart(source));
+        return false;
+      });
+      const names = others.map((each) => each.getText(source)).join(', ');
+      if (others.length > 0) lists.push(`export ${list.isTypeOnly ? 'type ' : ''}{ ${names} };`);
+      text = blank(text, list.getStart(source), list.end);
+    }
+    for (const start of starts.sort((a, b) => b - a)) text = `${text.slice(0, start)}export ${text.slice(start)}`;
+    // Without an export list, all declarations of the file are exported.
+    return { code: `${text.trimEnd()}\n${lists.length > 0 ? lists.join('\n') : 'export {};'}\n`, map: null };
+  },
+};
+
+const blank = (text, start, end) => text.slice(0, start) + ' '.repeat(end - start) + text.slice(end);
+
 /** ES modules have the declarations of CommonJS: one type for each class, and half the size. */
 const moduleDeclarations = {
   name: 'module-declarations',
@@ -152,7 +186,7 @@ export default [
     ...common,
     external: (id) => !id.startsWith('.') && !id.startsWith('/') && !id.startsWith('lib/'),
     input: Object.fromEntries(importable),
-    plugins: [dts({ tsconfig: 'tsconfig.build.json' }), onlyKnownImports, moduleDeclarations],
-    output: output('es', '.d.cts'),
+    plugins: [dts({ tsconfig: 'tsconfig.build.json' }), exportedInPlace, onlyKnownImports, moduleDeclarations],
+    output: { ...output('es', '.d.cts'), minifyInternalExports: false },
   },
 ];

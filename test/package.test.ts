@@ -203,6 +203,25 @@ describe('the packed package', () => {
     expect(await runHere('entry-points.cjs', text)).toBe(NAME);
   });
 
+  // TypeScript before 5.4 cannot name a type that is exported by a list, so a project that exports a middleware and has
+  // `declaration: true` did not compile.
+  it('exports each declaration where it is declared', () => {
+    for (const path of packed.filter((each) => each.endsWith('.d.cts'))) {
+      const text = readFileSync(join(project, 'node_modules', NAME, path), 'utf8');
+      const { statements } = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022);
+      const declared = statements.filter(
+        (each) => ts.isInterfaceDeclaration(each) || ts.isTypeAliasDeclaration(each) || ts.isClassDeclaration(each),
+      );
+      const names = declared.map(({ name }) => name?.text);
+      const listed = statements.flatMap((each) =>
+        ts.isExportDeclaration(each) && each.exportClause !== undefined && ts.isNamedExports(each.exportClause)
+          ? each.exportClause.elements.map(({ name, propertyName }) => (propertyName ?? name).text)
+          : [],
+      );
+      expect({ path, listed: listed.filter((name) => names.includes(name)) }).toEqual({ path, listed: [] });
+    }
+  });
+
   it.each(['consumer.mts', 'consumer.cts'])(
     'has types that compile without skipLibCheck, for %s',
     async (file) => {
