@@ -1,5 +1,6 @@
 import { IncomingMessage } from 'node:http';
 import { ConfigurationError } from './errors.js';
+import { millisecondsDoubt, warnOfDoubt } from './option-doubts.js';
 import { fixForUnknown } from './unknown-options.js';
 
 /**
@@ -11,6 +12,8 @@ export interface Rule<T> {
   readonly fix: string;
   /** A better fix for an invalid value that people often pass. */
   readonly hint?: (value: unknown) => string | undefined;
+  /** Why a valid value is probably a mistake: one sentence and the fix. It causes a process warning, and is not rejected. */
+  readonly doubt?: (value: unknown) => string | undefined;
   readonly parse: (value: unknown, path: string) => T | undefined;
   /** A secret is described in an error and never shown. */
   readonly secret?: true | undefined;
@@ -28,11 +31,18 @@ export function readOptions<O extends object>(where: string, given: unknown, rul
     // `{ realm: config.realm }` has the name, but its value may be undefined: it counts as left out.
     const value = Object.hasOwn(options, name) ? options[name] : undefined;
     if (value === undefined) continue;
-    const parsed = rule.parse(value, `${where}: ${name}`);
-    if (parsed === undefined) throw invalidOption(`${where}: ${name}`, rule, value);
-    read[name] = parsed;
+    read[name] = parseValue(`${where}: ${name}`, rule, value);
   }
   return read as O;
+}
+
+/** Checks one value by its rule. */
+export function parseValue<T>(option: string, rule: Rule<T>, value: unknown): T {
+  const parsed = rule.parse(value, option);
+  if (parsed === undefined) throw invalidOption(option, rule, value);
+  const doubt = rule.doubt?.(value);
+  if (doubt !== undefined) warnOfDoubt({ option, value, got: gotOf(rule, value), doubt });
+  return parsed;
 }
 
 /** Rejects names without a rule, and suggests the option that was probably meant. */
@@ -66,20 +76,26 @@ export function assertNotRequest(where: string, given: unknown): void {
 
 function asOptionsObject(where: string, given: unknown): Record<string, unknown> {
   assertNotRequest(where, given);
-  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given as Record<string, unknown>;
+  const isPromise = given instanceof Promise;
+  if (typeof given === 'object' && given !== null && !Array.isArray(given) && !isPromise)
+    return given as Record<string, unknown>;
   throw new ConfigurationError({
     option: where,
     expected: 'an object of options',
     got: describeToken(given),
-    fix: 'Pass the options as one object.',
+    fix: isPromise ? 'Await it: it is a promise.' : 'Pass the options as one object.',
   });
 }
 
 /** The error for a value that does not follow its rule. */
 export function invalidOption(option: string, rule: Omit<Rule<unknown>, 'parse'>, value: unknown): ConfigurationError {
-  const got = rule.secret === true ? describeSecret(value) : describe(value);
+  const got = gotOf(rule, value);
   const fix = value instanceof Promise ? 'Await it: it is a promise.' : (rule.hint?.(value) ?? rule.fix);
   return new ConfigurationError({ option, expected: rule.expected, got, fix });
+}
+
+function gotOf({ secret }: Pick<Rule<unknown>, 'secret'>, value: unknown): string {
+  return secret === true ? describeSecret(value) : describe(value);
 }
 
 /** Renders a value for a developer: short, on one line, without the content of an object. */
@@ -159,7 +175,15 @@ export function flag(fix: string): Rule<boolean> {
 
 export function seconds(least: number, most: number, fix: string): Rule<number> {
   const rule = number(`seconds from ${least} to ${most}`, least, most, fix, Number.isFinite);
-  return { ...rule, hint: (value) => rule.hint?.(value) ?? millisecondsFix(value, rule) };
+  return withoutMilliseconds(rule);
+}
+
+export function wholeSeconds(least: number, most: number, fix: string): Rule<number> {
+  return withoutMilliseconds(count('seconds', least, most, fix));
+}
+
+function withoutMilliseconds(rule: Rule<number>): Rule<number> {
+  return { ...rule, hint: (value) => rule.hint?.(value) ?? millisecondsFix(value, rule), doubt: millisecondsDoubt };
 }
 
 export function count(what: string, least: number, most: number, fix: string): Rule<number> {

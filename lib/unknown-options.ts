@@ -1,3 +1,5 @@
+import { ConfigurationError } from './errors.js';
+
 /**
  * Options of similar packages, and the option here. People who change to this package pass them first.
  */
@@ -97,4 +99,18 @@ function editDistance(from: string, to: string): number {
     previous = current;
   }
   return previous[to.length] ?? 0;
+}
+
+/**
+ * Options in a further argument would be ignored. Other further arguments are: `list.map(jwtVerifier)` passes an index and
+ * the list.
+ */
+export function rejectMoreOptions(where: string, others: readonly unknown[]): void {
+  if (!others.some((other) => typeof other === 'object' && other !== null && !Array.isArray(other))) return;
+  throw new ConfigurationError({
+    option: where,
+    expected: 'all options in one object',
+    got: 'options in a further argument',
+    fix: 'Move them into the object of options.',
+  });
 }

@@ -208,7 +208,7 @@ describe('the process warnings', () => {
 
   it('that can end have a code for that', () => {
     const isEvent = (code: string): boolean =>
-      ['ERS_ON_REJECTION', 'ERS_SECOND_INSTANCE', 'ERS_AUDIENCE_IS_CLIENT_ID'].includes(code);
+      ['ERS_ON_REJECTION', 'ERS_SECOND_INSTANCE', 'ERS_AUDIENCE_IS_CLIENT_ID', 'ERS_SUSPICIOUS_OPTION'].includes(code);
     for (const code of codes) expect([code, documented.includes(`${code}_RESOLVED`)]).toEqual([code, !isEvent(code)]);
   });
 });

@@ -1,8 +1,8 @@
 import { InsufficientScopeError, makeFailedCheck } from '../errors.js';
-import { assertNotRequest, callable, text } from '../options.js';
+import { assertNotRequest, callable, parseValue, text } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
-import { gate, parseArgument, type Predicate } from './gate.js';
+import { gate, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
@@ -29,8 +29,8 @@ const predicateRule = callable<DetailsPredicate>(
 export function requireAuthorizationDetails(type: string, predicate?: DetailsPredicate): Middleware {
   const name = 'requireAuthorizationDetails';
   assertNotRequest(name, type);
-  const required = parseArgument(name, typeRule, type);
-  const accepts = predicate === undefined ? undefined : parseArgument(name, predicateRule, predicate);
+  const required = parseValue(name, typeRule, type);
+  const accepts = predicate === undefined ? undefined : parseValue(name, predicateRule, predicate);
   const isAnyAccepted = async (auth: Auth, isEnough: DetailsPredicate): Promise<boolean> => {
     for (const details of detailsOf(auth, required)) {
       const isAccepted: unknown = await isEnough(details, auth);

@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import { callable, flag, oneOf, type Rule, type Rules, text } from '../options.js';
 import { type DpopOptions, dpopRule } from '../proof/dpop-options.js';
 import type { ProofMode } from '../proof/mode.js';
+import { urlDoubt } from '../util/doubt.js';
 import { urlMistake } from '../util/setting.js';
 import { type MtlsOptions, mtlsRule } from '../proof/mtls-options.js';
 import type { RejectionListener } from './report.js';
@@ -100,6 +101,7 @@ const baseUrlRule: Rule<string> = {
   expected: 'an http: or https: URL without user, query and fragment',
   fix: 'Pass the URL before the paths of this application, such as "https://api.example.com".',
   hint: urlMistake,
+  doubt: urlDoubt,
   parse: (value) => {
     if (typeof value !== 'string' || !URL.canParse(value) || urlMistake(value) !== undefined) return undefined;
     const { protocol, username, password, search, hash, origin, pathname } = new URL(value);

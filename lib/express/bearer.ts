@@ -11,6 +11,7 @@ import { assertToken, type Credentials, readAuthorization, severalCredentials } 
 import { checkProfileOptions } from '../token/profile.js';
 import { systemClock } from '../util/clock.js';
 import { isPromise } from '../util/is-promise.js';
+import { rejectMoreOptions } from '../unknown-options.js';
 import type { TokenVerifier } from '../verify/token-verifier.js';
 import { isVerifier } from '../verify/wrap-verifier.js';
 import { authenticateAs, authenticationOf, setAuthentication } from './auth.js';
@@ -27,7 +28,10 @@ import { continueAfter, respondWith, type RespondSettings } from './respond.js';
  *
  * @throws ConfigurationError for an option that is unknown or wrong, or a verifier without `verify`.
  */
-export function bearer(verifier: TokenVerifier, options: BearerOptions = {}): Middleware {
+export function bearer(verifier: TokenVerifier, options?: BearerOptions): Middleware;
+export function bearer(verifier: TokenVerifier, options: BearerOptions = {}, ...others: unknown[]): Middleware {
+  assertNotRequest('bearer', verifier);
+  rejectMoreOptions('bearer', others);
   return createBearer('bearer', verifier, options);
 }
 

@@ -3,15 +3,17 @@ import {
   assertNotRequest,
   firstMistake,
   invalidOption,
+  parseValue,
   readOptions,
   type Rule,
   type Rules,
   text,
   texts,
 } from '../options.js';
-import { clientIdText } from '../token/client-id.js';
-import { settingMistake, urlMistake } from '../util/setting.js';
-import { gate, parseArgument } from './gate.js';
+import { clientIdDoubt, clientIdText } from '../token/client-id.js';
+import { issuerDoubt } from '../util/doubt.js';
+import { settingMistake, issuerMistake } from '../util/setting.js';
+import { gate } from './gate.js';
 import type { Middleware } from './middleware.js';
 
 /** A client of one issuer. Another issuer may issue tokens with the same client id. */
@@ -24,8 +26,9 @@ export interface IssuerClient {
 const ISSUER_FIX = 'Pass the issuer exactly as in its tokens.';
 const clientRules: Rules<IssuerClient> = {
   issuer: {
-    ...text('the issuer of the client', ISSUER_FIX, (issuer) => urlMistake(issuer) === undefined),
-    hint: urlMistake,
+    ...text('the issuer of the client', ISSUER_FIX, (issuer) => issuerMistake(issuer) === undefined),
+    hint: issuerMistake,
+    doubt: issuerDoubt,
   },
   clientId: clientIdText('a client id', 'Pass the id of the client at this issuer.'),
 };
@@ -34,16 +37,22 @@ const clientsRule: Rule<AllowedClient[]> = {
   fix: 'Pass clients as separate arguments.',
   hint: (value) =>
     Array.isArray(value) ? 'Pass clients as separate arguments: requireClient(...clients).' : settingMistake(value),
+  doubt: (value) => firstMistake(value, clientIdDoubt),
   parse: (value) => (Array.isArray(value) && value.length > 0 ? value.map(parseClient) : undefined),
 };
 const issuersRule: Rule<string[]> = {
-  ...texts('at least one issuer', 'Pass issuers as separate arguments.', (issuer) => urlMistake(issuer) === undefined),
+  ...texts(
+    'at least one issuer',
+    'Pass issuers as separate arguments.',
+    (issuer) => issuerMistake(issuer) === undefined,
+  ),
   hint: (value) => {
     const issuers: unknown[] = Array.isArray(value) ? value : [];
     return issuers.some(Array.isArray)
       ? 'Pass issuers as separate arguments: requireIssuer(...issuers).'
-      : firstMistake(issuers, urlMistake);
+      : firstMistake(issuers, issuerMistake);
   },
+  doubt: (value) => firstMistake(value, issuerDoubt),
 };
 
 /** A client id without an issuer is a client of any issuer that the middleware before the gate trusts. */
@@ -57,7 +66,7 @@ type AllowedClient = Pick<IssuerClient, 'clientId'> & { readonly issuer?: string
  */
 export function requireClient(...clients: (string | IssuerClient)[]): Middleware {
   assertNotRequest('requireClient', clients[0]);
-  const allowed = parseArgument('requireClient', clientsRule, clients);
+  const allowed = parseValue('requireClient', clientsRule, clients);
   return gate(
     'requireClient',
     ({ clientId, issuer }) =>
@@ -77,7 +86,7 @@ export function requireClient(...clients: (string | IssuerClient)[]): Middleware
  */
 export function requireIssuer(...issuers: string[]): Middleware {
   assertNotRequest('requireIssuer', issuers[0]);
-  const allowed = new Set(parseArgument('requireIssuer', issuersRule, issuers));
+  const allowed = new Set(parseValue('requireIssuer', issuersRule, issuers));
   return gate(
     'requireIssuer',
     ({ issuer }) => allowed.has(issuer),

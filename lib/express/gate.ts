@@ -1,6 +1,5 @@
 import type { Request } from 'express';
 import { makeFailedCheck, MissingTokenError, type ResourceServerError } from '../errors.js';
-import { invalidOption, type Rule } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { authenticationOf, notAuthenticated } from './auth.js';
 import type { Middleware } from './middleware.js';
@@ -58,11 +57,4 @@ export function gate(
 /** Whether a value is a gate, of any copy of the package. */
 export function isGate(value: unknown): boolean {
   return typeof value === 'function' && typeof Reflect.get(value, GATE) === 'string';
-}
-
-/** Checks one argument of a gate by its rule. */
-export function parseArgument<T>(where: string, rule: Rule<T>, value: unknown): T {
-  const parsed = rule.parse(value, where);
-  if (parsed === undefined) throw invalidOption(where, rule, value);
-  return parsed;
 }

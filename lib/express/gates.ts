@@ -4,6 +4,7 @@ import {
   assertNotRequest,
   callable,
   firstMistake,
+  parseValue,
   readOptions,
   type Rule,
   type Rules,
@@ -12,12 +13,13 @@ import {
 } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { rawClaim } from '../token/claims.js';
+import { claimNameDoubt, listDoubt } from '../util/doubt.js';
 import { settingMistake } from '../util/setting.js';
-import { gate, parseArgument as parse, type Predicate } from './gate.js';
+import { gate, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 import type { RespondSettings } from './respond.js';
 import type { ScopeHierarchy } from './scope-hierarchy.js';
-import { isScope } from '../token/scope.js';
+import { isScope, scopeDoubt } from '../token/scope.js';
 
 /** A value that a claim can be compared with. */
 export type ClaimValue = string | number | boolean | null;
@@ -45,6 +47,7 @@ const scopesRule: Rule<string[]> = {
     const isList = scopes.some((scope) => typeof scope === 'string' && /[ ,]/.test(scope));
     return mistake ?? (isList ? 'Pass one scope per argument.' : undefined);
   },
+  doubt: (value) => firstMistake(value, scopeDoubt),
 };
 // A comma is allowed in a scope, but 'a,b' is nearly always a list.
 const scopeArgumentsRule: Rule<string[]> = {
@@ -54,7 +57,10 @@ const scopeArgumentsRule: Rule<string[]> = {
     return scopes?.some((scope) => /^[\w:./-]+,[\w:./-]+/.test(scope)) === true ? undefined : scopes;
   },
 };
-const nameRule = text('the name of a claim', 'Pass it as the first argument.');
+const nameRule: Rule<string> = {
+  ...text('the name of a claim', 'Pass it as the first argument.'),
+  doubt: claimNameDoubt,
+};
 const predicateRule = callable<Predicate<[Auth, Request]>>(
   'a function of (auth, req)',
   'Return true to allow the request.',
@@ -123,7 +129,7 @@ function scopeGate(where: string, scopes: readonly unknown[], { isMet, narrowest
 /** The arguments of a gate for scopes, checked. */
 export function parseScopes(where: string, scopes: readonly unknown[]): string[] {
   assertNotRequest(where, scopes[0]);
-  return parse(where, scopeArgumentsRule, scopes);
+  return parseValue(where, scopeArgumentsRule, scopes);
 }
 
 /**
@@ -135,10 +141,16 @@ export function parseScopes(where: string, scopes: readonly unknown[]): string[]
 export function requireClaim(
   name: string,
   expected: ClaimValue | readonly ClaimValue[] | Predicate<[value: unknown]>,
+): Middleware;
+export function requireClaim(
+  name: string,
+  expected: ClaimValue | readonly ClaimValue[] | Predicate<[value: unknown]>,
+  ...others: unknown[]
 ): Middleware {
   assertNotRequest('requireClaim', name);
-  const claimName = parse('requireClaim', nameRule, name);
-  const accepts = parse('requireClaim', expectedRule, expected);
+  parseValue('requireClaim', noMoreValuesRule, others);
+  const claimName = parseValue('requireClaim', nameRule, name);
+  const accepts = parseValue('requireClaim', expectedRule, expected);
   // Unlike elsewhere, `null` is a value here: a gate may expect it.
   const valueOf = ({ claims }: Auth): unknown => rawClaim(claims, claimName);
   return gate(
@@ -178,7 +190,7 @@ function callerGate(
  */
 export function requireMachine(...none: undefined[]): Middleware {
   assertNotRequest('requireMachine', none[0]);
-  parse('requireMachine', noArgumentsRule, none);
+  parseValue('requireMachine', noArgumentsRule, none);
   return callerGate('requireMachine', 'machine_required', 'isMachine');
 }
 
@@ -189,7 +201,7 @@ export function requireMachine(...none: undefined[]): Middleware {
  */
 export function requireUser(...none: undefined[]): Middleware {
   assertNotRequest('requireUser', none[0]);
-  parse('requireUser', noArgumentsRule, none);
+  parseValue('requireUser', noArgumentsRule, none);
   return callerGate('requireUser', 'user_required', 'isUser');
 }
 
@@ -204,16 +216,23 @@ export function requireThat(
   options: RequireThatOptions = {},
 ): Middleware {
   assertNotRequest('requireThat', predicate);
-  const decide = parse('requireThat', predicateRule, predicate);
+  const decide = parseValue('requireThat', predicateRule, predicate);
   const { scopes = [] } = readOptions<RequireThatOptions>('requireThat', options, requireThatRules);
   const cause = makeFailedCheck('the predicate of requireThat', true, false);
   const rejection = (): InsufficientScopeError => new InsufficientScopeError('condition_failed', scopes, { cause });
   return gate('requireThat', decide, rejection, () => scopes);
 }
 
+const noMoreValuesRule: Rule<unknown[]> = {
+  ...noArgumentsRule,
+  expected: 'a name and one value or array',
+  fix: 'Pass several values as an array: requireClaim(name, [first, second]).',
+};
+
 const expectedRule: Rule<Predicate<[unknown]>> = {
   expected: 'a string, number, boolean or null, a non-empty array of them, or a predicate',
   fix: 'Pass the value that the claim must have.',
+  doubt: (expected) => firstMistake(expected, valueDoubt),
   parse: (expected) => {
     if (typeof expected === 'function') return expected as Predicate<[unknown]>;
     const values: unknown[] = Array.isArray(expected) ? [...(expected as unknown[])] : [expected];
@@ -222,6 +241,13 @@ const expectedRule: Rule<Predicate<[unknown]>> = {
     return (value) => (Array.isArray(value) ? value.some((each) => allowed.has(each)) : allowed.has(value));
   },
 };
+
+// A value with a space is usual, such as a name.
+function valueDoubt(value: unknown): string | undefined {
+  const doubt =
+    typeof value === 'string' && /\s/.test(value) ? undefined : listDoubt(value, 'Pass an array of values.');
+  return settingMistake(value) ?? doubt;
+}
 
 function isClaimValue(value: unknown): value is ClaimValue {
   return value === null || ['string', 'number', 'boolean'].includes(typeof value);

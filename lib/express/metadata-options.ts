@@ -1,8 +1,20 @@
 import { ConfigurationError } from '../errors.js';
-import { count, flag, invalidOption, readOptions, type Rule, type Rules, text, texts } from '../options.js';
+import {
+  firstMistake,
+  flag,
+  invalidOption,
+  readOptions,
+  type Rule,
+  type Rules,
+  text,
+  texts,
+  wholeSeconds,
+} from '../options.js';
 import { isText } from '../token/claims.js';
 import { describeSigningKey, readSigningKey, type SigningKeyOptions } from '../token/private-key.js';
 import { isPlainObject } from '../util/is-plain-object.js';
+import { issuerDoubt } from '../util/doubt.js';
+import { urlMistake } from '../util/setting.js';
 import { isSecureUrl, parseUrl } from '../util/url.js';
 import { type BearerDescription, descriptionOf } from './bearer-description.js';
 import type { Middleware } from './middleware.js';
@@ -68,13 +80,14 @@ const authorizationServersRule: Rule<string[]> = {
   hint: (value) => {
     if (Array.isArray(value) && value.some((item) => item instanceof URL))
       return 'Pass strings: a URL object adds a slash to a bare origin, and issuers are compared exactly.';
-    return typeof value === 'string' ? 'Pass an array.' : undefined;
+    return typeof value === 'string' ? 'Pass an array.' : firstMistake(value, urlMistake);
   },
+  doubt: (value) => firstMistake(value, issuerDoubt),
 };
 
 // RFC 8414 §2
 function isIssuer(value: string): boolean {
-  return isSecureUrl(value, false) && !/[?#\s]/.test(value);
+  return isSecureUrl(value, false) && urlMistake(value) === undefined && !/[?#\s]/.test(value);
 }
 
 const bearerRule: Rule<Middleware | readonly Middleware[]> = {
@@ -143,7 +156,7 @@ const rules: Rules<ProtectedResourceMetadataOptions> = {
   dpopSigningAlgValuesSupported: signingAlgorithmsRule,
   dpopBoundAccessTokensRequired: flag('Leave it out to follow the option dpop of the bearer middleware.'),
   signedMetadata: signatureRule,
-  maxAge: count('seconds', 0, 31_536_000, `Leave it out for ${DEFAULT_MAX_AGE}.`),
+  maxAge: wholeSeconds(0, 31_536_000, `Leave it out for ${DEFAULT_MAX_AGE}.`),
 };
 
 /** The names of the options, for integrations that accept them too. */

@@ -1,4 +1,5 @@
 import type { Rule } from '../options.js';
+import { urlDoubt } from '../util/doubt.js';
 import { urlMistake } from '../util/setting.js';
 import { isSecureUrl } from '../util/url.js';
 
@@ -22,6 +23,7 @@ export const resourceRule: Rule<string> = {
       ? 'Use https:. Outside loopback, anybody on the network can replace it.'
       : undefined;
   },
+  doubt: urlDoubt,
   parse: (value) => {
     if (value instanceof URL) return isResource(value.href) ? withoutBareSlash(value) : undefined;
     return typeof value === 'string' && isResource(value) ? value : undefined;

@@ -1,7 +1,7 @@
 import { ConfigurationError } from '../errors.js';
-import { type Rule, texts } from '../options.js';
+import { firstMistake, type Rule, texts } from '../options.js';
 import { isPlainObject } from '../util/is-plain-object.js';
-import { isScope } from '../token/scope.js';
+import { isScope, scopeDoubt } from '../token/scope.js';
 
 /** For each scope, the scopes that it includes. */
 export type ScopeTable = Readonly<Record<string, readonly string[]>>;
@@ -59,6 +59,7 @@ const scopeList = texts('', '', isScope);
 export const scopeHierarchyRule: Rule<ScopeTable> = {
   expected: 'an object of scopes, each with a non-empty array of the scopes that it includes',
   fix: "Pass an object such as { 'files:write': ['files:read'] }.",
+  doubt: (value) => (isPlainObject(value) ? firstMistake(Object.entries(value).flat(2), scopeDoubt) : undefined),
   parse: (value, path) => {
     if (!isPlainObject(value)) return undefined;
     const entries = Object.entries(value).map(([scope, list]) => [scope, scopeList.parse(list, path)] as const);
@@ -105,6 +106,7 @@ export type ScopeNames = Readonly<Record<string, string>>;
 export const scopeNamesRule: Rule<ScopeNames> = {
   expected: 'an object of scopes in tokens, each with the scope that clients request for it',
   fix: "Pass an object such as { 'files.read': 'api://files/files.read' }.",
+  doubt: (value) => (isPlainObject(value) ? firstMistake(Object.entries(value).flat(), scopeDoubt) : undefined),
   parse: (value) => {
     if (!isPlainObject(value)) return undefined;
     const isValid = Object.entries(value).every(([scope, name]) => isScope(scope) && isScope(String(name)));

@@ -1,5 +1,5 @@
-import { type Rule, texts } from '../options.js';
-import { isScope } from '../token/scope.js';
+import { firstMistake, type Rule, texts } from '../options.js';
+import { isScope, scopeDoubt } from '../token/scope.js';
 
 /**
  * Scopes that clients shall request. `offline_access` is not one: it requests a refresh token from the authorization server
@@ -17,4 +17,5 @@ export const requestedScopesRule: Rule<string[]> = {
       return 'Remove offline_access: clients decide themselves whether they need a refresh token.';
     return typeof value === 'string' ? 'Pass an array with one scope per item.' : undefined;
   },
+  doubt: (value) => firstMistake(value, scopeDoubt),
 };

@@ -1,5 +1,5 @@
 import { ConfigurationError, InsufficientAuthenticationError, makeFailedCheck } from '../errors.js';
-import { count, readOptions, type Rules, texts } from '../options.js';
+import { readOptions, type Rules, texts, wholeSeconds } from '../options.js';
 import type { Auth } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import { gate } from './gate.js';
@@ -23,7 +23,7 @@ const rules: Rules<RequireAuthenticationOptions> = {
     'Use the values that the authorization server supports.',
     (value) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value),
   ),
-  maxAge: count('seconds', 0, 31_536_000, 'Leave it out if any time of authentication is sufficient.'),
+  maxAge: wholeSeconds(0, 31_536_000, 'Leave it out if any time of authentication is sufficient.'),
 };
 
 /**

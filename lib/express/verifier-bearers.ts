@@ -1,4 +1,5 @@
-import { pickOptions, rejectUnknown } from '../options.js';
+import { assertNotRequest, pickOptions, rejectUnknown } from '../options.js';
+import { rejectMoreOptions } from '../unknown-options.js';
 import { createIntrospectionVerifier } from '../verify/introspection.js';
 import { type IntrospectionVerifierOptions, introspectionVerifierRules } from '../verify/introspection-options.js';
 import { createJwtVerifier } from '../verify/jwt.js';
@@ -17,14 +18,16 @@ export interface IntrospectionBearerOptions extends IntrospectionVerifierOptions
   profile?: 'fapi2' | undefined;
 }
 
-// `_none`, here and below, makes `app.use(jwtBearer)` a compile error: Express's types accept any function of one argument.
+// `none`, here and below, makes `app.use(jwtBearer)` a compile error: Express's types accept any function of one argument.
 
 /**
  * Protects the handlers behind it with JWT access tokens of one issuer: `bearer(jwtVerifier(options), options)`.
  *
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
-export function jwtBearer(options: JwtBearerOptions, ..._none: undefined[]): Middleware {
+export function jwtBearer(options: JwtBearerOptions, ...none: undefined[]): Middleware {
+  assertNotRequest('jwtBearer', options);
+  rejectMoreOptions('jwtBearer', none);
   return createJwtBearer(options, 'jwtBearer');
 }
 
@@ -40,8 +43,10 @@ export function createJwtBearer(options: JwtBearerOptions, where: string): Middl
  *
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
-export function introspectionBearer(options: IntrospectionBearerOptions, ..._none: undefined[]): Middleware {
+export function introspectionBearer(options: IntrospectionBearerOptions, ...none: undefined[]): Middleware {
   const where = 'introspectionBearer';
+  assertNotRequest(where, options);
+  rejectMoreOptions(where, none);
   const { forVerifier, forBearer } = splitOptions(where, options, Object.keys(introspectionVerifierRules));
   const verifier = createIntrospectionVerifier(forVerifier as unknown as IntrospectionVerifierOptions, where);
   return createOwnBearer(where, verifier, forBearer);

@@ -1,5 +1,6 @@
 import type { Rule } from '../options.js';
 import { describeSigningKey, readSigningKey, type SigningKeyOptions } from '../token/private-key.js';
+import { secretDoubt } from '../util/doubt.js';
 import { settingMistake } from '../util/setting.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
@@ -21,6 +22,7 @@ export const clientSecretRule: Rule<ClientSecret> = {
   expected: 'a non-empty string, or a function that returns one',
   fix: 'Read it from your secret storage, or pass a function that does.',
   hint: secretMistake,
+  doubt: secretDoubt,
   secret: true,
   parse: (value) => {
     const isText = typeof value === 'string' && value !== '' && secretMistake(value) === undefined;

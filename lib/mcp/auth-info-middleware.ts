@@ -1,7 +1,7 @@
 import { authenticationOf, notAuthenticated } from '../express/auth.js';
 import type { Middleware } from '../express/middleware.js';
 import { readOptions } from '../options.js';
-import { authInfoRules, makeAuthInfo, type McpAuthInfoOptions } from './auth-info.js';
+import { authInfoRules, makeAuthInfo, type McpAuthInfoOptions, type ResourceUrls } from './auth-info.js';
 
 /**
  * Sets `req.auth` to the `AuthInfo` that the MCP SDK passes to tools. Mount it after a bearer middleware and before the
@@ -11,7 +11,11 @@ import { authInfoRules, makeAuthInfo, type McpAuthInfoOptions } from './auth-inf
  * @throws ConfigurationError for an option that is unknown or wrong.
  */
 export function mcpAuthInfo(options: McpAuthInfoOptions = {}, ..._none: undefined[]): Middleware {
-  const { resource, resourceMetadata } = readOptions<McpAuthInfoOptions>('mcpAuthInfo', options, authInfoRules);
+  return createAuthInfo(readOptions<McpAuthInfoOptions>('mcpAuthInfo', options, authInfoRules));
+}
+
+/** The same for options that are checked. */
+export function createAuthInfo({ resource, resourceMetadata }: ResourceUrls): Middleware {
   return function mcpAuthInfoMiddleware(req, _res, next): void {
     const authentication = authenticationOf(req);
     if (authentication === undefined) {

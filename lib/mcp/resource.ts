@@ -7,11 +7,20 @@ import { METADATA_OPTIONS, type ProtectedResourceMetadataOptions } from '../expr
 import type { Middleware } from '../express/middleware.js';
 import { resourceRule, wellKnownUrl } from '../express/resource-url.js';
 import { requestedScopesRule } from '../express/scopes.js';
-import { invalidOption, pickOptions, readOptions, rejectUnknown, type Rule, type Rules } from '../options.js';
+import {
+  assertNotRequest,
+  invalidOption,
+  pickOptions,
+  readOptions,
+  rejectUnknown,
+  type Rule,
+  type Rules,
+} from '../options.js';
+import { rejectMoreOptions } from '../unknown-options.js';
 import { isVerifier } from '../verify/wrap-verifier.js';
 import { jwtVerifierRules } from '../verify/jwt-options.js';
 import type { TokenVerifier } from '../verify/token-verifier.js';
-import { mcpAuthInfo } from './auth-info-middleware.js';
+import { createAuthInfo } from './auth-info-middleware.js';
 
 /** Options of `mcpResource`: those of `jwtBearer` and `protectedResourceMetadata`, and these. */
 export interface McpResourceOptions
@@ -65,8 +74,10 @@ const METADATA = METADATA_OPTIONS.filter((name) => name !== 'bearer' && name !==
  * @throws ConfigurationError for an option that is missing, unknown or wrong; also for a resource with a fragment or with
  * `http:` outside loopback, and for `offline_access` among the scopes.
  */
-export function mcpResource(options: McpResourceOptions, ..._none: undefined[]): McpResource {
+export function mcpResource(options: McpResourceOptions, ...none: undefined[]): McpResource {
   const where = 'mcpResource';
+  assertNotRequest(where, options);
+  rejectMoreOptions(where, none);
   const own = readOptions<Partial<OwnOptions>>(where, pickOptions(where, options, OWN), ownRules);
   const { verifier, scopes } = own;
   // A verifier has its own options.
@@ -91,7 +102,7 @@ export function mcpResource(options: McpResourceOptions, ..._none: undefined[]):
     { ...pickOptions(where, options, METADATA), resource, scopesSupported, bearer: authenticate },
     where,
   );
-  return { metadata, bearer: inOrder(authenticate, mcpAuthInfo({ resource })) };
+  return { metadata, bearer: inOrder(authenticate, createAuthInfo({ resource })) };
 }
 
 /** The first middleware, then the second. It describes itself as the first. */

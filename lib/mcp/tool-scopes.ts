@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { ConfigurationError } from '../errors.js';
-import { parseArgument } from '../express/gate.js';
 import { requireScopes } from '../express/gates.js';
 import type { Middleware } from '../express/middleware.js';
-import { isScope } from '../token/scope.js';
-import { assertNotRequest, type Rule, texts } from '../options.js';
+import { isScope, scopeDoubt } from '../token/scope.js';
+import { assertNotRequest, firstMistake, parseValue, type Rule, texts } from '../options.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 
 /** For each tool, all scopes that it needs. */
@@ -15,6 +14,7 @@ const scopeList = texts('', '', isScope);
 const toolScopesRule: Rule<ToolScopes> = {
   expected: 'an object of names of tools, each with a non-empty array of scopes',
   fix: "Pass an object such as { write_file: ['files:write'] }.",
+  doubt: (value) => (isPlainObject(value) ? firstMistake(Object.values(value).flat(), scopeDoubt) : undefined),
   parse: (value, path) => {
     if (!isPlainObject(value)) return undefined;
     const entries = Object.entries(value).map(([tool, scopes]) => [tool, scopeList.parse(scopes, path)] as const);
@@ -34,7 +34,7 @@ const toolScopesRule: Rule<ToolScopes> = {
 export function mcpToolScopes(scopes: ToolScopes, ..._none: undefined[]): Middleware {
   const where = 'mcpToolScopes';
   assertNotRequest(where, scopes);
-  const table = new Map(Object.entries(parseArgument(where, toolScopesRule, scopes)));
+  const table = new Map(Object.entries(parseValue(where, toolScopesRule, scopes)));
   return function mcpToolScopesMiddleware(req: IncomingMessage, res, next): void {
     if (req.method !== 'POST') {
       next();

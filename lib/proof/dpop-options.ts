@@ -1,7 +1,8 @@
 import { ConfigurationError } from '../errors.js';
-import { count, flag, type Rule, type Rules, seconds, secretRule } from '../options.js';
+import { flag, type Rule, type Rules, seconds, secretRule, wholeSeconds } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
+import { secretDoubt } from '../util/doubt.js';
 import { modeOr, modeRule, type ProofMode } from './mode.js';
 
 /** How DPoP proofs (RFC 9449) are verified. */
@@ -36,8 +37,8 @@ const rules: Rules<DpopOptions> = {
   clockTolerance: seconds(0, 300, 'Leave it out for 10.'),
   // People may pass the secret here by mistake, so the value is not shown.
   nonce: { ...flag('Set it to true to require nonces.'), secret: true },
-  nonceMaxAge: count('seconds', 10, 3_600, 'Leave it out for 300.'),
-  secret: secretRule,
+  nonceMaxAge: wholeSeconds(10, 3_600, 'Leave it out for 300.'),
+  secret: { ...secretRule, doubt: secretDoubt },
   store: storeRule,
 };
 

@@ -23,6 +23,9 @@ export function urlMistake(value: unknown): string | undefined {
   const mistake = settingMistake(value);
   if (mistake !== undefined) return mistake;
   if (/[{}<>]/.test(value)) return 'Replace the part in braces with the value for your tenant.';
+  if (/^https?:\/\/https?:/.test(value)) return 'Write the scheme once.';
+  if (/^https?:.*[,;\s]\s*https?:/.test(value))
+    return 'Pass one URL. Several belong into an array, or into arguments of their own.';
   const parts = value.replace(/^https?:\/\//, '').split(/[./:?#=&]/);
   const isPartMissing = /^https?:\/\/([/:]|$)/.test(value) || parts.some((part) => NO_TEXT.test(decode(part)));
   return isPartMissing ? 'A setting that the URL is built from is missing.' : undefined;
@@ -30,4 +33,10 @@ export function urlMistake(value: unknown): string | undefined {
 
 function decode(part: string): string {
   return part.replaceAll('%20', ' ');
+}
+
+/** The same for an issuer: no token has an issuer with such a path. */
+export function issuerMistake(value: unknown): string | undefined {
+  const isDiscovery = typeof value === 'string' && /\/\.well-known(?:\/|$)/.test(value);
+  return urlMistake(value) ?? (isDiscovery ? 'Pass the issuer, without /.well-known/….' : undefined);
 }

@@ -18,6 +18,7 @@ import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
 import { resultClockOf } from '../util/clock.js';
 import { withoutToken } from '../util/escape.js';
+import { rejectMoreOptions } from '../unknown-options.js';
 import { connectToServer, type IntrospectionConnection } from './introspection-connection.js';
 import {
   type IntrospectionSettings,
@@ -52,7 +53,12 @@ const FRONT_MAX_AGE = 5;
  *
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
-export function introspectionVerifier(options: IntrospectionVerifierOptions): IntrospectionVerifier {
+export function introspectionVerifier(options: IntrospectionVerifierOptions): IntrospectionVerifier;
+export function introspectionVerifier(
+  options: IntrospectionVerifierOptions,
+  ...others: unknown[]
+): IntrospectionVerifier {
+  rejectMoreOptions('introspectionVerifier', others);
   return createIntrospectionVerifier(options, 'introspectionVerifier');
 }
 

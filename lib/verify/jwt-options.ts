@@ -18,6 +18,7 @@ import {
 } from '../options.js';
 import { type Store, storeRule } from '../store/store.js';
 import { algorithmsRule, ASYMMETRIC, type AsymmetricAlgorithm } from '../token/algorithms.js';
+import { secretDoubt } from '../util/doubt.js';
 import { algorithmsOf, checkProfileOptions, type Profile, rulesOf } from '../token/profile.js';
 import type { Audience } from '../token/audience.js';
 import type { JwkSet } from '../token/jwk-types.js';
@@ -109,6 +110,10 @@ const keyRules: Rules<KeyOptions> = {
 const jwksRule: Rule<JwkSet> = {
   expected: 'a JWKS, { keys: [...] }, of at least one public key that is safe to use',
   fix: 'Pass the response of the jwks_uri of the issuer. Private and symmetric keys and short RSA keys are not used.',
+  hint: (value) =>
+    typeof value === 'string' ? 'Pass the parsed object: JSON.parse(text). For an address, use jwksUri.' : undefined,
+  // It may contain private keys by mistake.
+  secret: true,
   parse: (value) => ((Jwks.of(value)?.keys.length ?? 0) > 0 ? (value as JwkSet) : undefined),
 };
 
@@ -127,6 +132,21 @@ const publicKeyRule: Rule<readonly PublicKey[]> = {
   },
 };
 
+/** Everybody knows a public key, so everybody could sign with it as a secret. */
+const PUBLIC_PEM = /-----BEGIN (?:CERTIFICATE|(?:\w+ )?PUBLIC KEY)-----/;
+
+const sharedSecretRule: Rule<string | Uint8Array> = {
+  ...secretRule,
+  hint: (value) =>
+    isPublicPem(value) ? 'This is a public key, which everybody knows. Pass it as publicKey.' : undefined,
+  doubt: secretDoubt,
+  parse: (value, path) => (isPublicPem(value) ? undefined : secretRule.parse(value, path)),
+};
+
+function isPublicPem(value: unknown): boolean {
+  return PUBLIC_PEM.test(value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value));
+}
+
 export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   ...sharedRules,
   issuer: issuerRule,
@@ -134,7 +154,7 @@ export const jwtVerifierRules: Rules<JwtVerifierOptions> = {
   jwksUri: urlRule('Leave it out to discover it through the metadata of the issuer.'),
   jwks: jwksRule,
   publicKey: publicKeyRule,
-  secret: secretRule,
+  secret: sharedSecretRule,
   algorithms: algorithmsRule(
     [...ASYMMETRIC, ...SYMMETRIC],
     'Name the algorithms that the issuer signs with, or leave it out.',

@@ -20,6 +20,7 @@ import { JWT_CHECKS, type JwtRules } from '../token/jwt-checks.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
 import { isPromise } from '../util/is-promise.js';
+import { rejectMoreOptions } from '../unknown-options.js';
 import { noteServed, recordInstance } from './instances.js';
 import { createKeySource } from './jwt-keys.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
@@ -44,7 +45,9 @@ export interface JwtVerifier extends Required<TokenVerifier> {
  *
  * @throws ConfigurationError for an option that is missing, unknown or wrong.
  */
-export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier {
+export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier;
+export function jwtVerifier(options: JwtVerifierOptions, ...others: unknown[]): JwtVerifier {
+  rejectMoreOptions('jwtVerifier', others);
   return createJwtVerifier(options, 'jwtVerifier');
 }
 

@@ -7,13 +7,15 @@ import {
   firstMistake,
   flag,
   invalidOption,
+  parseValue,
   type Rule,
   type Rules,
   seconds,
   text,
   texts,
 } from '../options.js';
-import { settingMistake, urlMistake } from '../util/setting.js';
+import { claimNameDoubt, issuerDoubt, listDoubt, placeholderDoubt, urlDoubt } from '../util/doubt.js';
+import { issuerMistake, settingMistake, urlMistake } from '../util/setting.js';
 import type { Audience } from '../token/audience.js';
 import type { CallerRule, ClaimMapping } from '../token/access-token.js';
 import { CLIENT_ID_CLAIMS, SCOPE_CLAIMS } from '../token/claims.js';
@@ -86,13 +88,17 @@ export const DEFAULT_MAX_TOKEN_BYTES = 16_384;
 /** An absolute URL; whether it is secure is checked with the other options. */
 export function urlRule(fix: string): Rule<string> {
   const accepts = (value: string): boolean => URL.canParse(value) && urlMistake(value) === undefined;
-  return { ...text('an absolute URL', fix, accepts), hint: urlMistake };
+  return { ...text('an absolute URL', fix, accepts), hint: urlMistake, doubt: urlDoubt };
+}
+
+function claimNames(fix: string): Rule<string[]> {
+  return { ...texts('an array of claim names', fix), doubt: (value) => firstMistake(value, claimNameDoubt) };
 }
 
 export const sharedRules: Rules<SharedVerifierOptions> = {
-  clientIdClaims: texts('an array of claim names', `Leave it out for ${CLIENT_ID_CLAIMS.join(', ')}.`),
-  scopeClaims: texts('an array of claim names', `Leave it out for ${SCOPE_CLAIMS.join(' and ')}.`),
-  subjectClaims: texts('an array of claim names', 'Leave it out for sub.'),
+  clientIdClaims: claimNames(`Leave it out for ${CLIENT_ID_CLAIMS.join(', ')}.`),
+  scopeClaims: claimNames(`Leave it out for ${SCOPE_CLAIMS.join(' and ')}.`),
+  subjectClaims: claimNames('Leave it out for sub.'),
   isMachine: callable(
     'a function of the claims that returns true or false',
     'Leave it out for the evidence in the token.',
@@ -102,7 +108,7 @@ export const sharedRules: Rules<SharedVerifierOptions> = {
     'Leave it out for the evidence in the token.',
   ),
   allowIdTokens: flag('Leave it out to accept only access tokens.'),
-  requiredClaims: texts('an array of claim names', 'Leave it out to require none.'),
+  requiredClaims: claimNames('Leave it out to require none.'),
   clockTolerance: seconds(0, 300, `Leave it out for ${DEFAULT_CLOCK_TOLERANCE}.`),
   maxTokenBytes: count('bytes', 256, 1_048_576, `Leave it out for ${DEFAULT_MAX_TOKEN_BYTES}.`),
   metadataUrl: urlRule('Leave it out to find the metadata below the issuer.'),
@@ -120,16 +126,10 @@ export const issuerRule: Rule<string> = {
   ...text(
     'the issuer exactly as in the claim "iss" of its tokens',
     'Pass a string such as "https://auth.example.com".',
-    (value) => issuerHint(value) === undefined,
+    (value) => issuerMistake(value) === undefined,
   ),
-  hint: issuerHint,
+  hint: issuerMistake,
 };
-
-/** The fix for an issuer that no token can have. */
-function issuerHint(issuer: unknown): string | undefined {
-  const isDiscovery = typeof issuer === 'string' && issuer.includes('/.well-known/');
-  return urlMistake(issuer) ?? (isDiscovery ? 'Pass the issuer, without /.well-known/….' : undefined);
-}
 
 const audienceTexts = texts('', '', (each) => audienceMistake(each) === undefined);
 
@@ -139,10 +139,23 @@ function audienceMistake(audience: unknown): string | undefined {
   return isList ? 'Pass an array with one audience per item.' : settingMistake(audience);
 }
 
+// An audience may contain any character.
+function audienceDoubt(audience: unknown): string | undefined {
+  if (typeof audience === 'string' && audience.includes('*'))
+    return 'Audiences are compared exactly: * matches only itself.';
+  const isUrl = typeof audience === 'string' && /^https?:/.test(audience);
+  return (
+    listDoubt(audience, 'Pass an array with one audience per item.') ??
+    placeholderDoubt(audience) ??
+    (isUrl ? urlMistake(audience) : undefined)
+  );
+}
+
 export const audienceRule: Rule<Audience | readonly Audience[] | false> = {
   expected: 'a non-empty string, an http: or https: URL object without user and fragment, an array of them, or false',
   fix: 'Pass the identifier of this API at its issuer, or audience: false to accept tokens for any API.',
   hint: (value) => firstMistake(value, audienceMistake),
+  doubt: (value) => firstMistake(value, audienceDoubt),
   parse: (value) => {
     if (value === false) return false;
     const items: unknown[] = Array.isArray(value) ? value : [value];
@@ -169,9 +182,13 @@ export function checkIssuerUrl(
   isFetchedFrom: boolean,
   allowInsecureHttp: boolean,
 ): void {
-  if (!isFetchedFrom || isIssuerUrl(issuer, allowInsecureHttp)) return;
-  const expected = 'an https: URL without user, query and fragment (http: on loopback)';
-  throw invalidOption(`${where}: issuer`, { expected, fix: issuerUrlFix(issuer) }, issuer);
+  const option = `${where}: issuer`;
+  if (isFetchedFrom && !isIssuerUrl(issuer, allowInsecureHttp)) {
+    const expected = 'an https: URL without user, query and fragment (http: on loopback)';
+    throw invalidOption(option, { expected, fix: issuerUrlFix(issuer) }, issuer);
+  }
+  // Not by the rule: an issuer that is rejected causes no warning.
+  parseValue(option, { ...issuerRule, doubt: issuerDoubt }, issuer);
 }
 
 function issuerUrlFix(issuer: string): string {
