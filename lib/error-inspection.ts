@@ -5,6 +5,18 @@ const MAX_CAUSES = 4;
 /** The characters of `util/escape.ts`, which this file cannot import. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Cs}]/gu;
 
+const shownTexts = new WeakMap<Error, string>();
+
+/** For an error whose message may contain a secret: every output of this package shows this text in its place. */
+export function hideMessage(error: Error, shown: string): void {
+  shownTexts.set(error, shown);
+}
+
+/** What to show in place of the message of an error; `undefined` if the message is not hidden. */
+export function shownInstead(error: Error): string | undefined {
+  return shownTexts.get(error);
+}
+
 /**
  * What `console.log(error)` shows: the message, then the causes, which name the root of the problem, then the other
  * members, then the stack. Node itself shows the causes last, below two stacks.
@@ -28,13 +40,15 @@ function causesOf({ cause }: Error): unknown[] {
   for (let next = cause; next !== undefined && !found.includes(next) && found.length < MAX_CAUSES;) {
     found.push(next);
     if (next instanceof AggregateError) found.push(...(next.errors as unknown[]).slice(0, MAX_CAUSES));
-    next = next instanceof Error ? next.cause : undefined;
+    next = next instanceof Error && shownInstead(next) === undefined ? next.cause : undefined;
   }
   return found;
 }
 
 function describe(cause: unknown, options: InspectOptions): string {
   if (!(cause instanceof Error)) return printable(inspect(cause, oneLine(options)));
+  const shown = shownInstead(cause);
+  if (shown !== undefined) return printable(`${cause.name}: ${shown}`);
   const code = codeOf(cause);
   return printable(
     `${cause.name}: ${cause.message}${code === undefined || cause.message.includes(code) ? '' : ` (${code})`}`,

@@ -8,6 +8,8 @@
 
 import { inspect, type InspectOptions } from 'node:util';
 import { inspectError } from './error-inspection.js';
+
+export { hideMessage, shownInstead } from './error-inspection.js';
 import {
   type ConfigurationReason,
   type InsufficientAuthenticationReason,

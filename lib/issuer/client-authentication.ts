@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto';
 import { signJwt, type SigningKeyOptions } from '../token/private-key.js';
-import { UpstreamError } from '../errors.js';
+import { hideMessage, UpstreamError } from '../errors.js';
 import { Backoff } from '../util/backoff.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
 import { withTimeout } from '../util/timeout.js';
@@ -148,9 +148,22 @@ export class ClientAuthenticator {
 }
 
 async function callFor(read: () => string | Promise<string>, timeout: number, what: string): Promise<string> {
-  const value: unknown = await withTimeout(Promise.resolve(read()), timeout, what);
+  const value: unknown = await withTimeout(callHidden(read, what), timeout, what);
   if (typeof value === 'string' && value !== '') return value;
   throw new TypeError(`${what} did not return a string`);
+}
+
+/** The message of an error of the function may contain the secret. */
+async function callHidden(read: () => string | Promise<string>, what: string): Promise<string> {
+  try {
+    return await read();
+  } catch (error) {
+    const failure = error instanceof Error ? error : new Error(`${what} failed`, { cause: error });
+    const code = 'code' in failure ? failure.code : undefined;
+    const isCode = typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code);
+    hideMessage(failure, `${what} failed (${isCode ? code : failure.name})`);
+    throw failure;
+  }
 }
 
 // RFC 6750 §2.1. Checked here, because the error of `fetch` for an invalid header contains the value.

@@ -13,6 +13,8 @@ const CLOSED_CONNECTION = new Set<unknown>(['UND_ERR_SOCKET', 'ECONNRESET', 'EPI
 /** Messages of `fetch` that say more than the code of their error, if it has one. */
 const KNOWN_MESSAGES: readonly (readonly [message: RegExp, text: string])[] = [
   [/^Proxy response \((\d{3})\) /, 'the proxy responded $1'],
+  [/^proxy authentication required$/, 'the proxy requires a password'],
+  [/^other side closed$/, 'the server closed the connection'],
   [/^bad port$/, 'fetch does not call this port'],
   [/^too many content-encodings /, 'too many content encodings'],
 ];

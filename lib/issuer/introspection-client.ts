@@ -94,7 +94,7 @@ export class IntrospectionClient implements IntrospectionSource {
 
   async introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult> {
     if (this.#backoff.failures > 0) {
-      if (this.#backoff.wait > 0 || this.#probes.isRunning('')) throw this.#unavailable(undefined);
+      if (this.#backoff.wait > 0 || this.#probes.isRunning('')) throw this.#paused();
       await this.#probe();
     }
     try {
@@ -106,9 +106,12 @@ export class IntrospectionClient implements IntrospectionSource {
   }
 
   async #introspectOnce(token: string): Promise<IntrospectionResult> {
-    if (this.#backoff.wait > 0) throw this.#unavailable(undefined);
+    if (this.#backoff.wait > 0) throw this.#paused();
     const { clock, monitor, budget } = this.#options;
-    if (budget?.isNew === true && !budget.take()) throw new UpstreamError('introspection_unavailable', budget.wait);
+    if (budget?.isNew === true && !budget.take()) {
+      const cause = new Error('too many introspections for an issuer without a valid token');
+      throw new UpstreamError('introspection_unavailable', budget.wait, { cause });
+    }
     const introspectedAt = clock();
     const start = this.#ageClock();
     const age = (): number => this.#ageClock() - start;
@@ -240,6 +243,13 @@ export class IntrospectionClient implements IntrospectionSource {
       },
       body: new URLSearchParams({ token, token_type_hint: 'access_token', ...form }).toString(),
     });
+  }
+
+  /** The error during a pause: its cause is what caused the pause. */
+  #paused(): UpstreamError {
+    const error = this.#lastError;
+    const cause = error instanceof UpstreamError ? error.cause : error;
+    return new UpstreamError('introspection_unavailable', this.#backoff.wait, { cause });
   }
 
   #unavailable(cause: unknown): UpstreamError {

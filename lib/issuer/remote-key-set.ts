@@ -59,10 +59,18 @@ class VersionedKeys implements KeySet {
   }
 }
 
+// Created once and without a stack trace: an attacker chooses how many requests it is the cause for.
+const FETCHED_RECENTLY: Error = Object.freeze(
+  Object.assign(
+    new Error('the key of the token is unknown, and the keys were fetched a short time ago (keys.cooldown)'),
+    { stack: undefined },
+  ),
+);
+
 /** @throws UpstreamError if one of the budgets is used up. */
 function takeFromAll(budgets: readonly RequestBudget[]): void {
   const wait = Math.max(...budgets.map((budget) => budget.wait));
-  if (wait > 0) throw new UpstreamError('keys_unavailable', wait);
+  if (wait > 0) throw new UpstreamError('keys_unavailable', wait, { cause: FETCHED_RECENTLY });
   for (const budget of budgets) budget.take();
 }
 

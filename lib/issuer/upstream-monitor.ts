@@ -1,10 +1,11 @@
 import { type DiagnosticMessages, publish } from '../diagnostics.js';
 import { UpstreamError } from '../errors.js';
+import { describeCauses } from '../util/causes.js';
 import { type Clock, toIsoTime } from '../util/clock.js';
 import { WarningStates } from '../util/warnings.js';
 import type { ReceivedResponse } from './http.js';
 import type { HttpError } from './http-error.js';
-import { upstreamProblem, type UpstreamProblem, type UpstreamSubject } from './upstream-problems.js';
+import { CREDENTIALS_FIX, upstreamProblem, type UpstreamProblem, type UpstreamSubject } from './upstream-problems.js';
 
 /** A document of the issuer that is cached. */
 export type IssuerDocument = DiagnosticMessages['keys.refreshed']['document'];
@@ -92,14 +93,11 @@ export class UpstreamMonitor {
 
   /** A function or a key from the options, which this API authenticates with, failed. */
   credentialsUnavailable(error: unknown): void {
-    // The message of the error may contain the secret. A failure that is repeated during a pause is the cause of another.
+    // A failure that is repeated during a pause is the cause of another.
     const failure: unknown = error instanceof UpstreamError ? error.cause : error;
-    const code = failure instanceof Error && 'code' in failure ? failure.code : undefined;
-    const isCode = typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code);
-    const name = isCode ? code : failure instanceof Error ? failure.name : typeof failure;
-    const text = `the credentials of this API are unavailable: clientSecret or clientAuthentication failed (${name})`;
-    const fix = 'Check the function that returns the secret or the token.';
-    this.#begin('introspection', { code: 'ERS_CREDENTIALS_UNAVAILABLE', cause: name, text, fix });
+    const cause = failure instanceof Error ? describeCauses(failure) : 'clientSecret or clientAuthentication failed';
+    const text = `the credentials of this API are unavailable: ${cause}`;
+    this.#begin('introspection', { code: 'ERS_CREDENTIALS_UNAVAILABLE', cause, text, fix: CREDENTIALS_FIX });
   }
 
   /** A complete response with status 200 was received. An arrow function, because it is passed as a listener. */

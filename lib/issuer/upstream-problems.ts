@@ -22,6 +22,48 @@ export interface UpstreamProblem {
 const TLS_CODE =
   /^(?:EPROTO|ERR_(?:TLS|SSL)_|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE)|PATH_LENGTH_EXCEEDED|ERROR_IN_CERT_)/;
 
+/** For errors of the functions and keys that this API authenticates with. */
+export const CREDENTIALS_FIX = 'Check the function that returns the secret or the token.';
+
+/** By the code of Node, OpenSSL or `fetch`. */
+const SYSTEM_FIXES: readonly (readonly [codes: RegExp, fix: string])[] = [
+  [
+    /^(?:ERR_SSL_|EPROTO)/,
+    'The server does not respond with TLS. Check the port, and whether the address begins with https: or http:.',
+  ],
+  [/^CERT_HAS_EXPIRED$/, 'The certificate of the server has expired. Renew it, or check the clock of this machine.'],
+  [/^CERT_NOT_YET_VALID$/, 'The certificate of the server is not valid yet. Check the clock of this machine.'],
+  [
+    /^(?:ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)$/,
+    'The certificate is for another host name. Use the name in the certificate, or install the right one.',
+  ],
+  [
+    /^(?:UND_ERR_SOCKET|ECONNRESET|EPIPE)$/,
+    'The connection was closed. Check the port, whether the address begins with https: or http:, the network and proxies between this machine and the server.',
+  ],
+  [/^ENOTFOUND$/, 'Check the address in the options, and the DNS server of this machine: the name has no address.'],
+  [/^EAI_AGAIN$/, 'The DNS server did not respond. Check the network and the DNS configuration of this machine.'],
+  [
+    /^ECONNREFUSED$/,
+    'Check the address in the options, firewalls and proxies, and whether the server runs: nothing accepts connections there.',
+  ],
+];
+
+/** The fix for an unexpected status. */
+function statusFix(status: number, subject: UpstreamSubject): string {
+  if (status === 429) return 'The server limits the number of requests. The package waits, and tries again.';
+  if (status >= 500)
+    return 'Open the address from this machine, and see the log of the server: it or a proxy in front of it fails. The package tries again.';
+  if (subject === 'introspection' && status === 400) return FIXES.ERS_CREDENTIALS_REJECTED ?? '';
+  if (subject === 'metadata' && (status === 401 || status === 403)) {
+    return 'The metadata must be readable without credentials. Change the server or the proxy in front of it, or pass a fetch that sends them.';
+  }
+  if (subject === 'metadata' && status === 404) {
+    return 'There is no metadata of this issuer. Check the option issuer; without discovery, pass the option jwksUri.';
+  }
+  return FIXES.ERS_STATUS ?? '';
+}
+
 const FIXES: Readonly<Record<string, string>> = {
   ERS_UNREACHABLE:
     'Check the address in the options, DNS, the network and proxies between this machine and the server.',
@@ -38,7 +80,7 @@ const FIXES: Readonly<Record<string, string>> = {
   ERS_CREDENTIALS_REJECTED:
     'Check clientId, clientSecret and clientAuthentication, and that the server lets this client introspect tokens.',
   ERS_INTROSPECTION_MISSING: 'Set the option introspectionEndpoint to the address of the endpoint.',
-  ERS_RESPONSE_INVALID: 'Compare the response with the option that names the address.',
+  ERS_RESPONSE_INVALID: 'Open the address, and check that the option contains the right one.',
 };
 
 const MISTAKES: Readonly<Record<HttpMistake, string>> = {
@@ -54,11 +96,12 @@ export function upstreamProblem(error: unknown, subject: UpstreamSubject): Upstr
   const failure = mostTelling(error);
   if (failure === undefined) {
     const name = error instanceof Error ? error.name : typeof error;
-    return { ...describeProblem('ERS_RESPONSE_INVALID', `the response cannot be used (${name})`), cause: name };
+    const fix = FIXES.ERS_RESPONSE_INVALID ?? '';
+    return { code: 'ERS_RESPONSE_INVALID', text: `the response cannot be used (${name})`, cause: name, fix };
   }
   const code = codeOf(failure, subject);
   // Two addresses without a document are one cause.
-  const text = error instanceof AggregateError && failure.failure === 'status' ? describeAll(error) : failure.message;
+  const text = error instanceof AggregateError && failure.failure === 'status' ? describeAll(error) : textOf(failure);
   const { origin = '', status, message, systemCode } = failure;
   const isUnreachable = failure.failure === 'unreachable' || failure.failure === 'timeout';
   // All documents of an origin that is not reachable have one cause.
@@ -67,7 +110,16 @@ export function upstreamProblem(error: unknown, subject: UpstreamSubject): Upstr
   const cause = isUnreachable
     ? `${origin} ${isTimeout ? 'timeout' : (systemCode ?? '')}`
     : `${subject} ${status ?? message}`;
-  return { ...describeProblem(code, text), cause };
+  return { code, text, cause, fix: fixOf(failure, code, subject) };
+}
+
+function fixOf({ status, systemCode = '' }: HttpError, code: string, subject: UpstreamSubject): string {
+  if (code === 'ERS_STATUS') return statusFix(status ?? 0, subject);
+  return SYSTEM_FIXES.find(([codes]) => codes.test(systemCode))?.[1] ?? FIXES[code] ?? '';
+}
+
+function textOf({ message, code }: HttpError): string {
+  return code === undefined ? message : `${message} (${code})`;
 }
 
 const SUBJECTS: Readonly<Record<Exclude<UpstreamReason, 'store_unavailable'>, UpstreamSubject>> = {
@@ -78,17 +130,14 @@ const SUBJECTS: Readonly<Record<Exclude<UpstreamReason, 'store_unavailable'>, Up
 
 /** The causes of an error, and what to change: for the debug line and `explain`. */
 export function describeUpstreamError({ reason, cause }: UpstreamError): string {
-  const fix =
-    reason === 'store_unavailable'
-      ? 'Check the store and the connection to it.'
-      : mostTelling(cause) === undefined
-        ? ''
-        : upstreamProblem(cause, SUBJECTS[reason]).fix;
-  return [describeCauses(cause), fix].filter((part) => part !== '').join('. ');
+  return [describeCauses(cause), upstreamFix(reason, cause)].filter((part) => part !== '').join('. ');
 }
 
-function describeProblem(code: string, text: string): Omit<UpstreamProblem, 'cause'> {
-  return { code, text, fix: FIXES[code] ?? '' };
+function upstreamFix(reason: UpstreamReason, cause: unknown): string {
+  if (reason === 'store_unavailable') return 'Check the store and the connection to it.';
+  if (mostTelling(cause) !== undefined) return upstreamProblem(cause, SUBJECTS[reason]).fix;
+  const isOfCredentials = cause instanceof Error && /^(?:clientSecret|bearerToken) /.test(describeCauses(cause));
+  return isOfCredentials ? CREDENTIALS_FIX : '';
 }
 
 /** Of several attempts, the one that was closest to success. */

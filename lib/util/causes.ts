@@ -1,3 +1,4 @@
+import { shownInstead } from '../errors.js';
 import { escapeControls, truncate } from './escape.js';
 
 const MAX_CAUSES = 8;
@@ -9,6 +10,7 @@ export function causesOf(error: unknown): Error[] {
   const visit = (value: unknown): void => {
     if (!(value instanceof Error) || found.includes(value) || found.length === MAX_CAUSES) return;
     found.push(value);
+    if (shownInstead(value) !== undefined) return;
     visit(value.cause);
     if (value instanceof AggregateError) value.errors.forEach(visit);
   };
@@ -16,14 +18,23 @@ export function causesOf(error: unknown): Error[] {
   return found;
 }
 
+function messageOf(error: Error): string {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return code === undefined || error.message.includes(code) ? error.message : `${error.message} (${code})`;
+}
+
 /** One line with the messages and codes of an error and its causes, without repetition: what an operator needs to read. */
 export function describeCauses(error: unknown): string {
-  const parts: string[] = [];
-  for (const cause of causesOf(error)) {
-    const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
-    const text = code === undefined || cause.message.includes(code) ? cause.message : `${cause.message} (${code})`;
-    const isKnown = text === '' || text === 'fetch failed' || parts.some((part) => part.includes(text));
-    if (!isKnown) parts.push(text.replace(/\.$/, ''));
+  const causes = causesOf(error);
+  const parallel = new Set(
+    causes.flatMap((each) => (each instanceof AggregateError ? (each.errors as unknown[]).slice(1) : [])),
+  );
+  let line = '';
+  for (const cause of causes) {
+    const text = shownInstead(cause) ?? messageOf(cause);
+    if (text === '' || text === 'fetch failed' || line.includes(text)) continue;
+    const separator = line === '' ? '' : parallel.has(cause) ? '; ' : ': ';
+    line += `${separator}${text.replace(/\.$/, '')}`;
   }
-  return truncate(escapeControls(parts.join(': ')), MAX_LENGTH);
+  return truncate(escapeControls(line), MAX_LENGTH);
 }

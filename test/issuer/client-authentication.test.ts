@@ -286,6 +286,31 @@ describe('a secret that rotates', () => {
   });
 });
 
+describe('an error of the function that returns the secret', () => {
+  it.each<[string, () => unknown]>([
+    ['an error', () => new Error(`the vault returned ${SECRET}`)],
+    ['an error with a cause', () => new Error('the vault', { cause: new Error(SECRET) })],
+    ['a text', () => SECRET],
+  ])('is named in every output, and its message in none: %s', async (_, makeError) => {
+    const issuer = await startIssuer();
+    const clientSecret = async (): Promise<string> => {
+      await Promise.resolve();
+      throw makeError();
+    };
+    const verifier = verifierFor(issuer, { clientSecret });
+    const token = issuer.issueOpaque();
+    const error: unknown = await verifyAsync(verifier, token).catch((each: unknown) => each);
+    const { checks } = await verifier.explain(token);
+    const explained = checks.map(({ fix }) => fix).join();
+    for (const text of [inspect(error), explained]) {
+      expect(text).toContain('clientSecret failed (Error)');
+      expect(text).not.toContain(SECRET);
+    }
+    expect(explained).toContain('Check the function that returns the secret');
+    expect(JSON.stringify([error, verifier.health()])).not.toContain(SECRET);
+  });
+});
+
 describe('a function of the application that never settles', () => {
   simulateTime();
 

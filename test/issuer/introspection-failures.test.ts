@@ -142,6 +142,10 @@ describe('an unreachable server', () => {
       Array.from({ length: 20 }, (_, i) => verifyAsync(verifier, `token-${i}`)),
     );
     expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+    // Also the requests that were not sent say why.
+    for (const outcome of [...outcomes, ...(await Promise.allSettled([verifyAsync(verifier, 'paused')]))]) {
+      expect(outcome).toMatchObject({ reason: { cause: { failure: 'unreachable', message: expect.any(String) } } });
+    }
     await issuer.comeBack();
     time.now += 1;
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();

@@ -94,6 +94,7 @@ describe('a key that was rotated during a flood of forged tokens', () => {
       status: 503,
       reason: 'keys_unavailable',
       retryAfter: 20,
+      cause: { message: expect.stringContaining('keys.cooldown') },
     });
     await advance({ seconds: 20 });
     await expect(verifier.verify(valid)).resolves.toBeDefined();

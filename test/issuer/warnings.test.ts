@@ -447,7 +447,7 @@ describe('introspection that does not work', () => {
       },
     );
     expect(codesOf(warnings)).toEqual(['ERS_CREDENTIALS_REJECTED', 'ERS_CREDENTIALS_REJECTED_RESOLVED']);
-    expect(textOf(warnings)).toMatch(/responded 40[013].*clientSecret/);
+    expect(textOf(warnings)).toMatch(/responded 40[013].*Check clientId, clientSecret/);
     expect(JSON.stringify(warnings)).not.toContain(SECRET);
   });
 
@@ -672,6 +672,57 @@ describe('a dependency that changes its state all the time', () => {
       await attempt(verifier, issuer.issueOpaque());
     }
     expect(warnings.length).toBeLessThanOrEqual(60);
+  });
+});
+
+describe('the warning says what to do', () => {
+  const failing = (code: string) => (): Promise<never> =>
+    Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) }));
+
+  async function warningFor(fetch: () => Promise<never>): Promise<string> {
+    const warnings = recordWarnings();
+    const verifier = jwtVerifier({ issuer: 'https://auth.example.com', audience: 'api', fetch });
+    await verifier.ready().catch(() => undefined);
+    await setImmediate();
+    await verifier.close();
+    return textOf(warnings);
+  }
+
+  it.each([
+    ['ERR_SSL_WRONG_VERSION_NUMBER', /not respond with TLS\. Check the port/],
+    ['CERT_HAS_EXPIRED', /has expired\. Renew it/],
+    ['CERT_NOT_YET_VALID', /clock of this machine/],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', /another host name/],
+    ['ENOTFOUND', /Check the address .* the name has no address/],
+    ['EAI_AGAIN', /DNS server did not respond/],
+    ['ECONNREFUSED', /whether the server runs/],
+    ['ECONNRESET', /connection was closed\. Check the port/],
+  ])('about %s', async (code, fix) => {
+    expect(await warningFor(failing(code))).toMatch(fix);
+  });
+
+  it.each([
+    ['proxy authentication required', 'the proxy requires a password'],
+    ['other side closed', 'the server closed the connection'],
+  ])('and has the meaning of a message without a code: %s', async (message, meaning) => {
+    const fetch = (): Promise<never> => Promise.reject(new TypeError('fetch failed', { cause: new Error(message) }));
+    expect(await warningFor(fetch)).toContain(`is not reachable: ${meaning}`);
+  });
+
+  it.each([
+    ['metadata', 404, /no metadata of this issuer\. Check the option issuer/],
+    ['metadata', 401, /readable without credentials/],
+    ['metadata', 403, /readable without credentials/],
+    ['metadata', 429, /limits the number of requests/],
+    ['jwks', 500, /tries again/],
+  ] as const)('about the %s with status %i', async (document, status, fix) => {
+    const issuer = await startIssuer();
+    issuer.fail(document, (res) => res.writeHead(status).end());
+    const warnings = recordWarnings();
+    const verifier = jwtVerifierOf(issuer);
+    await verifier.ready().catch(() => undefined);
+    expect(textOf(warnings)).toMatch(fix);
+    await verifier.close();
   });
 });
 
