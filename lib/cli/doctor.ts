@@ -3,7 +3,7 @@ import { escapeControls } from '../util/escape.js';
 import { checkIssuerUrl, issuerRule } from '../verify/shared-options.js';
 import { hasFailed, unreached } from './check.js';
 import { checkConnection, checkDns } from './connection.js';
-import { checkClock, checkMetadata, checkSenderConstraint, Observer } from './documents.js';
+import { checkClock, checkMetadata, checkSenderConstraint, Observer, SEE_METADATA } from './documents.js';
 import { checkIntrospection, type Credentials, secretMethod } from './introspection.js';
 import { type CommandIo, type ExitStatus, readInput } from './io.js';
 import { checkKeys } from './keys.js';
@@ -135,7 +135,8 @@ function jsonOf(issuer: string, { checks, configuration }: Diagnosis): string {
 function textOf({ checks, configuration }: Diagnosis, paint: Paint): string {
   const table = renderChecks(checks, paint);
   if (configuration !== undefined) return `${table}\n${paint('bold', 'Configuration')}\n\n${configuration}`;
-  const first = checks.find(({ state }) => state === 'failed');
+  // A check that refers to another one has no fix of its own.
+  const first = checks.find(({ state, fix }) => state === 'failed' && fix !== SEE_METADATA);
   const cause = escapeControls(`${first?.name ?? ''}. ${first?.fix ?? ''}`);
   return `${table}\n${paint('red', `The issuer cannot be used: ${cause}`)}\n`;
 }

@@ -1,5 +1,4 @@
 import { fetchJson, type HttpOptions, type JsonResponse } from '../issuer/http.js';
-import { HttpError } from '../issuer/http-error.js';
 import { fetchMetadata, type IssuerMetadata, metadataUrls } from '../issuer/metadata.js';
 import { upstreamProblem } from '../issuer/upstream-problems.js';
 import { DEFAULT_CLOCK_TOLERANCE, globalFetch } from '../verify/shared-options.js';
@@ -45,6 +44,9 @@ export class Observer {
   }
 }
 
+/** The fix of a check whose cause another one shows. */
+export const SEE_METADATA = 'See the check metadata.';
+
 export interface MetadataResult {
   readonly checks: readonly ReportedCheck[];
   readonly metadata: IssuerMetadata | undefined;
@@ -75,7 +77,7 @@ export async function checkMetadata(
     return { checks: [...addresses, passed('metadata', metadata.issuer)], metadata, raw: used?.json ?? {} };
   } catch (error) {
     const addresses = attempts.map(({ url, json, problem }) =>
-      json === undefined ? failed(url, problem, 'See the check metadata.') : passed(url),
+      json === undefined ? failed(url, problem, SEE_METADATA) : passed(url),
     );
     return { checks: [...addresses, metadataFailure(issuer, attempts, error)], metadata: undefined, raw: {} };
   }
@@ -85,27 +87,26 @@ interface Attempt {
   readonly url: string;
   readonly json: Readonly<Record<string, unknown>> | undefined;
   readonly problem: string | undefined;
-  readonly isNotFound: boolean;
 }
 
 async function attempt(url: string, http: HttpOptions): Promise<Attempt> {
   try {
     const { json }: JsonResponse = await fetchJson(url, http);
-    return { url, json, problem: undefined, isNotFound: false };
+    return { url, json, problem: undefined };
   } catch (error) {
-    const isNotFound = error instanceof HttpError && error.status === 404;
-    return { url, json: undefined, problem: describeCauses(error), isNotFound };
+    return { url, json: undefined, problem: describeCauses(error) };
   }
 }
 
 function metadataFailure(issuer: string, attempts: readonly Attempt[], error: unknown): ReportedCheck {
   const other = attempts.find(({ json }) => json !== undefined)?.json?.issuer;
   if (typeof other !== 'string') {
-    const isMissing = attempts.every(({ isNotFound }) => isNotFound);
-    const fix = isMissing
-      ? 'There is no metadata of this issuer. Check the issuer; without discovery, pass the option jwksUri.'
-      : upstreamProblem(error, 'metadata').fix;
-    return failed('metadata', describeCauses(error), fix, 'metadata at one of both addresses');
+    return failed(
+      'metadata',
+      describeCauses(error),
+      upstreamProblem(error, 'metadata').fix,
+      'metadata at one of both addresses',
+    );
   }
   const difference = differenceBetween(issuer, other);
   const fix =

@@ -8,4 +8,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
-process.exitCode = await run(process.argv.slice(2), process);
+// The deadlines of requests do not keep the process running, and neither does a connection that the server has closed.
+const running = setInterval(() => undefined, 60_000);
+process.exitCode = await run(process.argv.slice(2), process).finally(() => {
+  clearInterval(running);
+});

@@ -63,7 +63,7 @@ class VersionedKeys implements KeySet {
 const FETCHED_RECENTLY: Error = Object.freeze(
   Object.assign(
     new Error('the key of the token is unknown, and the keys were fetched a short time ago (keys.cooldown)'),
-    { stack: undefined },
+    { stack: '' },
   ),
 );
 

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RequestListener } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type SigningKey, makeSigningKey } from '../../lib/testing/issuer.js';
 import { makeCertificate } from '../support/certificates.js';
-import { startIssuer } from '../support/helpers.js';
+import { open, startIssuer } from '../support/helpers.js';
 import { listenTls } from '../support/tls.js';
 import { type CommandResult, runCommand } from './command.js';
 
@@ -142,6 +142,22 @@ describe('doctor reports', () => {
     expect(stdout).toMatch(/^failed {7}connection/m);
     expect(stdout).toContain('ECONNREFUSED');
     expect(stdout).toMatch(/The issuer cannot be used: connection/);
+  });
+
+  it('the fix of the check that failed first, at the end', async () => {
+    const issuer = await startIssuer();
+    issuer.fail('metadata', 'missing');
+    const { stdout } = await doctor(issuer.url);
+    expect(stdout).toMatch(/The issuer cannot be used: metadata\. There is no metadata of this issuer/);
+  });
+
+  it('a server that closes each connection immediately', async () => {
+    const server = createServer();
+    server.on('connection', (socket) => socket.destroy());
+    const port = await open(server);
+    const { status, stdout } = await doctor(`http://127.0.0.1:${port}`, '--timeout', '1');
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^failed {7}metadata/m);
   });
 
   it('an issuer that differs in a slash', async () => {
