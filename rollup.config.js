@@ -58,7 +58,7 @@ const typescript = {
 };
 
 /**
- * Removes comments and white space, and shortens the names of variables within functions. Functions and classes keep their
+ * Removes comments and white space, and shortens the names of variables. Functions and classes keep their
  * names, and every statement has a line of its own, so that stack traces and breakpoints are still of use.
  */
 const compact = {
@@ -66,7 +66,12 @@ const compact = {
   async renderChunk(text, { fileName }) {
     const isModule = fileName.endsWith('.js');
     const names = { keep_classnames: true, keep_fnames: true };
-    const { code } = await minify(text, { compress: names, mangle: names, module: isModule });
+    const { code } = await minify(text, {
+      compress: { ...names, passes: 3, toplevel: true },
+      mangle: { ...names, toplevel: true },
+      module: isModule,
+      ecma: 2022,
+    });
     const source = ts.createSourceFile(fileName, code, ts.ScriptTarget.ES2022, true, ts.ScriptKind.JS);
     const starts = [];
     const visit = (node) => {
