@@ -132,7 +132,7 @@ describe('the cache of a JWT verifier', () => {
     const issuer = await startIssuer();
     const time = { now: issuer.now };
     const app = serveFor(issuer, { clock: () => time.now, clockTolerance: 0 });
-    const token = await issuer.issue();
+    const token = await issuer.issue({ exp: time.now + 300 });
     expect((await get(app, token)).status).toBe(200);
     time.now += 299;
     expect((await get(app, token)).status).toBe(200);
