@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseJsonObject } from '../util/json.js';
-import { startTimer } from '../util/timer.js';
+import { startDeadline } from '../util/timer.js';
 import { parseUrl, withoutQuery } from '../util/url.js';
 import { describeFailure, isClosedConnection } from './fetch-failure.js';
 import {
@@ -127,7 +127,7 @@ export async function fetchResponse(
       reject(error);
       deadline.abort(error);
     };
-    const stopTimer = startTimer(http.timeout, () => {
+    const stopTimer = startDeadline(http.timeout, () => {
       const text = `${name} did not respond within ${http.timeout} s`;
       stop(new HttpError('timeout', text, { origin: originOf(url) }));
     });

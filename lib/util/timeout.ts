@@ -1,4 +1,4 @@
-import { startTimer } from './timer.js';
+import { startDeadline } from './timer.js';
 
 /** A call took too long. */
 export class TimeoutError extends Error {}
@@ -7,7 +7,7 @@ export class TimeoutError extends Error {}
 export async function withTimeout<T>(call: Promise<T>, seconds: number, what: string): Promise<T> {
   let stop: () => void = () => undefined;
   const expired = new Promise<never>((_, reject) => {
-    stop = startTimer(seconds, () => {
+    stop = startDeadline(seconds, () => {
       reject(new TimeoutError(`${what} did not respond within ${seconds} s`));
     });
   });

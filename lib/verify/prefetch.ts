@@ -1,7 +1,7 @@
 import { UpstreamError } from '../errors.js';
 import { HttpError } from '../issuer/http-error.js';
 import { runInBackground } from '../util/background.js';
-import { startTimer } from '../util/timer.js';
+import { startDeadline } from '../util/timer.js';
 import { isInResolver } from './instances.js';
 
 /** What can be fetched before the first request. */
@@ -50,7 +50,7 @@ export function startPrefetch(documents: PrefetchedDocuments, timeout: number | 
   };
   const prefetch = async (): Promise<void> => {
     const isFirst = !isJoined;
-    if (isFirst) stopTimer = startTimer(timeout, abort);
+    if (isFirst) stopTimer = startDeadline(timeout, abort);
     try {
       await documents.ready();
     } catch (error) {
