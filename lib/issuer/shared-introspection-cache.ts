@@ -42,8 +42,11 @@ interface Place {
 const STORE_TIMEOUT = 1;
 /** Longer responses are not shared. Characters of JSON. */
 const MAX_SHARED_LENGTH = 65_536;
-/** How often a process checks whether another one has the response. Milliseconds. */
-const LOOK_INTERVAL = 25;
+/**
+ * How often a process checks whether another one has the response: each pause is longer than the one before, because many
+ * requests wait if the server is slow. Milliseconds.
+ */
+const LOOKS = { first: 25, growth: 1.5, longest: 250 };
 
 /**
  * Shares introspection responses between processes: one process sends the request, all use the response. If the store is
@@ -151,9 +154,11 @@ export class SharedIntrospectionCache implements IntrospectionSource {
 
   // Another process is sending the request. If that process dies, its lock expires.
   async #waitForAnother(place: Place, lock: string): Promise<IntrospectionResult | undefined> {
-    const looks = (this.#options.introspectionTimeout * 1000) / LOOK_INTERVAL;
-    for (let look = 0; look < looks; look++) {
-      await pause(LOOK_INTERVAL, undefined, { ref: false });
+    const longest = this.#options.introspectionTimeout * 1000;
+    let interval = LOOKS.first;
+    for (let waited = 0; waited < longest; waited += interval) {
+      if (waited > 0) interval = Math.min(LOOKS.longest, interval * LOOKS.growth);
+      await pause(interval, undefined, { ref: false });
       const shared = await this.#read(place);
       if (shared !== undefined) return shared;
       const isStillRunning = await this.#call('get', async (store) => (await readFrom(store, lock)) !== undefined);

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { type IntrospectionVerifierOptions, memoryStore, type Store } from '../../lib/index.js';
 import type { TestIssuer } from '../../lib/testing/issuer.js';
@@ -105,6 +106,28 @@ describe('results in a store', () => {
     before = () => verifyAsync(createVerifier(), token);
     await createVerifier().verify(token);
     expect(issuer.requests.introspection).toBe(1);
+  });
+
+  it('cause few calls of the store while a process waits for another one with a slow server', async () => {
+    const backend = memoryStore();
+    let reads = 0;
+    const store: Store = {
+      ...backend,
+      get: (key) => {
+        reads++;
+        return backend.get(key);
+      },
+    };
+    const { issuer, createVerifier } = await setUpProcesses(store);
+    const token = issuer.issueOpaque();
+    const respond = delayResponse(issuer, token);
+    const results = [createVerifier(), createVerifier()].map((verifier) => verifyAsync(verifier, token));
+    await pause(1_500);
+    respond();
+    await Promise.all(results);
+    expect(issuer.requests.introspection).toBe(1);
+    // Two for each look, and a few of the process that sends the request.
+    expect(reads).toBeLessThan(35);
   });
 
   it('do not depend on a process that dies during its introspection request', async () => {
