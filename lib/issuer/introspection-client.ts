@@ -59,6 +59,8 @@ const MAX_WAITING = 1_000;
 const MAX_CONCURRENT_NEW = 5;
 /** Minimum time between two searches for an endpoint that has moved. Seconds. */
 const REDISCOVERY_INTERVAL = 30;
+/** Minimum time between two probes whether an error is one of the server. Seconds. */
+const CHECK_INTERVAL = 30;
 /** A token that no server has issued. It tests whether the server is reachable. */
 const PROBE = 'reachability-probe';
 
@@ -77,6 +79,7 @@ export class IntrospectionClient implements IntrospectionSource {
   readonly #closing = new AbortController();
   readonly #probes = new SingleFlight<void>();
   readonly #rediscoveries: TokenBucket;
+  readonly #checks: TokenBucket;
   #failures = 0;
   #lastError: unknown;
 
@@ -85,6 +88,7 @@ export class IntrospectionClient implements IntrospectionSource {
     this.#ageClock = ageClockOf(options.clock);
     this.#backoff = new Backoff(this.#ageClock);
     this.#rediscoveries = new TokenBucket({ capacity: 1, interval: REDISCOVERY_INTERVAL, clock: this.#ageClock });
+    this.#checks = new TokenBucket({ capacity: 1, interval: CHECK_INTERVAL, clock: this.#ageClock });
     const { timeout } = options.http;
     const limit = (): number => (this.#options.budget?.isNew === true ? MAX_CONCURRENT_NEW : MAX_CONCURRENT);
     this.#limiter = new ConcurrencyLimiter({ limit, maxWaiting: MAX_WAITING, timeout });
@@ -126,7 +130,7 @@ export class IntrospectionClient implements IntrospectionSource {
     } catch (error) {
       monitor.introspected({ outcome: 'failed', error }, duration());
       // An unreachable server may be the fault of this token; a probe finds out.
-      if (!isUnreachable(error) && !isBusy(error)) this.#report(error);
+      if (!isUnreachable(error) && !isBusy(error) && !(await this.#isForOneToken(error))) this.#report(error);
       throw error;
     }
   }
@@ -160,6 +164,19 @@ export class IntrospectionClient implements IntrospectionSource {
       else this.#backoff.succeeded();
       if (isBusy(error) || isUnreachable(error)) this.#report(error);
     });
+  }
+
+  /**
+   * Whether the server responds with an error to one token only, or that is not known. Callers choose tokens, so they must not
+   * choose how often a working server is reported as broken, and how often a probe is sent.
+   */
+  async #isForOneToken(error: unknown): Promise<boolean> {
+    if (this.#failures > 0 || !(error instanceof HttpError)) return false;
+    if (!this.#checks.take()) return true;
+    return this.#respondTo(PROBE).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** What identifies this client to the server. */

@@ -10,6 +10,7 @@ import {
   type Store,
   type TokenVerifier,
 } from '../../lib/index.js';
+import type { Fault } from '../../lib/testing/faults.js';
 import { makeSigningKey, type TestIssuer } from '../../lib/testing/issuer.js';
 import { makeCertificate } from '../support/certificates.js';
 import { createScene, present, serveDpop } from '../support/dpop.js';
@@ -512,6 +513,29 @@ describe('introspection that does not work', () => {
     await attempt(verifier, issuer.issueOpaque());
     expect(warnings).toEqual([]);
   });
+
+  it.each<Fault>(['error', 'html', 'truncated', 'huge'])(
+    'for one token only, because the server responds to it with an error, causes no warning: %s',
+    async (fault) => {
+      const issuer = await startIssuer();
+      const warnings = recordWarnings();
+      const verifier = verifierFor(issuer, { maxBytes: 100_000 });
+      for (let i = 0; i < 20; i++) {
+        issuer.introspection.failFor(`poisoned ${i}`, fault);
+        await attempt(verifier, `poisoned ${i}`);
+        expect(verifier.health()).toMatchObject({ introspection: { state: 'available' } });
+        await attempt(verifier, issuer.issueOpaque());
+        await advance({ seconds: 10 });
+      }
+      expect(warnings).toEqual([]);
+      // A probe says that the server works. Callers must not choose how often it is sent.
+      expect(issuer.requests.introspection).toBeLessThan(50);
+      issuer.fail('introspection', fault);
+      await advance({ seconds: 30 });
+      for (let i = 0; i < 3; i++) await attempt(verifier, issuer.issueOpaque());
+      expect(warnings).toHaveLength(1);
+    },
+  );
 
   it('names the endpoint if there is no issuer, without its query', async () => {
     const issuer = await startIssuer();
