@@ -1,5 +1,6 @@
 import type { FailedCheck } from '../errors.js';
 import type { ConfigurationReason, Reason, UpstreamReason } from '../reasons.js';
+import { ASYMMETRIC } from './algorithms.js';
 import { claim, type Claims, readAudience, readClientId } from './claims.js';
 import { isDpopToken } from './confirmation.js';
 
@@ -17,6 +18,9 @@ type FixRule = (failed: FailedCheck, context: TokenContext) => string | undefine
 const AUDIENCE_FIX =
   'Configure the server to put the identifier of this API into aud, or pass audience: false with another check.';
 
+/** The parameters of a JWS header whose types are checked. */
+const HEADER_PARAMETERS = ['alg', 'kid', 'typ'];
+
 /** A time beyond this is in milliseconds: in seconds, it would be in the year 5138. */
 const MAX_SECONDS = 100_000_000_000;
 
@@ -27,8 +31,10 @@ const FIXES: Readonly<Record<Exclude<Reason, UpstreamReason | ConfigurationReaso
   malformed_credentials: malformedFix,
   several_credentials: () => 'Send one token, in one place.',
   not_a_jwt: (_failed, { segments }) => notJwtFix(segments),
-  malformed: () =>
-    'The token was cut off or changed on its way, or it has another format (PASETO, base64 with padding). Compare it with the one the server issued.',
+  malformed: ({ checked, expected }) =>
+    HEADER_PARAMETERS.includes(checked)
+      ? `The server must write ${checked} in the header as ${String(expected)}.`
+      : 'The token was cut off or changed on its way, or it has another format (PASETO, base64 with padding). Compare it with the one the server issued.',
   too_large: () => 'Request fewer scopes or claims, or raise maxTokenBytes.',
   type_refused: typeFix,
   id_token: () => 'This is an ID token. Send the access token; allowIdTokens: true accepts ID tokens on purpose.',
@@ -118,9 +124,11 @@ function notJwtFix(segments: number): string {
 
 function algorithmFix(found: unknown): string {
   if (found === 'none') return 'The token is not signed. Nobody may accept it.';
-  return typeof found === 'string' && found.startsWith('HS')
-    ? `The token is signed with ${found}, a shared secret. Pass the option secret, or let the server sign with a key pair.`
-    : 'Add the algorithm to algorithms, or let the server sign with one that is accepted.';
+  if (typeof found === 'string' && found.startsWith('HS'))
+    return `The token is signed with ${found}, a shared secret. Pass the option secret, or let the server sign with a key pair.`;
+  return ASYMMETRIC.some((algorithm) => algorithm === found)
+    ? 'Add the algorithm to algorithms, or let the server sign with one that is accepted.'
+    : `This package does not support this algorithm. Let the server sign with one of ${ASYMMETRIC.join(', ')}.`;
 }
 
 // The header of a JWT has one of several types; another kind of token shows itself in its content.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { jwtVerifier, type JwtVerifierOptions } from '../../lib/index.js';
 import { makeSigningKey } from '../../lib/testing/issuer.js';
-import { startIssuer } from '../support/helpers.js';
+import { base64url, startIssuer } from '../support/helpers.js';
 
 interface Token {
   readonly claims?: Record<string, unknown>;
@@ -9,11 +9,13 @@ interface Token {
   readonly options?: Partial<JwtVerifierOptions>;
 }
 
-/** The fixes of the checks that failed, for a token whose signature is valid. */
+/** The fixes of the checks that failed. */
 async function fixesFor({ claims = {}, header = {}, options = {} }: Token): Promise<string> {
   const issuer = await startIssuer();
   const { url, audience } = issuer;
-  const token = await issuer.issue(claims, { header });
+  const [first = '', ...rest] = (await issuer.issue(claims)).split('.');
+  const all: unknown = { ...(JSON.parse(Buffer.from(first, 'base64url').toString()) as object), ...header };
+  const token = [base64url(JSON.stringify(all)), ...rest].join('.');
   const verifier = jwtVerifier({ issuer: url, audience, jwks: { keys: [issuer.key.publicJwk] }, ...options });
   const { checks } = await verifier.explain(token);
   return checks
@@ -38,6 +40,16 @@ describe('the explanation of a rejected token says what to change', () => {
     ['the typ of SPIFFE', { header: { typ: 'JOSE' } }, 'at+jwt, JWT or nothing'],
     ['another typ than the profile needs', { options: { profile: 'rfc9068' }, header: { typ: 'JWT' } }, 'the profile'],
     ['no typ, with a profile', { options: { profile: 'rfc9068' }, header: { typ: undefined } }, 'the profile'],
+    [
+      'an algorithm that does not exist here',
+      { header: { alg: 'ES256K' } },
+      'This package does not support this algorithm.',
+    ],
+    ['an algorithm of another spelling', { header: { alg: 'es256' } }, 'This package does not support this algorithm.'],
+    ['an algorithm that is turned off', { options: { algorithms: ['RS256'] } }, 'Add the algorithm to algorithms'],
+    ['a kid that is a number', { header: { kid: 1 } }, 'The server must write kid in the header as a string.'],
+    ['a kid that is null', { header: { kid: null } }, 'The server must write kid in the header as a string.'],
+    ['a typ that is null', { header: { typ: null } }, 'The server must write typ in the header as a string.'],
     ['another kind of JWT', { header: { typ: 'logout+jwt' } }, 'Send the access token.'],
     ['another kind of token', { claims: { typ: 'Refresh' } }, 'Send the access token.'],
     ['a DPoP token without a key', { claims: { token_type: 'DPoP' } }, 'cnf.jkt'],
