@@ -4,6 +4,7 @@ import { type CryptoKey, type JWTPayload, SignJWT } from 'jose';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { ASYMMETRIC, type AsymmetricAlgorithm } from './algorithms.js';
 import { isText } from './claims.js';
+import { presentMembers } from './jwk.js';
 import type { Jwk, WebCryptoKey } from './jwk-types.js';
 import { readPemBlocks } from './pem.js';
 
@@ -47,7 +48,7 @@ export function readSigningKey({
   const known = ASYMMETRIC.find((each) => each === algorithm);
   const key = toPrivateKey(privateKey);
   if (known === undefined || key === undefined || !fits(key, known)) return undefined;
-  const jwk = isPlainObject(privateKey) ? privateKey : {};
+  const jwk = isPlainObject(privateKey) ? presentMembers(privateKey) : {};
   const id = keyId ?? jwk.kid;
   if (!isMeantFor(jwk, known) || (id !== undefined && !isText(id))) return undefined;
   return { privateKey: key, algorithm: known, keyId: id };
@@ -85,7 +86,7 @@ export function describeSigningKey(value: unknown): string | undefined {
     return 'Pass an RSA key of at least 2,048 bits, an EC key of P-256, P-384 or P-521, or an Ed25519 key.';
   const { algorithm } = value;
   if (!fitting.some((each) => each === algorithm)) return `This key is for ${fitting.join(', ')}.`;
-  const isMeant = !isPlainObject(value.privateKey) || isMeantFor(value.privateKey, String(algorithm));
+  const isMeant = !isPlainObject(value.privateKey) || isMeantFor(presentMembers(value.privateKey), String(algorithm));
   return isMeant ? undefined : 'Pass a JWK whose alg, use and key_ops allow to sign with this algorithm.';
 }
 
@@ -94,7 +95,7 @@ function toPrivateKey(value: unknown): KeyObject | CryptoKey | undefined {
     if (value instanceof KeyObject) return value.type === 'private' ? value : undefined;
     if (isCryptoKey(value)) return value.type === 'private' && value.usages.includes('sign') ? value : undefined;
     if (typeof value === 'string') return readPem(value);
-    return isPlainObject(value) ? createPrivateKey({ key: value, format: 'jwk' }) : undefined;
+    return isPlainObject(value) ? createPrivateKey({ key: presentMembers(value), format: 'jwk' }) : undefined;
   } catch {
     return undefined;
   }

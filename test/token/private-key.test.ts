@@ -90,6 +90,18 @@ describe('a private key signs', () => {
   });
 });
 
+describe('a JWK with null members', () => {
+  it.each([
+    ['EC', p256, 'ES256', { n: null, k: null }],
+    ['RSA', rsa, 'PS256', { crv: null, x: null, y: null, oth: null }],
+  ] as const)('signs as one without them: %s', async (_what, { privateKey, publicKey }, algorithm, others) => {
+    const members = { kid: null, alg: null, use: null, key_ops: null, x5c: null, ...others };
+    const key = readSigningKey({ privateKey: { ...jwk(privateKey), ...members }, algorithm });
+    const { protectedHeader } = await jwtVerify((key && (await signJwt({}, key))) ?? '', publicKey);
+    expect(protectedHeader).toEqual({ alg: algorithm });
+  });
+});
+
 describe('a private key is a ConfigurationError', () => {
   const all = [rsa, p256, p384, p521, ed25519].map(({ privateKey }) => privateKey);
   const misfits = PAIRS.flatMap(([algorithm, fitting]) =>
