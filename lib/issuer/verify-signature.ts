@@ -34,7 +34,8 @@ async function verifyWith(
   if (reloaded.version !== cached.version && (await isSignedByOne(reloaded, jwt))) return reloaded;
   const candidates = await reloaded.find(alg, kid);
   if (candidates.length === 0) rejectToken('unknown_key', 'kid', reloaded.kids, kid);
-  rejectToken('signature_mismatch', 'signature', `a signature of the key ${String(kid)} (${alg})`, undefined);
+  const key = kid === undefined ? 'one of the keys' : `the key ${kid}`;
+  rejectToken('signature_mismatch', 'signature', `a signature of ${key} (${alg})`, undefined);
 }
 
 function isSignedByOne(keys: KeySet, jwt: ParsedJwt): boolean | Promise<boolean> {

@@ -71,6 +71,14 @@ describe('the explanation of a rejected token says what to change', () => {
     expect(fix).toContain('has a key with this id, but it is not for this algorithm');
   });
 
+  it('for a token without a key id, and names no key', async () => {
+    const issuer = await startIssuer();
+    const token = await issuer.issue({}, { key: await makeSigningKey(), header: { kid: undefined } });
+    const { url, audience, key } = issuer;
+    const { checks } = await jwtVerifier({ issuer: url, audience, jwks: { keys: [key.publicJwk] } }).explain(token);
+    expect(checks.at(-1)).toMatchObject({ name: 'signature', expected: 'a signature of one of the keys (ES256)' });
+  });
+
   it.each([
     ['PASETO', 'v4.public.AAAA'],
     ['base64 with padding', 'eyJhbGciOiJFUzI1NiJ9.e30=.AAAA'],
