@@ -58,6 +58,27 @@ const typescript = {
 };
 
 /**
+ * jose expects globals that are absent in jsdom, and without them every token was rejected. Node has modules with the same
+ * values.
+ */
+const nodeGlobals = {
+  name: 'node-globals',
+  transform: (text, id) => {
+    if (!id.includes('/node_modules/jose/')) return undefined;
+    const imports = Object.entries({
+      crypto: "{ webcrypto as crypto } from 'node:crypto'",
+      TextEncoder: "{ TextEncoder } from 'node:util'",
+      TextDecoder: "{ TextDecoder } from 'node:util'",
+      atob: "{ atob } from 'node:buffer'",
+      btoa: "{ btoa } from 'node:buffer'",
+      structuredClone: `{ cloneValue as structuredClone } from '${join(import.meta.dirname, 'lib/util/clone-value.ts')}'`,
+    });
+    const used = imports.filter(([name]) => new RegExp(`\\b${name}\\b`).test(text));
+    return { code: used.map(([, each]) => `import ${each};\n`).join('') + text, map: null };
+  },
+};
+
+/**
  * Removes comments and white space, and shortens the names of variables. Functions and classes keep their
  * names, and every statement has a line of its own, so that stack traces and breakpoints are still of use.
  */
@@ -177,6 +198,7 @@ const manualChunks = (id) => (SEPARATE.test(id) ? undefined : 'core');
 
 const plugins = [
   typescript,
+  nodeGlobals,
   nodeResolve({ preferBuiltins: true }),
   commonjs(),
   compact,

@@ -145,6 +145,25 @@ describe('the packed package', () => {
     MINUTE,
   );
 
+  it.each(WAYS)(
+    'protects an API without the newer globals of Node, as in jsdom, that loads it with %s',
+    async (_, file, head) => {
+      const issuer = await TestIssuer.start();
+      await issuer.close();
+      const token = await issuer.issue({ scope: 'orders:read' });
+      const remove = ['crypto', 'TextEncoder', 'TextDecoder', 'atob', 'btoa', 'structuredClone', 'setImmediate']
+        .map((name) => `delete globalThis.${name};`)
+        .join('');
+      // Node's own fetch, with which the program makes its requests, needs them when it is loaded.
+      await writeFile(join(project, 'remove.cjs'), `new Response(''); ${remove} delete URL.canParse;`);
+      const start = file.endsWith('.cjs') ? `require('./remove.cjs');` : `import './remove.cjs';`;
+      const args = [issuer.url, JSON.stringify({ keys: issuer.published }), token];
+      const responses = (await runHere(`bare-${file}`, start + head + REQUESTS, ...args)) as [number][];
+      expect(responses.map(([status]) => status)).toEqual([200, 403, 401, 401]);
+    },
+    MINUTE,
+  );
+
   it('exports the same names with require and import, and its errors are instances of both', async () => {
     const text = `
       const required = require('${NAME}');

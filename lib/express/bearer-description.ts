@@ -1,3 +1,4 @@
+import { canParseUrl } from '../util/url.js';
 import type { TokenVerifier } from '../verify/token-verifier.js';
 
 /** What the metadata of the resource and the integrations read from a bearer middleware. */
@@ -31,5 +32,5 @@ export function describeBearer<M extends object>(middleware: M, description: Bea
 export function issuersOf(verifier: TokenVerifier): readonly string[] {
   if (verifier.issuer !== undefined) return [verifier.issuer];
   const { issuers = {} } = verifier.health?.() ?? {};
-  return Object.keys(issuers).filter((name) => URL.canParse(name) && !/\s/.test(name));
+  return Object.keys(issuers).filter((name) => canParseUrl(name) && !/\s/.test(name));
 }

@@ -5,6 +5,7 @@ import { type DpopOptions, dpopRule } from '../proof/dpop-options.js';
 import type { ProofMode } from '../proof/mode.js';
 import { urlDoubt } from '../util/doubt.js';
 import { urlMistake } from '../util/setting.js';
+import { canParseUrl } from '../util/url.js';
 import { type MtlsOptions, mtlsRule } from '../proof/mtls-options.js';
 import type { RejectionListener } from './report.js';
 import type { Profile } from '../token/profile.js';
@@ -103,7 +104,7 @@ const baseUrlRule: Rule<string> = {
   hint: urlMistake,
   doubt: urlDoubt,
   parse: (value) => {
-    if (typeof value !== 'string' || !URL.canParse(value) || urlMistake(value) !== undefined) return undefined;
+    if (typeof value !== 'string' || !canParseUrl(value) || urlMistake(value) !== undefined) return undefined;
     const { protocol, username, password, search, hash, origin, pathname } = new URL(value);
     const isPlain = username === '' && password === '' && search === '' && hash === '' && !/[?#]/.test(value);
     if (!isPlain || (protocol !== 'https:' && protocol !== 'http:')) return undefined;

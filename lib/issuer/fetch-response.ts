@@ -1,3 +1,4 @@
+import { TextDecoder } from 'node:util';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { HttpError } from './http-error.js';
 

@@ -191,7 +191,8 @@ async function failureOf(target: Target, status: number, response: FetchResponse
 }
 
 function isSameOrigin(url: string, location = ''): boolean {
-  return URL.canParse(location, url) && new URL(location, url).origin === parseUrl(url)?.origin;
+  const target = parseUrl(location, url);
+  return target !== undefined && target.origin === parseUrl(url)?.origin;
 }
 
 async function send(target: Target, http: HttpOptions, init: FetchInit): Promise<FetchResponse> {

@@ -92,8 +92,7 @@ export class IntrospectionClient implements IntrospectionSource {
     const { timeout } = options.http;
     const limit = (): number => (this.#options.budget?.isNew === true ? MAX_CONCURRENT_NEW : MAX_CONCURRENT);
     this.#limiter = new ConcurrencyLimiter({ limit, maxWaiting: MAX_WAITING, timeout });
-    // Every request in progress has a listener.
-    setMaxListeners(0, this.#closing.signal);
+    allowManyListeners(this.#closing.signal);
   }
 
   async introspect(token: string, remoteAddress?: string): Promise<IntrospectionResult> {
@@ -287,4 +286,13 @@ function isBusy(error: unknown): error is HttpError {
 function isMissing(error: unknown): boolean {
   if (!(error instanceof HttpError)) return false;
   return isUnreachable(error) || error.failure === 'redirect' || [404, 405, 410].includes(error.status ?? 0);
+}
+
+/** Every request in progress has a listener. */
+function allowManyListeners(signal: AbortSignal): void {
+  try {
+    setMaxListeners(0, signal);
+  } catch {
+    // A signal of jsdom or happy-dom, which has no limit.
+  }
 }

@@ -1,6 +1,7 @@
 import { type JsonWebKey, randomUUID, type webcrypto } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { TextEncoder } from 'node:util';
 import { CompactSign, type CompactJWSHeaderParameters, exportJWK, generateKeyPair } from 'jose';
 import { respondWithFault, type Fault } from './faults.js';
 import { TestIntrospection } from './introspection.js';

@@ -1,3 +1,5 @@
+import { canParseUrl } from '../util/url.js';
+
 /**
  * A name of this API, as tokens contain it in `aud`. A string is compared exactly. A `URL` is compared as a URI (RFC 3986
  * §6.2): the case of scheme and host, the default port, and the slash of a bare origin do not matter; a slash at the end
@@ -17,6 +19,6 @@ export function isAccepted(audience: string, accepted: readonly Audience[]): boo
 // The URL parser repairs what it reads: it removes white space, and reads a backslash as a slash.
 function isSameUri({ href }: URL, audience: string): boolean {
   return (
-    /^https?:\/\/[\x21-\x5b\x5d-\x7e]+$/i.test(audience) && URL.canParse(audience) && new URL(audience).href === href
+    /^https?:\/\/[\x21-\x5b\x5d-\x7e]+$/i.test(audience) && canParseUrl(audience) && new URL(audience).href === href
   );
 }

@@ -1,3 +1,4 @@
+import { TextDecoder } from 'node:util';
 import { deepFreeze } from '../util/deep-freeze.js';
 import { type JsonLimits, parseJsonObject } from '../util/json.js';
 import { rejectToken } from './reject-token.js';

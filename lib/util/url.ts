@@ -1,3 +1,4 @@
+import { URL as NodeUrl } from 'node:url';
 import { isPrivateHost } from './private-address.js';
 
 /** Whether a URL may be called: `https:`, `http:` on loopback, or any `http:` with `allowInsecureHttp`. No user name or password. */
@@ -41,8 +42,13 @@ export function withoutQuery(value: string): string {
   return url === undefined ? 'an invalid URL' : `${url.origin}${url.pathname}`.slice(0, 200);
 }
 
-export function parseUrl(value: string): URL | undefined {
-  return URL.canParse(value) ? new URL(value) : undefined;
+export function parseUrl(value: string, base?: string): URL | undefined {
+  return canParseUrl(value, base) ? new URL(value, base) : undefined;
+}
+
+/** `URL.canParse`, which the `URL` of an older jsdom does not have. */
+export function canParseUrl(value: string, base?: string): boolean {
+  return NodeUrl.canParse(value, base);
 }
 
 function isLoopback(hostname: string): boolean {

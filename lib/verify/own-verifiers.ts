@@ -12,6 +12,7 @@ import {
 import { type AccessToken, buildAccessToken, isAccessToken } from '../token/access-token.js';
 import { claim } from '../token/claims.js';
 import type { JwtHeader } from '../token/parse-jwt.js';
+import { cloneValue } from '../util/clone-value.js';
 import { systemClock } from '../util/clock.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { readClaimMapping, sharedRules, type SharedVerifierOptions } from './shared-options.js';
@@ -36,7 +37,7 @@ export interface AccessTokenOptions extends Pick<
 const objectRule: Rule<Record<string, unknown>> = {
   expected: 'an object',
   fix: 'Pass the claims of a token that you have verified.',
-  parse: (value) => (isPlainObject(value) ? structuredClone(value) : undefined),
+  parse: (value) => (isPlainObject(value) ? cloneValue(value) : undefined),
 };
 
 const accessTokenRules: Rules<AccessTokenOptions> = {

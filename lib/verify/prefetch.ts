@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import { UpstreamError } from '../errors.js';
 import { HttpError } from '../issuer/http-error.js';
 import { runInBackground } from '../util/background.js';

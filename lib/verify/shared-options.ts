@@ -1,5 +1,5 @@
 import { type Fetch, globalFetch } from '../issuer/http.js';
-import { isSecureUrl, parseUrl } from '../util/url.js';
+import { canParseUrl, isSecureUrl, parseUrl } from '../util/url.js';
 import {
   callable,
   clockRule,
@@ -87,7 +87,7 @@ export const DEFAULT_MAX_TOKEN_BYTES = 16_384;
 
 /** An absolute URL; whether it is secure is checked with the other options. */
 export function urlRule(fix: string): Rule<string> {
-  const accepts = (value: string): boolean => URL.canParse(value) && urlMistake(value) === undefined;
+  const accepts = (value: string): boolean => canParseUrl(value) && urlMistake(value) === undefined;
   return { ...text('an absolute URL', fix, accepts), hint: urlMistake, doubt: urlDoubt };
 }
 
