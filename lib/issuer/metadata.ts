@@ -10,8 +10,8 @@ export interface IssuerMetadata {
   readonly jwks_uri?: string | undefined;
   /** RFC 7662. */
   readonly introspection_endpoint?: string | undefined;
-  /** The members that are left out because they are private addresses. */
-  readonly privateAddresses?: readonly AddressName[] | undefined;
+  /** Why members are left out. */
+  readonly problems?: Readonly<Partial<Record<AddressName, AddressProblem>>> | undefined;
 }
 
 export interface FetchedMetadata {
@@ -24,6 +24,15 @@ export interface FetchedMetadata {
 /** Members that contain an address. */
 const ADDRESSES = ['jwks_uri', 'introspection_endpoint'] as const;
 export type AddressName = (typeof ADDRESSES)[number];
+
+/** Why an address is not called. */
+type AddressProblem = 'http' | 'private' | 'invalid';
+
+const PROBLEMS: Readonly<Record<AddressProblem, string>> = {
+  http: 'an http: address needs allowInsecureHttp: true',
+  private: 'a private address needs allowPrivateAddresses: true',
+  invalid: 'it is not an https: URL',
+};
 
 /** Longer addresses count as missing: parsing a host of many characters takes long. */
 const MAX_ADDRESS_LENGTH = 2_048;
@@ -103,24 +112,31 @@ function checkMetadata(json: Record<string, unknown>, url: string, rules: Target
     throw new HttpError('invalid', text, { mistake: 'issuer_mismatch' });
   }
   const addresses: Partial<Record<AddressName, string>> = {};
-  const privateAddresses: AddressName[] = [];
+  const problems: Partial<Record<AddressName, AddressProblem>> = {};
   for (const name of ADDRESSES) {
-    const address = json[name];
-    if (typeof address !== 'string' || address.length > MAX_ADDRESS_LENGTH) continue;
+    const address = json[name] ?? undefined;
+    if (address === undefined) continue;
     // An address that may not be called counts as missing. The code that needs it reports that.
-    const problem = problemOfTarget(address, rules);
-    if (problem === undefined) addresses[name] = address;
-    else if (problem === 'private') privateAddresses.push(name);
+    const problem = problemOf(address, rules);
+    if (problem === undefined) addresses[name] = address as string;
+    else problems[name] = problem;
   }
-  return { issuer, ...addresses, privateAddresses };
+  return { issuer, ...addresses, problems };
+}
+
+function problemOf(address: unknown, rules: TargetRules): AddressProblem | undefined {
+  if (typeof address !== 'string' || address.length > MAX_ADDRESS_LENGTH) return 'invalid';
+  const problem = problemOfTarget(address, rules);
+  if (problem !== 'insecure') return problem;
+  return parseUrl(address)?.protocol === 'http:' ? 'http' : 'invalid';
 }
 
 /** An address in metadata. @throws HttpError if there is none that may be called. */
 export function addressIn(metadata: IssuerMetadata, name: AddressName): string {
   const address = metadata[name];
   if (address !== undefined) return address;
-  const what = `the metadata of ${metadata.issuer} has no ${name} that may be called`;
-  const isPrivate = metadata.privateAddresses?.includes(name) === true;
-  const text = isPrivate ? `${what}: a private address needs allowPrivateAddresses: true` : what;
+  const what = `the metadata of ${metadata.issuer} has no ${name}`;
+  const problem = metadata.problems?.[name];
+  const text = problem === undefined ? what : `${what} that may be called: ${PROBLEMS[problem]}`;
   throw new HttpError('invalid', text, { mistake: `${name}_missing` });
 }

@@ -137,6 +137,19 @@ describe('metadata', () => {
     await expectUnavailable(serveFor(issuer), await issuer.issue(), 'keys_unavailable');
   });
 
+  it.each<[string, unknown, RegExp]>([
+    ['absent', undefined, /has no jwks_uri$/],
+    ['http:', 'http://keys.example.com/jwks', /may be called: an http: address needs allowInsecureHttp: true$/],
+    ['relative', '/jwks', /may be called: it is not an https: URL$/],
+    ['a number', 1, /may be called: it is not an https: URL$/],
+  ])('tells the operator why its jwks_uri is not called: %s', async (_, value, text) => {
+    const issuer = await startIssuer();
+    Object.assign(issuer.metadata, { jwks_uri: value });
+    const verifier = jwtVerifier({ issuer: issuer.url, audience: issuer.audience });
+    const cause = expect.objectContaining({ message: expect.stringMatching(text) });
+    await expect(verifier.verify(await issuer.issue())).rejects.toMatchObject({ reason: 'keys_unavailable', cause });
+  });
+
   it('with a jwks_uri of more than 2,048 characters provides no keys', async () => {
     const issuer = await startIssuer();
     const long = `${issuer.jwksUri}?${'x'.repeat(2_048)}`;
