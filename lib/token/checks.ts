@@ -6,8 +6,12 @@ export interface Check<Input> {
   readonly name: string;
   /** @throws InvalidTokenError with a `FailedCheck` as its cause. */
   readonly run: (input: Input) => void;
-  /** What the check expects and what the token has, for `explain`. */
-  readonly describe?: (input: Input) => { readonly expected?: unknown; readonly found?: unknown };
+  /** What the check expects, what the token has, and what is probably a mistake although it passes, for `explain`. */
+  readonly describe?: (input: Input) => {
+    readonly expected?: unknown;
+    readonly found?: unknown;
+    readonly note?: string | undefined;
+  };
 }
 
 /** The result of one check, for `explain`. */
@@ -17,7 +21,7 @@ export interface ExplainedCheck {
   readonly state: 'passed' | 'failed' | 'not reached';
   readonly expected: unknown;
   readonly found: unknown;
-  /** What to change, for a check that failed. */
+  /** What to change, for a check that failed, or that passed with a value that is probably a mistake. */
   readonly fix: string | undefined;
 }
 
@@ -44,8 +48,8 @@ export function explainChecks<Input>(
       run(input);
     });
     if (failure !== undefined) return failedCheck(name, failure, context);
-    const { expected, found } = describe?.(input) ?? {};
-    return { name, state: 'passed', expected, found, fix: undefined };
+    const { expected, found, note } = describe?.(input) ?? {};
+    return { name, state: 'passed', expected, found, fix: note };
   });
 }
 

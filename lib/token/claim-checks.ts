@@ -18,6 +18,21 @@ const MAX_SECONDS_AHEAD = 60;
 
 const STRING_CLAIMS = ['sub', 'client_id', 'jti'];
 
+/** Seconds since the epoch: in the year 5138. As milliseconds, it is a time in 1973. */
+const LATEST_TIME = 100_000_000_000;
+
+/** Whether a time is probably in milliseconds. It is read as seconds, because RFC 7519 has no latest time. */
+export function isInMilliseconds(time: unknown): boolean {
+  return typeof time === 'number' && Number.isFinite(time) && time > LATEST_TIME;
+}
+
+/** What to change if `exp` is in milliseconds. */
+export function expiryNote(exp: unknown): string | undefined {
+  return isInMilliseconds(exp)
+    ? 'exp is in milliseconds, so the token practically never expires. The server must write seconds.'
+    : undefined;
+}
+
 /** `iss` must be exactly this value (RFC 8414 §2, RFC 9207 §2.4: compared as strings). */
 export function checkIssuer(claims: Claims, issuer: string): void {
   const found = claim(claims, 'iss');

@@ -1,7 +1,7 @@
 import { type AccessTokenOnlyRules, checkIsAccessToken } from './access-token-only.js';
 import type { Audience } from './audience.js';
 import type { Check } from './checks.js';
-import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes } from './claim-checks.js';
+import { checkAudience, checkIssuer, checkRequired, checkStrings, checkTimes, expiryNote } from './claim-checks.js';
 import { claim, type Claims } from './claims.js';
 import { checkDpopBinding, readConfirmation, requireBinding } from './confirmation.js';
 import { type Profile, rulesOf } from './profile.js';
@@ -60,7 +60,10 @@ export const INTROSPECTION_CHECKS: readonly Check<IntrospectionCheckInput>[] = [
     run: ({ response, rules: { clockTolerance }, now }) => {
       checkTimes(response, { clockTolerance, maxTokenAge: undefined }, now);
     },
-    describe: ({ response, now }) => ({ expected: `later than ${now}`, found: claim(response, 'exp') }),
+    describe: ({ response, now }) => {
+      const exp = claim(response, 'exp');
+      return { expected: `later than ${now}`, found: exp, note: expiryNote(exp) };
+    },
   },
   {
     name: 'required claims',

@@ -15,6 +15,7 @@ import {
   checkNotBefore,
   checkRequired,
   checkStrings,
+  expiryNote,
   type TimeRules,
 } from './claim-checks.js';
 
@@ -93,7 +94,10 @@ export const JWT_CHECKS: readonly Check<JwtCheckInput>[] = [
     run: ({ claims, rules, now }) => {
       checkExpiry(claims, rules, now);
     },
-    describe: ({ claims, now }) => ({ expected: `later than ${now}`, found: claim(claims, 'exp') }),
+    describe: ({ claims, now }) => {
+      const exp = claim(claims, 'exp');
+      return { expected: `later than ${now}`, found: exp, note: expiryNote(exp) };
+    },
   },
   {
     name: 'not before',

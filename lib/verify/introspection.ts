@@ -19,6 +19,8 @@ import { rejectToken } from '../token/reject-token.js';
 import { resultClockOf } from '../util/clock.js';
 import { withoutToken } from '../util/escape.js';
 import { rejectMoreOptions } from '../unknown-options.js';
+import { withoutQuery } from '../util/url.js';
+import { createExpiryWatch, type ExpiryWatch } from './expiry-watch.js';
 import { connectToServer, type IntrospectionConnection } from './introspection-connection.js';
 import {
   type IntrospectionSettings,
@@ -63,7 +65,7 @@ export function introspectionVerifier(
 }
 
 /** The settings, and what the verifier uses for every token. */
-type IntrospectionParts = IntrospectionSettings & IntrospectionConnection;
+type IntrospectionParts = IntrospectionSettings & IntrospectionConnection & { readonly watchExpiry: ExpiryWatch };
 
 /** The same for another function of the package; mistakes in the options name that function. */
 export function createIntrospectionVerifier(
@@ -72,7 +74,12 @@ export function createIntrospectionVerifier(
   budget?: TenantBudget,
 ): IntrospectionVerifier {
   const read = readIntrospectionOptions(options, where);
-  const settings: IntrospectionParts = { ...read, ...connectToServer(read.connection, read.clock, budget) };
+  const watchExpiry = createExpiryWatch(read.issuer ?? withoutQuery(read.server));
+  const settings: IntrospectionParts = {
+    ...read,
+    ...connectToServer(read.connection, read.clock, budget),
+    watchExpiry,
+  };
   const { introspectionClient, metadata, keys, cache, clock, maxStale, store } = settings;
   const resultClock = resultClockOf(clock);
   const endRecord = recordInstance(where, settings.issuer ?? settings.server);
@@ -207,10 +214,12 @@ function makeShared(settings: IntrospectionParts): SharedIntrospectionCache | un
 function checkResponse({ response }: IntrospectionResult, settings: IntrospectionParts): AccessToken {
   runChecks(INTROSPECTION_CHECKS, { response, rules: settings, now: settings.clock() });
   // Without a configured issuer, the response must not choose one: it could name another server that is trusted.
-  return buildAccessToken(
+  const accessToken = buildAccessToken(
     { format: 'opaque', issuer: settings.issuer ?? settings.server, claims: { ...response } },
     settings,
   );
+  settings.watchExpiry(accessToken.expiresAt);
+  return accessToken;
 }
 
 function checkToken(token: unknown, { maxTokenBytes }: IntrospectionParts): asserts token is string {

@@ -16,11 +16,12 @@ import {
 } from '../token/checks.js';
 import { validUntil } from '../token/claim-checks.js';
 import type { TokenContext } from '../token/fixes.js';
-import { JWT_CHECKS, type JwtRules } from '../token/jwt-checks.js';
+import { JWT_CHECKS } from '../token/jwt-checks.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
 import { isPromise } from '../util/is-promise.js';
 import { rejectMoreOptions } from '../unknown-options.js';
+import { createExpiryWatch, type ExpiryWatch } from './expiry-watch.js';
 import { noteServed, recordInstance } from './instances.js';
 import { createKeySource } from './jwt-keys.js';
 import { type JwtSettings, type JwtVerifierOptions, readJwtVerifierOptions } from './jwt-options.js';
@@ -56,12 +57,14 @@ interface JwtParts extends JwtSettings {
   readonly keys: KeySource;
   /** Limits the requests that tokens with an unknown key cause. */
   readonly budget: RequestBudget | undefined;
+  readonly watchExpiry: ExpiryWatch;
 }
 
 /** The same for another function of the package; mistakes in the options name that function. */
 export function createJwtVerifier(options: JwtVerifierOptions, where: string, budget?: RequestBudget): JwtVerifier {
   const read = readJwtVerifierOptions(options, where);
-  const settings: JwtParts = { ...read, keys: createKeySource(read.keyOrigin, read.clock), budget };
+  const watchExpiry = createExpiryWatch(read.rules.issuer);
+  const settings: JwtParts = { ...read, keys: createKeySource(read.keyOrigin, read.clock), budget, watchExpiry };
   const { rules, keys, clock, cache } = settings;
   const endRecord = recordInstance(where, rules.issuer);
   const prefetch = startPrefetch(keys, settings.prefetchTimeout);
@@ -133,11 +136,16 @@ function verifyToken(
     prefetching === undefined
       ? verifySignature(jwt, settings.keys, settings.budget)
       : prefetching.then(() => verifySignature(jwt, settings.keys, settings.budget));
-  return isPromise(keys) ? keys.then((verifying) => toResult(jwt, verifying, rules)) : toResult(jwt, keys, rules);
+  return isPromise(keys) ? keys.then((verifying) => toResult(jwt, verifying, settings)) : toResult(jwt, keys, settings);
 }
 
-function toResult({ header, claims }: ParsedJwt, keys: KeySet, rules: JwtRules): JwtVerificationResult {
+function toResult(
+  { header, claims }: ParsedJwt,
+  keys: KeySet,
+  { rules, watchExpiry }: JwtParts,
+): JwtVerificationResult {
   const accessToken = buildAccessToken({ format: 'jwt', issuer: rules.issuer, claims, header }, rules);
+  watchExpiry(accessToken.expiresAt);
   return { accessToken, keysVersion: keys.version, until: validUntil(claims, rules) };
 }
 
