@@ -210,7 +210,8 @@ function credentialsOf(
   if (elsewhere instanceof Promise) {
     // No code awaits it, so its rejection would end the process.
     elsewhere.catch(() => undefined);
-    throw invalid('bearer: tokenFrom', 'a function that returns a string or nothing, synchronously', elsewhere);
+    const fix = 'Return the token itself. A middleware before this one can wait for it.';
+    throw invalid('bearer: tokenFrom', 'a function that returns a string or nothing, synchronously', elsewhere, fix);
   }
   // A number or an object in a parsed body comes from the caller.
   if (typeof elsewhere !== 'string') {

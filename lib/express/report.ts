@@ -72,12 +72,18 @@ export function rejectionLine(
     failed === undefined
       ? undefined
       : `checked ${failed.checked}, expected ${render(failed.expected)}, found ${renderFound(failed.found, token)}`,
-    error instanceof UpstreamError ? describeUpstreamError(error) : undefined,
+    error instanceof UpstreamError ? describeUpstreamError(error) : causeOf(error),
     clientId === undefined ? undefined : `client ${render(clientId)} (not verified)`,
     fix,
   ];
   const line = parts.filter((part) => part !== undefined && part !== '').join(' | ');
   return withoutToken(escapeControls(line), token);
+}
+
+/** The cause that an own verifier passed. */
+function causeOf({ cause }: ResourceServerError): string | undefined {
+  const causes = describeCauses(cause);
+  return causes === '' ? undefined : `cause ${causes}`;
 }
 
 // Before it is cut: the line must not contain the beginning of the token either.

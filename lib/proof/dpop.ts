@@ -110,7 +110,9 @@ export class DpopProofs {
     const uri = this.#settings.uriOf(req);
     if (!isSameHttpUri(htu, uri)) rejectProof('proof_uri_mismatch', 'htu', uri, htu);
     const ath = rawClaim(claims, 'ath');
-    if (ath !== hash('sha256', token, 'base64url')) rejectProof('proof_token_mismatch', 'ath', undefined, ath);
+    if (ath !== hash('sha256', token, 'base64url')) {
+      rejectProof('proof_token_mismatch', 'ath', 'the hash of this access token', ath);
+    }
   }
 
   #checkTimes({ iat, claims }: Proof): void {

@@ -1,6 +1,8 @@
 import type { FailedCheck } from '../errors.js';
 import type { ConfigurationReason, Reason, UpstreamReason } from '../reasons.js';
+import { isPlainObject } from '../util/is-plain-object.js';
 import { ASYMMETRIC } from './algorithms.js';
+import { isInMilliseconds } from './claim-checks.js';
 import { claim, type Claims, readAudience, readClientId } from './claims.js';
 import { isDpopToken } from './confirmation.js';
 
@@ -21,9 +23,6 @@ const AUDIENCE_FIX =
 /** The parameters of a JWS header whose types are checked. */
 const HEADER_PARAMETERS = ['alg', 'kid', 'typ'];
 
-/** A time beyond this is in milliseconds: in seconds, it would be in the year 5138. */
-const MAX_SECONDS = 100_000_000_000;
-
 /** What to change, by reason. The rules look for the usual causes. */
 const FIXES: Readonly<Record<Exclude<Reason, UpstreamReason | ConfigurationReason>, FixRule>> = {
   token_missing: () => 'Send the header Authorization: Bearer <token>.',
@@ -31,10 +30,7 @@ const FIXES: Readonly<Record<Exclude<Reason, UpstreamReason | ConfigurationReaso
   malformed_credentials: malformedFix,
   several_credentials: () => 'Send one token, in one place.',
   not_a_jwt: (_failed, { segments }) => notJwtFix(segments),
-  malformed: ({ checked, expected }) =>
-    HEADER_PARAMETERS.includes(checked)
-      ? `The server must write ${checked} in the header as ${String(expected)}.`
-      : 'The token was cut off or changed on its way, or it has another format (PASETO, base64 with padding). Compare it with the one the server issued.',
+  malformed: malformedTokenFix,
   too_large: () => 'Request fewer scopes or claims, or raise maxTokenBytes.',
   type_refused: typeFix,
   id_token: () => 'This is an ID token. Send the access token; allowIdTokens: true accepts ID tokens on purpose.',
@@ -51,7 +47,8 @@ const FIXES: Readonly<Record<Exclude<Reason, UpstreamReason | ConfigurationReaso
     checked === 'exp'
       ? 'Every JWT needs exp. Configure the server to add it.'
       : `Configure the server to add the claim ${checked}, or do not require it.`,
-  claim_malformed: ({ checked }) => `The server must write ${checked} with the type that its RFC defines.`,
+  claim_malformed: ({ checked, expected }) =>
+    `The server must write ${checked} with the type that its RFC defines: ${String(expected)}.`,
   unknown_key: ({ expected, found }) =>
     found !== undefined && [expected].flat().includes(found)
       ? 'The JWKS has a key with this id, but it is not for this algorithm: see its alg, use and key_ops.'
@@ -87,14 +84,18 @@ const FIXES: Readonly<Record<Exclude<Reason, UpstreamReason | ConfigurationReaso
   proof_nonce_refused: () => 'Repeat the request with the nonce of the DPoP-Nonce header.',
   proof_token_mismatch: () => 'The claim ath of the proof must be the hash of this token.',
   scope_missing: scopeFix,
-  claim_mismatch: () => 'The gate requireClaim expects another value of this claim.',
+  claim_mismatch: claimFix,
   authorization_details_missing: () =>
     'The client must request authorization_details of the type that the gate requires.',
-  authentication_insufficient: () =>
-    'The user must log in again: send acr_values and max_age of the challenge to the authorization endpoint.',
+  authentication_insufficient: ({ found }) =>
+    isPlainObject(found) && isInMilliseconds(found.authTime)
+      ? 'auth_time is in milliseconds. The server must write seconds.'
+      : 'The user must log in again: send acr_values and max_age of the challenge to the authorization endpoint.',
   condition_failed: () => 'The predicate of requireThat did not return true for this request.',
-  client_refused: () => 'Add the client to requireClient, if it may call this route.',
-  issuer_refused: () => 'Add the issuer to requireIssuer, if its tokens may be used on this route.',
+  client_refused: clientFix,
+  issuer_refused: ({ expected, found }) =>
+    smallDifference([expected].flat(), [found], 'requireIssuer') ??
+    'Add the issuer to requireIssuer, if its tokens may be used on this route.',
   machine_required: () =>
     'Nothing in the token proves the client-credentials grant. Pass the option isMachine if needed.',
   user_required: () => 'Nothing in the token proves that it was issued for a person. Pass the option isUser if needed.',
@@ -112,6 +113,14 @@ function malformedFix({ found }: FailedCheck): string {
   return found === 'a second scheme'
     ? 'Send the scheme once: Authorization: Bearer <token>. A function tokenFrom returns the token without its scheme.'
     : 'Send exactly Authorization: Bearer <token>, without quotes, line breaks and placeholders.';
+}
+
+function malformedTokenFix({ checked, expected }: FailedCheck): string {
+  if (HEADER_PARAMETERS.includes(checked))
+    return `The server must write ${checked} in the header as ${String(expected)}.`;
+  if (checked === 'signature')
+    return 'The token has no complete signature. It was cut off, or it is not signed (alg none): nobody may accept it.';
+  return 'The token was cut off or changed on its way, or it has another format (PASETO, base64 with padding). Compare it with the one the server issued.';
 }
 
 function notJwtFix(segments: number): string {
@@ -160,11 +169,64 @@ function audienceFix({ expected, found }: FailedCheck, { claims = {} }: TokenCon
   if (clientId !== undefined && readAudience(claims).includes(clientId)) {
     return 'The audience of the token is its own client id. The client must request a token for this API (audience, resource or scope).';
   }
-  return differenceFix('audience', wanted, [found].flat());
+  const inToken = [found].flat();
+  if (wanted.some((each) => inToken.some((other) => isListOf(each, other)))) {
+    return 'The option audience has several values in one text. Pass an array with one audience per item.';
+  }
+  return inToken.some((each) => wanted.some((other) => isListOf(each, other)))
+    ? 'The server writes several audiences into one text. It must write an array (RFC 7519 §4.1.3).'
+    : differenceFix('audience', wanted, inToken);
+}
+
+/** Whether a text is a list of several values, and another text one of them. */
+function isListOf(list: unknown, one: unknown): boolean {
+  if (typeof list !== 'string' || typeof one !== 'string' || list === one) return false;
+  return list.split(/[\s,;]+/).includes(one);
+}
+
+function clientFix({ expected, found }: FailedCheck): string {
+  const { clientId } = isPlainObject(found) ? found : {};
+  if (clientId === undefined) return 'The token does not say which client calls: see the option clientIdClaims.';
+  const allowed = [expected].flat().map((each) => (isPlainObject(each) ? each.clientId : undefined));
+  if (allowed.some((each) => isListOf(each, clientId))) {
+    return 'requireClient has several clients in one text. Pass each as an argument of its own.';
+  }
+  return (
+    smallDifference(allowed, [clientId], 'requireClient') ??
+    'Add the client to requireClient, if it may call this route.'
+  );
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function claimFix({ checked, expected, found }: FailedCheck, { claims = {} }: TokenContext): string {
+  if (found === undefined) {
+    const [outer = '', ...inner] = checked.split('.');
+    return inner.length > 0 && isPlainObject(claim(claims, outer))
+      ? `The token has the claim ${outer}, and a name is not a path: pass "${outer}" and a function of its value.`
+      : `The token does not have the claim ${checked}.`;
+  }
+  const values = [found].flat();
+  const isOtherType = [expected]
+    .flat()
+    .some((each) => values.some((other) => each !== other && textOf(each) === textOf(other)));
+  return isOtherType
+    ? 'The values differ only by their type, such as 1 and "1". Pass the type that the token has.'
+    : (smallDifference([expected].flat(), values, 'requireClaim') ??
+        'The gate requireClaim expects another value of this claim.');
 }
 
 /** Compares texts that should be equal, and names the usual small differences. */
 function differenceFix(option: string, expected: readonly unknown[], found: readonly unknown[]): string {
+  return (
+    smallDifference(expected, found, option) ??
+    `The token is for another ${option}. Compare the option ${option} with the token, character by character.`
+  );
+}
+
+function smallDifference(expected: readonly unknown[], found: readonly unknown[], option: string): string | undefined {
   for (const one of expected) {
     for (const other of found) {
       if (typeof one !== 'string' || typeof other !== 'string') continue;
@@ -174,7 +236,7 @@ function differenceFix(option: string, expected: readonly unknown[], found: read
       }
     }
   }
-  return `The token is for another ${option}. Compare the option ${option} with the token, character by character.`;
+  return undefined;
 }
 
 export function differenceBetween(one: string, other: string): string | undefined {
@@ -197,8 +259,7 @@ function expiredFix(exp: unknown, { claims = {}, now }: TokenContext): string {
 }
 
 function futureFix(name: string, value: unknown, { now }: TokenContext): string {
-  if (typeof value === 'number' && value > MAX_SECONDS)
-    return `The server must write ${name} in seconds; this value is probably in milliseconds.`;
+  if (isInMilliseconds(value)) return `${name} is in milliseconds. The server must write seconds (RFC 7519 §2).`;
   const distance = typeof value === 'number' ? duration(value - now) : 'some time';
   return `${name} is ${distance} in the future. Check the clock of this machine and of the authorization server.`;
 }
@@ -209,7 +270,13 @@ function duration(seconds: number): string {
   return seconds < 172_800 ? `${Math.round(seconds / 3_600)} hours` : `${Math.round(seconds / 86_400)} days`;
 }
 
-function scopeFix(_failed: FailedCheck, { claims = {} }: TokenContext): string {
+function scopeFix({ expected, found }: FailedCheck, { claims = {} }: TokenContext): string {
+  const [needed, granted] = [[expected].flat(), [found].flat()];
+  if (granted.some((each) => needed.some((one) => isListOf(each, one)))) {
+    return 'The server separates scopes by another character. It must write spaces between them (RFC 6749 §3.3).';
+  }
+  const difference = smallDifference(needed, granted, 'the scope of the gate');
+  if (difference !== undefined) return difference;
   const other = ['permissions', 'roles', 'scopes', 'authorities'].find((name) => claim(claims, name) !== undefined);
   const request = 'The client must request the scope, and the server must allow it.';
   return other === undefined
