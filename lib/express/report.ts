@@ -9,6 +9,8 @@ import { type Claims, readClientId } from '../token/claims.js';
 import { fixFor } from '../token/fixes.js';
 import { JWT_LIMITS } from '../token/parse-jwt.js';
 import { describeCauses } from '../util/causes.js';
+import { ageClockOf, systemClock } from '../util/clock.js';
+import { TokenBucket } from '../util/token-bucket.js';
 import { escapeControls, render, truncate, withoutToken } from '../util/escape.js';
 import { isPromise } from '../util/is-promise.js';
 import { parseJsonObject } from '../util/json.js';
@@ -45,13 +47,25 @@ export function reportRejection(
   try {
     // Every request that Express passes to a middleware is an Express request.
     const result = onRejection(error, req as Request);
-    if (isPromise(result)) result.then(undefined, warnAboutListener);
+    if (isPromise(result)) {
+      result.then(undefined, (failure: unknown) => {
+        warnAboutListener(onRejection, failure);
+      });
+    }
   } catch (failure) {
-    warnAboutListener(failure);
+    warnAboutListener(onRejection, failure);
   }
 }
 
-function warnAboutListener(failure: unknown): void {
+/** Seconds. Callers choose how many requests are rejected, so they must not choose how many warnings there are. */
+const WARNING_INTERVAL = 60;
+const budgets = new WeakMap<RejectionListener, TokenBucket>();
+
+function warnAboutListener(listener: RejectionListener, failure: unknown): void {
+  const clock = ageClockOf(systemClock);
+  const budget = budgets.get(listener) ?? new TokenBucket({ capacity: 1, interval: WARNING_INTERVAL, clock });
+  budgets.set(listener, budget);
+  if (!budget.take()) return;
   warn('ERS_ON_REJECTION', `The function onRejection failed, the request is not affected: ${describeCauses(failure)}`);
 }
 
