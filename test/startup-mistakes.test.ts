@@ -5,15 +5,18 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import express from 'express';
 import {
   bearer,
+  cachedVerifier,
   ConfigurationError,
   getAuth,
   introspectionBearer,
   jwtBearer,
   jwtVerifier,
+  requireClaim,
   requireClient,
   requireIssuer,
   requireMachine,
   requireScopes,
+  requireThat,
   trustedIssuers,
 } from '../lib/index.js';
 import { get } from './support/helpers.js';
@@ -137,6 +140,8 @@ describe('a mistake at startup causes a ConfigurationError with the fix', () => 
     ],
     ['a factory in place of a resolver', () => trustedIssuers(jwtVerifier as never), /Call it/],
     ['a middleware in place of a resolver', () => trustedIssuers(jwtBearer(GOOD) as never), /not a verifier/],
+    ['a gate as a predicate', () => requireThat(requireScopes('a') as never), /middleware of its own/],
+    ['a gate as a value', () => requireClaim('a', requireScopes('a') as never), /middleware of its own/],
     ['getAuth without a request', () => getAuth(undefined as never), /Mount jwtBearer/],
   ])('%s', (_, create, fix) => {
     expect(mistake(create).fix).toMatch(fix);
@@ -158,6 +163,8 @@ describe('a mistake at startup causes a ConfigurationError with the fix', () => 
     ['bearer', bearer],
     ['trustedIssuers', trustedIssuers],
     ['requireScopes', requireScopes],
+    ['jwtVerifier', jwtVerifier],
+    ['cachedVerifier', cachedVerifier],
   ])('a function that was not called, when the first request arrives: %s', async (name, middleware) => {
     const app = express();
     app.use(middleware as express.RequestHandler);

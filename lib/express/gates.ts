@@ -15,7 +15,7 @@ import type { Auth } from '../token/access-token.js';
 import { rawClaim } from '../token/claims.js';
 import { claimNameDoubt, listDoubt } from '../util/doubt.js';
 import { settingMistake } from '../util/setting.js';
-import { gate, type Predicate } from './gate.js';
+import { gate, isGate, type Predicate } from './gate.js';
 import type { Middleware } from './middleware.js';
 import type { RespondSettings } from './respond.js';
 import type { ScopeHierarchy } from './scope-hierarchy.js';
@@ -61,10 +61,16 @@ const nameRule: Rule<string> = {
   ...text('the name of a claim', 'Pass it as the first argument.'),
   doubt: claimNameDoubt,
 };
-const predicateRule = callable<Predicate<[Auth, Request]>>(
+const GATE_FIX = 'A gate is a middleware of its own: mount it beside this one.';
+const predicateOf = callable<Predicate<[Auth, Request]>>(
   'a function of (auth, req)',
   'Return true to allow the request.',
 );
+const predicateRule: Rule<Predicate<[Auth, Request]>> = {
+  ...predicateOf,
+  hint: (value) => (isGate(value) ? GATE_FIX : undefined),
+  parse: (value, path) => (isGate(value) ? undefined : predicateOf.parse(value, path)),
+};
 const noArgumentsRule: Rule<unknown[]> = {
   expected: 'no arguments',
   fix: 'Call it without arguments.',
@@ -233,7 +239,9 @@ const expectedRule: Rule<Predicate<[unknown]>> = {
   expected: 'a string, number, boolean or null, a non-empty array of them, or a predicate',
   fix: 'Pass the value that the claim must have.',
   doubt: (expected) => firstMistake(expected, valueDoubt),
+  hint: (expected) => (isGate(expected) ? GATE_FIX : undefined),
   parse: (expected) => {
+    if (isGate(expected)) return undefined;
     if (typeof expected === 'function') return expected as Predicate<[unknown]>;
     const values: unknown[] = Array.isArray(expected) ? [...(expected as unknown[])] : [expected];
     if (values.length === 0 || !values.every(isClaimValue)) return undefined;

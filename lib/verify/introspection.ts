@@ -18,6 +18,7 @@ import { checkIntrospectedJwt } from '../token/introspected-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
 import { resultClockOf } from '../util/clock.js';
 import { withoutToken } from '../util/escape.js';
+import { assertNotRequest } from '../options.js';
 import { rejectMoreOptions } from '../unknown-options.js';
 import { withoutQuery } from '../util/url.js';
 import { createExpiryWatch, type ExpiryWatch } from './expiry-watch.js';
@@ -60,6 +61,7 @@ export function introspectionVerifier(
   options: IntrospectionVerifierOptions,
   ...others: unknown[]
 ): IntrospectionVerifier {
+  assertNotRequest('introspectionVerifier', options);
   rejectMoreOptions('introspectionVerifier', others);
   return createIntrospectionVerifier(options, 'introspectionVerifier');
 }

@@ -20,6 +20,7 @@ import { JWT_CHECKS } from '../token/jwt-checks.js';
 import { type ParsedJwt, parseJwt } from '../token/parse-jwt.js';
 import { rejectToken } from '../token/reject-token.js';
 import { isPromise } from '../util/is-promise.js';
+import { assertNotRequest } from '../options.js';
 import { rejectMoreOptions } from '../unknown-options.js';
 import { createExpiryWatch, type ExpiryWatch } from './expiry-watch.js';
 import { noteServed, recordInstance } from './instances.js';
@@ -48,6 +49,7 @@ export interface JwtVerifier extends Required<TokenVerifier> {
  */
 export function jwtVerifier(options: JwtVerifierOptions): JwtVerifier;
 export function jwtVerifier(options: JwtVerifierOptions, ...others: unknown[]): JwtVerifier {
+  assertNotRequest('jwtVerifier', options);
   rejectMoreOptions('jwtVerifier', others);
   return createJwtVerifier(options, 'jwtVerifier');
 }

@@ -1,4 +1,5 @@
 import {
+  assertNotRequest,
   clockRule,
   count,
   invalidOption,
@@ -98,6 +99,7 @@ const cachedVerifierRules: Rules<CachedVerifierOptions> = {
  */
 export function cachedVerifier(verifier: TokenVerifier, options: CachedVerifierOptions = {}): TokenVerifier {
   const where = 'cachedVerifier';
+  assertNotRequest(where, verifier);
   if (!isVerifier(verifier)) {
     const fix = 'Pass a verifier, such as { verify: async (token) => createAccessToken(claims) }.';
     throw invalidOption(`${where}: verifier`, { expected: 'an object with the function verify(token)', fix }, verifier);
