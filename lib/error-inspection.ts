@@ -17,6 +17,11 @@ export function shownInstead(error: Error): string | undefined {
   return shownTexts.get(error);
 }
 
+/** Errors of clients often quote the address that they use, with its user and password. */
+export function withoutPasswords(text: string): string {
+  return text.replace(/:\/\/\S{0,500}@/g, '://…@');
+}
+
 /**
  * What `console.log(error)` shows: the message, then the causes, which name the root of the problem, then the other
  * members, then the stack. Node itself shows the causes last, below two stacks.
@@ -51,7 +56,7 @@ function describe(cause: unknown, options: InspectOptions): string {
   if (shown !== undefined) return printable(`${cause.name}: ${shown}`);
   const code = codeOf(cause);
   return printable(
-    `${cause.name}: ${cause.message}${code === undefined || cause.message.includes(code) ? '' : ` (${code})`}`,
+    `${cause.name}: ${withoutPasswords(cause.message)}${code === undefined || cause.message.includes(code) ? '' : ` (${code})`}`,
   );
 }
 

@@ -9,7 +9,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 import { inspectError } from './error-inspection.js';
 
-export { hideMessage, shownInstead } from './error-inspection.js';
+export { hideMessage, shownInstead, withoutPasswords } from './error-inspection.js';
 import {
   type ConfigurationReason,
   type InsufficientAuthenticationReason,

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { ConfigurationError, InvalidTokenError, jwtVerifier, UpstreamError } from '../lib/index.js';
+import { describeCauses } from '../lib/util/causes.js';
 import { startIssuer, verifyAsync } from './support/helpers.js';
 import { verifierFor } from './support/introspection.js';
 import { recordWarnings } from './support/warnings.js';
@@ -35,6 +36,15 @@ describe('console.log of an error', () => {
     // Without the values: they are claims.
     expect(firstLines(error)).toMatch(/InvalidTokenError: .*\n {2}cause: \{ checked: 'aud' \}/);
     expect(firstLines(error)).toContain("reason: 'audience_mismatch'");
+  });
+
+  it('shows no password of a URL that an error quotes', () => {
+    const cause = new Error('connect failed: redis://user:p@ss/word@redis.example.com:6379 and redis://:word@b');
+    const error = new UpstreamError('store_unavailable', 1, { cause });
+    for (const text of [inspect(error), describeCauses(error)]) {
+      expect(text).toContain('redis://…@redis.example.com:6379 and redis://…@b');
+      expect(text).not.toContain('word');
+    }
   });
 
   it('escapes what a caller chose, so that nobody can forge lines', () => {

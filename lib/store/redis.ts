@@ -41,7 +41,8 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
     }
   };
   const call = async (command: RedisCommand): Promise<unknown> => {
-    if (!commands.isConnected(probe.hasPassed)) throw new Error('the Redis client is not connected');
+    if (!commands.isConnected(probe.hasPassed))
+      throw new Error('the Redis client is not connected: its event "error" has the cause');
     // Each of its commands has the deadline.
     if (!probe.hasPassed) await probe.run(send, prefix);
     return send(command);

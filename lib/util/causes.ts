@@ -1,4 +1,4 @@
-import { shownInstead } from '../errors.js';
+import { shownInstead, withoutPasswords } from '../errors.js';
 import { escapeControls, truncate } from './escape.js';
 
 const MAX_CAUSES = 8;
@@ -36,5 +36,5 @@ export function describeCauses(error: unknown): string {
     const separator = line === '' ? '' : parallel.has(cause) ? '; ' : ': ';
     line += `${separator}${text.replace(/\.$/, '')}`;
   }
-  return truncate(escapeControls(line), MAX_LENGTH);
+  return truncate(escapeControls(withoutPasswords(line)), MAX_LENGTH);
 }
