@@ -48,7 +48,7 @@ async function startServer(api: Partial<ClientMetadata> = {}) {
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     clientDefaults: { id_token_signed_response_alg: ALGORITHM, introspection_signed_response_alg: ALGORITHM },
     enabledJWA: { introspectionSigningAlgValues: [ALGORITHM] },
-    scopes: ['orders:read', 'orders:write'],
+    scopes: ['orders:read', 'orders:write', 'offline_access'],
     responseTypes: [],
     ttl: { ClientCredentials: 300 },
     features: {
@@ -89,7 +89,15 @@ async function startServer(api: Partial<ClientMetadata> = {}) {
   const revoke = async (token: string): Promise<void> => {
     expect((await post('/token/revocation', { token })).status).toBe(200);
   };
-  return { url, issue, revoke };
+  const issueRefreshToken = async (): Promise<string> => {
+    const client = await provider.Client.find(caller.client_id);
+    if (client === undefined) throw new Error('no client');
+    const grantId = await new provider.Grant({ accountId: 'alice', clientId: client.clientId }).save();
+    const values = { accountId: 'alice', client, grantId, scope: 'orders:read', gty: 'authorization_code' };
+    // There is no session.
+    return new provider.RefreshToken({ ...values, expiresWithSession: false }).save();
+  };
+  return { url, issue, revoke, issueRefreshToken };
 }
 
 type Server = Awaited<ReturnType<typeof startServer>>;
@@ -129,6 +137,16 @@ describe('an API for the opaque tokens of a real authorization server', () => {
     await expectInvalidToken(apiFor(server), 'made-up', 'inactive');
     const other = apiFor(server, { audience: JWT });
     await expectInvalidToken(other, await server.issue(), 'audience_mismatch');
+  });
+
+  // The server responds `active: true` for a refresh token, and nothing in the response says what it is.
+  it('rejects a refresh token by its audience, or by a member that only responses for access tokens have', async () => {
+    const server = await startServer();
+    const token = await server.issueRefreshToken();
+    await expectInvalidToken(apiFor(server), token, 'audience_missing');
+    const withoutAudience = apiFor(server, { audience: false, requiredClaims: ['token_type'] });
+    await expectInvalidToken(withoutAudience, token, 'claim_missing');
+    expect((await get(withoutAudience, await server.issue())).status).toBe(200);
   });
 
   it('rejects a revoked token after cache.maxAge at the latest', async () => {
