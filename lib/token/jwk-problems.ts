@@ -8,6 +8,7 @@ import {
   isSafePublicJwk,
   presentMembers,
   type RsaLimits,
+  signatureAlgorithmOf,
 } from './jwk.js';
 
 type Members = Readonly<Record<string, unknown>>;
@@ -37,6 +38,8 @@ export function otherPurposeOf({ use, key_ops: operations, alg }: Members): stri
 export function defectOf(key: Members, limits: RsaLimits): string | undefined {
   if (key.kty === 'oct') return 'it is symmetric, and everybody can read it';
   if (hasPrivateMember(key)) return 'it contains a private key, which everybody can read. Replace it now';
+  const { key_ops: operations } = key;
+  if (operations !== undefined && !isArrayOfStrings(operations)) return 'its key_ops are not an array of strings';
   if (hasRepeatedOperation(key)) return 'its key_ops contain an operation twice';
   const bits = rsaBitsOf(key);
   if (bits !== undefined && bits < 2_048) return `it has ${bits} bits, and at least 2048 are required`;
@@ -44,7 +47,18 @@ export function defectOf(key: Members, limits: RsaLimits): string | undefined {
     return `its type ${show('kty', key.kty)} or curve ${show('crv', key.crv)} is not supported`;
   }
   if (!isSafePublicJwk(key, limits)) return 'its members are not those of a safe public key';
-  return isImportable(key) ? undefined : 'its members do not form a public key';
+  if (!isImportable(key)) return 'its members do not form a public key';
+  return fitsItsAlgorithm(key) ? undefined : 'its alg does not fit its type';
+}
+
+function isArrayOfStrings(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string');
+}
+
+function fitsItsAlgorithm({ kty, crv, alg }: Members): boolean {
+  if (alg === undefined) return true;
+  if (kty === 'RSA') return typeof alg === 'string' && /^[RP]S/.test(alg);
+  return signatureAlgorithmOf({ kty: String(kty), crv: String(crv) }) === (alg === 'Ed25519' ? 'EdDSA' : alg);
 }
 
 /** The size of an RSA key; `undefined` for other keys. */
@@ -62,7 +76,7 @@ export function describeUnusableKeys(keys: readonly unknown[], limits: RsaLimits
     const reason =
       members === undefined
         ? 'it is not a JSON object'
-        : (otherPurposeOf(members) ?? defectOf(members, limits) ?? 'its alg does not fit its type');
+        : (otherPurposeOf(members) ?? defectOf(members, limits) ?? 'its members are not usable');
     return `key ${i + 1}: ${reason}`;
   });
   const rest = keys.length - described.length;

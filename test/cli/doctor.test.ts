@@ -61,6 +61,8 @@ describe('doctor', () => {
       { ...rsa.publicJwk, kid: 'nulls', use: null, alg: null, d: null, k: null, key_ops: ['sign', 'verify'] },
       { ...rsa.publicJwk, kid: 'enc', use: 'enc' },
       { ...rsa.publicJwk, kid: 'ops', use: undefined, key_ops: ['encrypt'] },
+      { ...rsa.publicJwk, kid: 'misfit', alg: 'ES256' },
+      { ...rsa.publicJwk, kid: 'text', key_ops: 'verify' },
       { kty: 'RSA', kid: 'short', n: Buffer.alloc(128, 255).toString('base64url'), e: 'AQAB' },
       { ...rsa.publicJwk, kid: 'private', d: 'secret-number' },
       { kty: 'oct', kid: 'symmetric', k: 'secret-bytes' },
@@ -87,6 +89,8 @@ describe('doctor', () => {
     expect(reason('enc')).toMatch(/^not needed: .*use.*enc/);
     expect(reason('ops')).toMatch(/^not needed: .*key_ops/);
     expect(reason('oaep')).toMatch(/^not needed: .*RSA-OAEP/);
+    expect(reason('misfit')).toMatch(/^warning: .*alg does not fit its type/);
+    expect(reason('text')).toMatch(/^warning: .*key_ops/);
     expect(reason('short')).toMatch(/^warning: .*1024 bits.*2048/);
     expect(reason('private')).toMatch(/^warning: .*private/);
     expect(reason('symmetric')).toMatch(/^warning: .*symmetric/);

@@ -169,6 +169,8 @@ describe('the operations of a key', () => {
   it.each([
     { operations: [], reason: 'its key_ops do not contain "verify"' },
     { operations: ['sign'], reason: 'its key_ops do not contain "verify"' },
+    { operations: 'verify', reason: 'its key_ops are not an array of strings' },
+    { operations: ['verify', 7], reason: 'its key_ops are not an array of strings' },
     { operations: ['verify', 'verify'], reason: 'its key_ops contain an operation twice' },
   ])('make a key unusable: $operations', async ({ operations, reason }) => {
     const issuer = await startIssuer();
