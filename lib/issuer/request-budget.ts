@@ -1,4 +1,5 @@
 import type { TokenBucket } from '../util/token-bucket.js';
+import type { WarningStates } from '../util/warnings.js';
 
 /** How many requests tokens may cause that were not accepted. */
 export interface RequestBudget {
@@ -14,14 +15,22 @@ export interface TenantBudgets {
   readonly ofUsed: TokenBucket;
 }
 
+/** What was reported of a tenant. It outlives its verifier, because callers choose how often a new tenant is created. */
+export interface TenantReports {
+  states?: WarningStates;
+}
+
 /** One tenant's access to the budgets of all tenants. */
 export class TenantBudget implements RequestBudget {
   readonly #budgets: TenantBudgets;
   #isNew = true;
   #taken = 0;
 
-  constructor(budgets: TenantBudgets) {
+  readonly reports: TenantReports;
+
+  constructor(budgets: TenantBudgets, reports: TenantReports) {
     this.#budgets = budgets;
+    this.reports = reports;
   }
 
   /** Whether no token was accepted yet. */

@@ -5,6 +5,7 @@ import { type Clock, toIsoTime } from '../util/clock.js';
 import { WarningStates } from '../util/warnings.js';
 import type { ReceivedResponse } from './http.js';
 import type { HttpError } from './http-error.js';
+import type { TenantReports } from './request-budget.js';
 import { CREDENTIALS_FIX, upstreamProblem, type UpstreamProblem, type UpstreamSubject } from './upstream-problems.js';
 
 /** A document of the issuer that is cached. */
@@ -22,6 +23,8 @@ export interface UpstreamMonitorOptions {
   /** Says in one sentence what requests receive while the authorization server has a problem. @default see `served` */
   readonly served?: (() => string) | undefined;
   readonly clock: Clock;
+  /** What was reported before, of a tenant. @default nothing */
+  readonly reports?: TenantReports | undefined;
 }
 
 const SUBJECTS: Readonly<Record<UpstreamSubject, string>> = {
@@ -52,7 +55,8 @@ export class UpstreamMonitor {
   constructor(options: UpstreamMonitorOptions) {
     this.#options = options;
     this.served = options.served;
-    this.states = new WarningStates(options.clock);
+    const { reports = {}, clock } = options;
+    this.states = reports.states ??= new WarningStates(clock);
   }
 
   fetched(document: IssuerDocument): void {

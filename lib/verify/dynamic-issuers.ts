@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigurationError, InvalidTokenError, makeFailedCheck, UpstreamError } from '../errors.js';
-import { TenantBudget, type TenantBudgets } from '../issuer/request-budget.js';
+import { TenantBudget, type TenantBudgets, type TenantReports } from '../issuer/request-budget.js';
 import type { AccessToken } from '../token/access-token.js';
 import { addressGroup } from '../util/address-group.js';
 import { BoundedCache } from '../util/bounded-cache.js';
@@ -63,6 +63,8 @@ export interface DynamicIssuersOptions {
 /** Issuers that the resolver does not know are cached for a short time (seconds), because callers can choose any name. */
 const MAX_UNKNOWN = 1_000;
 const UNKNOWN_MAX_AGE = 10;
+/** Of how many tenants, and for how long (seconds), it is known what was reported. */
+const REPORTS = { maxEntries: 1_000, maxAge: 86_400 };
 /** How long requests wait for the resolver. Seconds. */
 const RESOLVER_TIMEOUT = 5;
 
@@ -87,6 +89,7 @@ export class DynamicIssuers implements IssuerRegistry {
   readonly #firstTokens = new ConcurrencyLimiter(FIRST_TOKENS);
   readonly #starting = new SingleFlight<AccessToken>();
   readonly #unknown: BoundedCache<true>;
+  readonly #reports: BoundedCache<TenantReports>;
   readonly #resolving = new SingleFlight<Found>();
 
   constructor(resolve: IssuerResolver, options: DynamicIssuersOptions) {
@@ -96,6 +99,7 @@ export class DynamicIssuers implements IssuerRegistry {
     this.#pool = new TenantPool(maxIssuers);
     this.#budgets = { ofNew: new TokenBucket({ ...BUDGET, clock }), ofUsed: new TokenBucket({ ...BUDGET, clock }) };
     this.#unknown = new BoundedCache({ maxEntries: MAX_UNKNOWN, clock });
+    this.#reports = new BoundedCache({ maxEntries: REPORTS.maxEntries, clock });
   }
 
   all(): readonly TokenVerifier[] {
@@ -192,10 +196,18 @@ export class DynamicIssuers implements IssuerRegistry {
       if (before !== undefined) this.#pool.remove(before);
       return undefined;
     }
-    const create = (): Tenant =>
-      runResolver(() => createTenant(iss, resolved, { snapshot, resolvedAt, budget: new TenantBudget(this.#budgets) }));
+    const create = (): Tenant => {
+      const budget = new TenantBudget(this.#budgets, this.#reportsOf(iss));
+      return runResolver(() => createTenant(iss, resolved, { snapshot, resolvedAt, budget }));
+    };
     if (before === undefined) return () => this.#pool.get(iss) ?? this.#admit(create());
     return this.#pool.replace(before, create);
+  }
+
+  #reportsOf(iss: string): TenantReports {
+    const reports = this.#reports.get(iss) ?? {};
+    this.#reports.set(iss, reports, this.#options.clock() + REPORTS.maxAge);
+    return reports;
   }
 
   /** @throws UpstreamError if the resolver takes too long. Its own errors are not changed. */

@@ -53,6 +53,7 @@ export function connectToServer(options: Options, clock: Clock, budget?: TenantB
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     served: () => describeUse(options),
     clock,
+    reports: budget?.reports,
   });
   const onResponse = monitor.responded;
   const http: HttpOptions = { fetch: options.fetch ?? globalFetch, timeout, maxBytes, onResponse };

@@ -2,6 +2,7 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { HttpOptions } from '../issuer/http.js';
 import { Jwks } from '../issuer/jwks.js';
 import { type KeySource, StaticKeySet } from '../issuer/key-set.js';
+import type { TenantReports } from '../issuer/request-budget.js';
 import { keySetFor } from '../issuer/shared-key-set.js';
 import { UpstreamMonitor } from '../issuer/upstream-monitor.js';
 import type { Clock } from '../util/clock.js';
@@ -9,7 +10,7 @@ import { DEFAULT_TIMEOUT, type JwtVerifierOptions } from './jwt-options.js';
 import { DEFAULT_CLOCK_TOLERANCE, globalFetch } from './shared-options.js';
 
 /** The keys for the tokens of one issuer, from where the options say. */
-export function createKeySource(options: JwtVerifierOptions, clock: Clock): KeySource {
+export function createKeySource(options: JwtVerifierOptions, clock: Clock, reports?: TenantReports): KeySource {
   const { secret, jwks, publicKey, keys = {} } = options;
   if (secret !== undefined) {
     const key: KeyObject = createSecretKey(typeof secret === 'string' ? Buffer.from(secret) : secret);
@@ -29,6 +30,7 @@ export function createKeySource(options: JwtVerifierOptions, clock: Clock): KeyS
     server: options.issuer,
     clockTolerance: options.clockTolerance ?? DEFAULT_CLOCK_TOLERANCE,
     clock,
+    reports,
   });
   const http: HttpOptions = {
     fetch: options.fetch ?? globalFetch,

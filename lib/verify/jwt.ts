@@ -1,6 +1,6 @@
 import { InvalidTokenError, UpstreamError } from '../errors.js';
 import type { KeySet, KeysHealth, KeySource } from '../issuer/key-set.js';
-import type { RequestBudget } from '../issuer/request-budget.js';
+import type { RequestBudget, TenantBudget } from '../issuer/request-budget.js';
 import { describeUpstreamError } from '../issuer/upstream-problems.js';
 import { verifySignature } from '../issuer/verify-signature.js';
 import { type AccessToken, buildAccessToken } from '../token/access-token.js';
@@ -63,10 +63,11 @@ interface JwtParts extends JwtSettings {
 }
 
 /** The same for another function of the package; mistakes in the options name that function. */
-export function createJwtVerifier(options: JwtVerifierOptions, where: string, budget?: RequestBudget): JwtVerifier {
+export function createJwtVerifier(options: JwtVerifierOptions, where: string, budget?: TenantBudget): JwtVerifier {
   const read = readJwtVerifierOptions(options, where);
   const watchExpiry = createExpiryWatch(read.rules.issuer);
-  const settings: JwtParts = { ...read, keys: createKeySource(read.keyOrigin, read.clock), budget, watchExpiry };
+  const keySource = createKeySource(read.keyOrigin, read.clock, budget?.reports);
+  const settings: JwtParts = { ...read, keys: keySource, budget, watchExpiry };
   const { rules, keys, clock, cache } = settings;
   const endRecord = recordInstance(where, rules.issuer);
   const prefetch = startPrefetch(keys, settings.prefetchTimeout);

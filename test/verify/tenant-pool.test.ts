@@ -14,6 +14,7 @@ import {
 import { makeSigningKey, type SigningKey } from '../../lib/testing/issuer.js';
 import { base64url, cachedResult, startIssuer, verifyAsync } from '../support/helpers.js';
 import { movableClock } from '../support/introspection.js';
+import { codesOf, recordWarnings } from '../support/warnings.js';
 
 const MAX_IN_USE = 3;
 
@@ -168,6 +169,49 @@ describe('a flood of forged tokens of other tenants', () => {
     expect(await statusOf(verifier, await issue('used-7'))).toBe(200);
     // New tenants have a budget of their own.
     expect(await statusOf(verifier, await issue('new'))).toBe(200);
+    await verifier.close();
+  });
+});
+
+describe('tenants whose server is down', () => {
+  it.each([
+    ['JWTs', false],
+    ['introspection', true],
+  ])('cause one warning each, however often forged tokens name them: %s', async (_, forIntrospection) => {
+    const warnings = recordWarnings();
+    const time = movableClock();
+    const state = { isDown: true };
+    const server = await startIssuer();
+    const client = forIntrospection ? { clientId: 'api', clientSecret: 'secret' } : {};
+    const verifier = trustedIssuers(
+      (issuer) => ({
+        ...{ issuer, audience: false, clock: time.clock, ...client },
+        fetch: (url) => {
+          if (state.isDown) return Promise.reject(Object.assign(new Error(), { code: 'ECONNREFUSED' }));
+          const { origin } = new URL(url);
+          const metadata = {
+            issuer: origin,
+            jwks_uri: `${origin}/jwks`,
+            introspection_endpoint: `${origin}/introspect`,
+          };
+          return Promise.resolve(new Response(JSON.stringify({ ...metadata, keys: server.published, active: true })));
+        },
+      }),
+      { clock: time.clock },
+    );
+    const issue = (i: number): Promise<string> =>
+      server.issue({ iss: `https://tenant-${i}.example.com`, iat: time.now, exp: time.now + 60 });
+    for (let i = 0; i < 240; i++) {
+      await statusOf(verifier, await issue(i % 40));
+      time.now += 5;
+    }
+    const reported = warnings.map(({ message }) => /tenant-\d+/.exec(message)?.[0]);
+    expect(reported).toHaveLength(new Set(reported).size);
+    expect(reported.length).toBeGreaterThan(15);
+    state.isDown = false;
+    time.now += 60;
+    expect(await statusOf(verifier, await issue(0))).toBe(200);
+    expect(codesOf(warnings).slice(reported.length)).toEqual(['ERS_UNREACHABLE_RESOLVED']);
     await verifier.close();
   });
 });
