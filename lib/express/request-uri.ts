@@ -61,7 +61,8 @@ function hostOf(req: AnyRequest, targetHost: string | undefined): string | undef
   if (forwarded !== undefined) return [forwarded].flat()[0]?.split(',', 1)[0]?.trim();
   // RFC 9112 §3.2.2: the Host field must be ignored if the target has a host.
   if (targetHost !== undefined) return targetHost;
-  const field = readField(req, 'host');
+  // RFC 9113 §8.3.1: an HTTP/2 request has an authority, and its Host field must be ignored then.
+  const field = readField(req, ':authority') ?? readField(req, 'host');
   // RFC 9112 §3.2: a request with several Host fields is invalid.
   return field === 'several' ? undefined : field?.value;
 }

@@ -1,4 +1,7 @@
-import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { connect, createServer as createHttp2Server } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { createServer as createTlsServer } from 'node:https';
 import { describe, expect, it } from '@jest/globals';
 import { bearer, getAuth, jwtVerifier, type Middleware } from '../../lib/index.js';
@@ -60,6 +63,36 @@ describe('DPoP on a plain node:http request (Socket.IO, connect)', () => {
     );
     expect((await send(port, `${BASE_URL}/api/orders`)).status).toBe(200);
     expect((await send(port, `${BASE_URL}/orders`)).status).toBe(401);
+  });
+
+  it('reads the host of an HTTP/2 request from its authority, whatever its Host field is', async () => {
+    const middleware = middlewareFor();
+    const server = createHttp2Server((req, res) => {
+      // The compatibility API of Node has the same members.
+      middleware(req as unknown as IncomingMessage, res as unknown as ServerResponse, () => {
+        res.end('accepted');
+      });
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const session = connect(`http://127.0.0.1:${port}`);
+    const statusFor = async (origin: string, fields: object = {}): Promise<unknown> => {
+      const proof = await scene.prove({ claims: { htu: `${origin}/orders` } });
+      const path = { ':path': '/orders?a=b' };
+      const stream = session.request({ ...path, ...fields, authorization: `DPoP ${scene.token}`, dpop: proof });
+      const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
+      stream.resume();
+      return headers[':status'];
+    };
+    const statuses = [
+      await statusFor(`http://127.0.0.1:${port}`),
+      await statusFor('http://other.example.com'),
+      await statusFor('http://other.example.com', { ':authority': `127.0.0.1:${port}`, host: 'other.example.com' }),
+    ];
+    session.destroy();
+    server.close();
+    expect(statuses).toEqual([200, 401, 401]);
   });
 
   it('is https on a TLS server', async () => {
