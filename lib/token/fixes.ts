@@ -1,5 +1,6 @@
 import type { FailedCheck } from '../errors.js';
 import type { ConfigurationReason, Reason, UpstreamReason } from '../reasons.js';
+import { parseUrl } from '../util/url.js';
 import { isPlainObject } from '../util/is-plain-object.js';
 import { ASYMMETRIC } from './algorithms.js';
 import { isInMilliseconds } from './claim-checks.js';
@@ -247,7 +248,8 @@ export function differenceBetween(one: string, other: string): string | undefine
   if (one.replace(/^https?:/, '') === other.replace(/^https?:/, '')) return 'http: and https:';
   const withoutHost = (url: string): string =>
     url.replace(/\/\/(localhost|127\.0\.0\.1|\[::1\])(?=[:/]|$)/, '//loopback');
-  return withoutHost(one) === withoutHost(other) ? 'the name of the host (localhost, 127.0.0.1)' : undefined;
+  if (withoutHost(one) === withoutHost(other)) return 'the name of the host (localhost, 127.0.0.1)';
+  return /^https?:/.test(one) && parseUrl(one)?.origin === parseUrl(other)?.origin ? 'the path' : undefined;
 }
 
 function expiredFix(exp: unknown, { claims = {}, now }: TokenContext): string {

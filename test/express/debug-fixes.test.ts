@@ -61,6 +61,11 @@ describe('the debug line names the usual mistake:', () => {
       /server writes several audiences into one text/,
     ],
     [
+      'the path of the audience',
+      () => lineFor(({ audience }) => ({ aud: `${audience}/mcp` })),
+      /differ only by the path/,
+    ],
+    [
       'scopes with commas',
       () => lineFor(() => ({ scope: 'a,b' }), [requireScopes('b')]),
       /separates scopes by another/,
