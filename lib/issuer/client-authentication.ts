@@ -3,6 +3,8 @@ import { signJwt, type SigningKeyOptions } from '../token/private-key.js';
 import { hideMessage, UpstreamError } from '../errors.js';
 import { Backoff } from '../util/backoff.js';
 import { ageClockOf, type Clock } from '../util/clock.js';
+import { warnOfDoubt } from '../option-doubts.js';
+import { secretDoubt } from '../util/doubt.js';
 import { withTimeout } from '../util/timeout.js';
 import type { ClientAuthentication, ClientSecret } from './client-authentication-options.js';
 
@@ -112,6 +114,7 @@ export class ClientAuthenticator {
     try {
       const secret = await callFor(read, this.#options.timeout, 'clientSecret');
       this.#pause.succeeded();
+      if (typeof this.#options.clientSecret === 'function') warnAboutSecret(secret);
       return secret;
     } catch (error) {
       this.#failure = error;
@@ -145,6 +148,13 @@ export class ClientAuthenticator {
       client_assertion: assertion,
     };
   }
+}
+
+/** The string of the options is checked at startup; what a function returns may have been read from a file, too. */
+function warnAboutSecret(value: string): void {
+  const doubt = secretDoubt(value);
+  const got = `a string of ${Buffer.byteLength(value)} bytes from the function`;
+  if (doubt !== undefined) warnOfDoubt({ option: 'clientSecret', value, got, doubt });
 }
 
 async function callFor(read: () => string | Promise<string>, timeout: number, what: string): Promise<string> {

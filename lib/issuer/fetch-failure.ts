@@ -66,6 +66,8 @@ function describeError(error: unknown): string | undefined {
     if (typeof memberOf(error, 'syscall') === 'string') return message.slice(0, 200);
   }
   if (code !== undefined) return code;
+  // `fetch` names no cause for some failures.
+  if (message === '') return 'no cause is named, as for the status 407 of a proxy';
   const name = memberOf(error, 'name');
   return typeof name === 'string' && /^[A-Za-z]{1,40}$/.test(name) ? name : undefined;
 }

@@ -6,6 +6,7 @@ import type { TestIssuer } from '../../lib/testing/issuer.js';
 import { credentialsOf } from '../../lib/testing/introspection.js';
 import { startIssuer, verifyAsync } from '../support/helpers.js';
 import { movableClock, SECRET, verifierFor } from '../support/introspection.js';
+import { recordWarnings } from '../support/warnings.js';
 import { simulateTime, untilDeadline } from '../support/time.js';
 
 /** Introspects one token and returns the request that the endpoint received. */
@@ -284,6 +285,16 @@ describe('a secret that rotates', () => {
     time.now += 1;
     await expect(verifier.verify(issuer.issueOpaque())).resolves.toBeDefined();
   });
+});
+
+it('a secret from a function that ends in a line break causes one warning', async () => {
+  const issuer = await startIssuer();
+  const warnings = recordWarnings();
+  const verifier = verifierFor(issuer, { clientSecret: () => `${SECRET}\n` });
+  for (let i = 0; i < 2; i++) await verifyAsync(verifier, issuer.issueOpaque()).catch(() => undefined);
+  const suspicious = warnings.filter(({ code }) => code === 'ERS_SUSPICIOUS_OPTION');
+  expect(suspicious).toEqual([{ code: expect.any(String), message: expect.stringContaining('white space around it') }]);
+  expect(JSON.stringify(warnings)).not.toContain(SECRET);
 });
 
 describe('an error of the function that returns the secret', () => {

@@ -733,6 +733,11 @@ describe('the warning says what to do', () => {
     expect(await warningFor(fetch)).toContain(`is not reachable: ${meaning}`);
   });
 
+  it('if fetch names no cause', async () => {
+    const fetch = (): Promise<never> => Promise.reject(new TypeError('fetch failed', { cause: new Error() }));
+    expect(await warningFor(fetch)).toContain('the status 407 of a proxy');
+  });
+
   it.each([
     ['metadata', 404, /no metadata of this issuer\. Check the option issuer/],
     ['metadata', 401, /readable without credentials/],
