@@ -54,6 +54,8 @@ export const GROUPS = {
     webpack: '5.112.2',
     'webpack-cli': '7.3.1',
   },
+  // The oldest that is supported.
+  typescript5: { '@types/express': '5.0.6', '@types/node': '20.19.43', express: '5.3.0', typescript: '5.0.4' },
   express4: { '@types/express': '4.17.25', '@types/node': '20.19.43', express: '4.22.3', typescript: '5.9.3' },
   mcp: {
     '@modelcontextprotocol/client': '2.4.0',
@@ -377,6 +379,14 @@ const otherProjects = [
     'commonjs',
     { module: 'node16' },
     { group: 'express4', all: true },
+  ),
+  // Such projects export a middleware, whose type the compiler must name in a declaration file.
+  typescript(
+    'TypeScript 5.0, declaration files, target ES2020',
+    'typescript',
+    'module',
+    { module: 'node16', target: 'es2020', declaration: true },
+    { group: 'typescript5', all: true },
   ),
   {
     name: 'NestJS 11',
