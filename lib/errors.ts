@@ -39,6 +39,11 @@ export function makeFailedCheck(checked: string, expected: unknown, found: unkno
 // Two copies of the package in one process (ESM and CommonJS, or two versions) recognize each other's errors.
 const KIND = Symbol.for('express-resource-server.error.v1');
 
+/** `ErrorOptions` of ES2022, for projects whose `lib` is older. */
+interface CauseOptions {
+  cause?: unknown;
+}
+
 /**
  * The base of all errors of this package. `instanceof` also recognizes the errors of another copy of the package in the
  * same process.
@@ -55,13 +60,15 @@ export abstract class ResourceServerError extends Error {
    * middleware knows its realm.
    */
   readonly headers: Readonly<Record<string, string>>;
+  /** What failed, for developers and operators: a `FailedCheck`, or another error. */
+  declare cause?: unknown;
 
   protected constructor(
     status: number | undefined,
     code: string | undefined,
     reason: Reason,
     message: string,
-    options?: ErrorOptions,
+    options?: CauseOptions,
   ) {
     // An attacker chooses how many rejections there are, and a stack trace is the most expensive part of an error. It
     // adds nothing to `reason` and `cause`. Errors that we or the programmer must fix have one, and so does the `cause` of
@@ -128,7 +135,7 @@ export class MissingTokenError extends ResourceServerError {
   readonly scopes: readonly string[];
 
   constructor(
-    options?: ErrorOptions & { reason?: MissingTokenReason | undefined; scopes?: readonly string[] | undefined },
+    options?: CauseOptions & { reason?: MissingTokenReason | undefined; scopes?: readonly string[] | undefined },
   ) {
     const reason = options?.reason ?? 'token_missing';
     super(401, undefined, reason, SENTENCES[reason], options);
@@ -139,7 +146,7 @@ export class MissingTokenError extends ResourceServerError {
 /** The credentials are malformed, or there are several: 400 `invalid_request` (RFC 6750 §3.1). */
 export class InvalidRequestError extends ResourceServerError {
   declare readonly reason: InvalidRequestReason;
-  constructor(reason: InvalidRequestReason, options?: ErrorOptions) {
+  constructor(reason: InvalidRequestReason, options?: CauseOptions) {
     super(400, 'invalid_request', reason, SENTENCES[reason], options);
   }
 }
@@ -147,7 +154,7 @@ export class InvalidRequestError extends ResourceServerError {
 /** The token is rejected: 401 `invalid_token` (RFC 6750 §3.1). */
 export class InvalidTokenError extends ResourceServerError {
   declare readonly reason: InvalidTokenReason;
-  constructor(reason: InvalidTokenReason, options?: ErrorOptions) {
+  constructor(reason: InvalidTokenReason, options?: CauseOptions) {
     super(401, 'invalid_token', reason, SENTENCES[reason], options);
   }
 }
@@ -161,7 +168,7 @@ export class InvalidDpopProofError extends ResourceServerError {
   /** The nonce that the next proof must contain, for the `DPoP-Nonce` header; `undefined` if nonces are off. */
   readonly nonce: string | undefined;
 
-  constructor(reason: InvalidDpopProofReason, options?: ErrorOptions & { nonce?: string | undefined }) {
+  constructor(reason: InvalidDpopProofReason, options?: CauseOptions & { nonce?: string | undefined }) {
     const needsNonce = reason === 'proof_nonce_missing' || reason === 'proof_nonce_refused';
     super(401, needsNonce ? 'use_dpop_nonce' : 'invalid_dpop_proof', reason, SENTENCES[reason], options);
     this.nonce = options?.nonce;
@@ -174,7 +181,7 @@ export class InsufficientScopeError extends ResourceServerError {
   /** The scopes that are sufficient; empty if the gate requires something else. */
   readonly scopes: readonly string[];
 
-  constructor(reason: InsufficientScopeReason, scopes: readonly string[] = [], options?: ErrorOptions) {
+  constructor(reason: InsufficientScopeReason, scopes: readonly string[] = [], options?: CauseOptions) {
     super(403, 'insufficient_scope', reason, SENTENCES[reason], options);
     this.scopes = scopes;
   }
@@ -192,7 +199,7 @@ export class InsufficientAuthenticationError extends ResourceServerError {
 
   constructor(
     needed: { acrValues?: readonly string[] | undefined; maxAge?: number | undefined },
-    options?: ErrorOptions,
+    options?: CauseOptions,
   ) {
     const reason = 'authentication_insufficient';
     super(401, 'insufficient_user_authentication', reason, SENTENCES[reason], options);
@@ -210,7 +217,7 @@ export class UpstreamError extends ResourceServerError {
   /** When the caller should try again. Whole seconds, 1 to 86,400. */
   readonly retryAfter: number;
 
-  constructor(reason: UpstreamReason, retryAfter: number, options?: ErrorOptions) {
+  constructor(reason: UpstreamReason, retryAfter: number, options?: CauseOptions) {
     super(503, 'temporarily_unavailable', reason, SENTENCES[reason], options);
     // NaN means unknown.
     this.retryAfter = Math.min(86_400, Math.max(1, Math.ceil(retryAfter) || 1));
@@ -234,7 +241,7 @@ export class ConfigurationError extends ResourceServerError implements Configura
   readonly got: string;
   readonly fix: string;
 
-  constructor(problem: ConfigurationProblem, options?: ErrorOptions & { reason?: ConfigurationReason | undefined }) {
+  constructor(problem: ConfigurationProblem, options?: CauseOptions & { reason?: ConfigurationReason | undefined }) {
     const { option, expected, got, fix } = problem;
     const text = `${option}: expected ${expected}, got ${got}. ${fix}`;
     super(undefined, undefined, options?.reason ?? 'option_invalid', text, options);

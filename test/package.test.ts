@@ -248,7 +248,8 @@ describe('the packed package', () => {
     async (file) => {
       const text = `
         import type { Request } from 'express';
-        import { jwtBearer, getAuth, introspectionBearer, redisStore, type Auth, type RedisClient } from '${NAME}';
+        import { jwtBearer, getAuth, introspectionBearer, redisStore } from '${NAME}';
+        import type { Auth, RedisClient, ResourceServerError } from '${NAME}';
         import '${NAME}/augment';
         export const middleware = jwtBearer({ issuer: 'https://auth.example.com', audience: false });
         export const read = (req: Request): (Auth | undefined)[] => [getAuth(req), req.auth];
@@ -260,12 +261,14 @@ describe('the packed package', () => {
             audience: false,
             store: redisStore(client),
           });
+        export const cause = (error: ResourceServerError): unknown => error.cause;
         // @ts-expect-error: the audience is required
         export const wrong = jwtBearer({ issuer: 'https://auth.example.com' });
       `;
       await writeFile(join(project, file), text);
       const program = ts.createProgram([join(project, file)], {
-        target: ts.ScriptTarget.ES2022,
+        // Its library is the oldest that @types/node accepts.
+        target: ts.ScriptTarget.ES2020,
         module: ts.ModuleKind.NodeNext,
         strict: true,
         exactOptionalPropertyTypes: true,

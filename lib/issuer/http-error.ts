@@ -29,7 +29,8 @@ export class HttpError extends Error {
   constructor(
     failure: HttpFailure,
     message: string,
-    options?: ErrorOptions & {
+    options?: {
+      cause?: unknown;
       status?: number | undefined;
       code?: string | undefined;
       retryAfter?: number | undefined;
