@@ -140,6 +140,7 @@ describe('a mistake at startup causes a ConfigurationError with the fix', () => 
     ],
     ['a factory in place of a resolver', () => trustedIssuers(jwtVerifier as never), /Call it/],
     ['a middleware in place of a resolver', () => trustedIssuers(jwtBearer(GOOD) as never), /not a verifier/],
+    ['a promise of a verifier in a list', () => trustedIssuers([Promise.resolve()] as never), /Await it/],
     ['a gate as a predicate', () => requireThat(requireScopes('a') as never), /middleware of its own/],
     ['a gate as a value', () => requireClaim('a', requireScopes('a') as never), /middleware of its own/],
     ['getAuth without a request', () => getAuth(undefined as never), /Mount jwtBearer/],

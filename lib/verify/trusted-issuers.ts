@@ -235,7 +235,9 @@ function readVerifiers(verifiers: unknown): TokenVerifier[] {
   const list: unknown[] = Array.isArray(verifiers) ? verifiers : [];
   const checked = list.map((entry) => (isLimitedIssuer(entry) ? limitIssuer(entry) : entry)).filter(isVerifier);
   if (checked.length > 0 && checked.length === list.length) return checked;
-  throw problem('a non-empty array of verifiers, or a function of iss', describe(verifiers), 'Pass jwtVerifier(...).');
+  const isPromised = [verifiers].flat().some((entry) => entry instanceof Promise);
+  const fix = isPromised ? 'Await it: it is a promise.' : 'Pass jwtVerifier(...).';
+  throw problem('a non-empty array of verifiers, or a function of iss', describe(verifiers), fix);
 }
 
 /** The verifiers of a list. */
