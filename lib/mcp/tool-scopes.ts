@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { ConfigurationError } from '../errors.js';
+import { authenticationOf, notAuthenticated } from '../express/auth.js';
 import { requireScopes } from '../express/gates.js';
 import type { Middleware } from '../express/middleware.js';
 import { isScope, scopeDoubt } from '../token/scope.js';
@@ -38,6 +39,10 @@ export function mcpToolScopes(scopes: ToolScopes, ..._none: undefined[]): Middle
   return function mcpToolScopesMiddleware(req: IncomingMessage, res, next): void {
     if (req.method !== 'POST') {
       next();
+      return;
+    }
+    if (authenticationOf(req) === undefined) {
+      next(notAuthenticated(where, req));
       return;
     }
     const body: unknown = Reflect.get(req, 'body');

@@ -172,6 +172,17 @@ describe('mcpToolScopes', () => {
     expect(errors).toEqual([expect.any(ConfigurationError)]);
   });
 
+  it.each(['write_file', 'whoami'])('names itself if no middleware before it authenticates: %s', async (tool) => {
+    const errors: unknown[] = [];
+    const app = express().post('/mcp', express.json(), gate, bearerWith());
+    app.use(((error, _req, res, _next) => {
+      errors.push(error);
+      res.sendStatus(500);
+    }) as express.ErrorRequestHandler);
+    await supertest(app).post('/mcp').send(call(tool)).expect(500);
+    expect(errors).toEqual([expect.objectContaining({ option: 'mcpToolScopes', reason: 'not_authenticated' })]);
+  });
+
   it.each(['GET', 'DELETE'])('ignores %s requests, which call no tool', async (method) => {
     const app = express().all('/mcp', bearerWith(), mcpToolScopes({ a: ['b'] }), (_req, res) => {
       res.json({});
