@@ -20,8 +20,14 @@ export function placeholderDoubt(value: unknown): string | undefined {
   return parts.some(isPlaceholder) || MARKED.test(value) ? PLACEHOLDER : undefined;
 }
 
+// The first use of an expression compiles it, so the long ones are only used for texts that they can match.
 function isPlaceholder(text: string): boolean {
-  return YOURS.test(text) || CAPITALS.test(text) || OTHERS.test(text);
+  const lowerCase = text.toLowerCase();
+  return (
+    (lowerCase.startsWith('your') && YOURS.test(text)) ||
+    (lowerCase !== text && CAPITALS.test(text)) ||
+    OTHERS.test(text)
+  );
 }
 
 /** The doubt about a text that is probably a list. `fix` says how several values are passed. */
