@@ -82,6 +82,8 @@ export class IntrospectionClient implements IntrospectionSource {
   readonly #checks: TokenBucket;
   #failures = 0;
   #lastError: unknown;
+  /** Whether the server has introspected a token. */
+  #hasWorked = false;
 
   constructor(options: IntrospectionClientOptions) {
     this.#options = options;
@@ -117,15 +119,15 @@ export class IntrospectionClient implements IntrospectionSource {
     }
     const introspectedAt = clock();
     const start = this.#ageClock();
-    const age = (): number => this.#ageClock() - start;
     // Measured in real time, whatever the clock of the options says.
     const sentAt = performance.now();
     const duration = (): number => (performance.now() - sentAt) / 1000;
     try {
       const response = await this.#respondTo(token);
       this.#failures = 0;
+      this.#hasWorked = true;
       monitor.introspected({ outcome: response.active ? 'active' : 'inactive', error: undefined }, duration());
-      return { response, introspectedAt, age: age() };
+      return { response, introspectedAt, age: this.#ageClock() - start };
     } catch (error) {
       monitor.introspected({ outcome: 'failed', error }, duration());
       // An unreachable server may be the fault of this token; a probe finds out.
@@ -166,11 +168,11 @@ export class IntrospectionClient implements IntrospectionSource {
   }
 
   /**
-   * Whether the server responds with an error to one token only, or that is not known. Callers choose tokens, so they must not
-   * choose how often a working server is reported as broken, and how often a probe is sent.
+   * Whether a server that works responds with an error to one token only, or that is not known. Callers choose tokens, so they
+   * must not choose how often such a server is reported as broken, and how often a probe is sent.
    */
   async #isForOneToken(error: unknown): Promise<boolean> {
-    if (this.#failures > 0 || !(error instanceof HttpError)) return false;
+    if (!this.#hasWorked || this.#failures > 0 || !(error instanceof HttpError)) return false;
     if (!this.#checks.take()) return true;
     return this.#respondTo(PROBE).then(
       () => true,

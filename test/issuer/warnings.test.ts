@@ -514,12 +514,23 @@ describe('introspection that does not work', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('that has never worked is reported without a further request', async () => {
+    const issuer = await startIssuer();
+    const warnings = recordWarnings();
+    const verifier = verifierFor(issuer);
+    issuer.fail('introspection', 'error');
+    await attempt(verifier, issuer.issueOpaque());
+    expect(warnings).toHaveLength(1);
+    expect(issuer.requests.introspection).toBe(1);
+  });
+
   it.each<Fault>(['error', 'html', 'truncated', 'huge'])(
     'for one token only, because the server responds to it with an error, causes no warning: %s',
     async (fault) => {
       const issuer = await startIssuer();
       const warnings = recordWarnings();
       const verifier = verifierFor(issuer, { maxBytes: 100_000 });
+      await attempt(verifier, issuer.issueOpaque());
       for (let i = 0; i < 20; i++) {
         issuer.introspection.failFor(`poisoned ${i}`, fault);
         await attempt(verifier, `poisoned ${i}`);
