@@ -1,6 +1,8 @@
 /** Valid values of options that are probably mistakes. They are never rejected: only the developer knows. */
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
+// The URL of an older jsdom has no canParse.
+import { URL } from 'node:url';
 
 /** The same warning appears once, and at most this many different ones: a middleware per request must not fill the log. */
 const MAX_REPORTED = 200;
@@ -20,9 +22,7 @@ export interface OptionDoubt {
 /** Emits a process warning about one value. */
 export function warnOfDoubt({ option, value, got, doubt }: OptionDoubt): void {
   const text = `${option}: got ${got}. ${doubt} If the value is right, ignore this warning.`;
-  const digest = createHash('sha256')
-    .update(JSON.stringify([text, value]))
-    .digest('base64');
+  const digest = hash('sha256', JSON.stringify([text, value]), 'base64');
   if (reported.has(digest) || reported.size >= MAX_REPORTED || isOfSameCall(option, value)) return;
   reported.add(digest);
   process.emitWarning(text, { type: 'ResourceServerWarning', code: 'ERS_SUSPICIOUS_OPTION' });

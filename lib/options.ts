@@ -40,9 +40,13 @@ export function readOptions<O extends object>(where: string, given: unknown, rul
 export function parseValue<T>(option: string, rule: Rule<T>, value: unknown): T {
   const parsed = rule.parse(value, option);
   if (parsed === undefined) throw invalidOption(option, rule, value);
+  reportDoubt(option, rule, value);
+  return parsed;
+}
+
+export function reportDoubt(option: string, rule: Pick<Rule<unknown>, 'doubt' | 'secret'>, value: unknown): void {
   const doubt = rule.doubt?.(value);
   if (doubt !== undefined) warnOfDoubt({ option, value, got: gotOf(rule, value), doubt });
-  return parsed;
 }
 
 /** Rejects names without a rule, and suggests the option that was probably meant. */
@@ -175,14 +179,14 @@ export function flag(fix: string): Rule<boolean> {
 
 export function seconds(least: number, most: number, fix: string): Rule<number> {
   const rule = number(`seconds from ${least} to ${most}`, least, most, fix, Number.isFinite);
-  return withoutMilliseconds(rule);
+  return ofSeconds(rule);
 }
 
 export function wholeSeconds(least: number, most: number, fix: string): Rule<number> {
-  return withoutMilliseconds(count('seconds', least, most, fix));
+  return ofSeconds(count('seconds', least, most, fix));
 }
 
-function withoutMilliseconds(rule: Rule<number>): Rule<number> {
+function ofSeconds(rule: Rule<number>): Rule<number> {
   return { ...rule, hint: (value) => rule.hint?.(value) ?? millisecondsFix(value, rule), doubt: millisecondsDoubt };
 }
 

@@ -107,7 +107,7 @@ describe('a usual value causes no warning', () => {
     ['a realm', jwt({ issuer: 'https://sso.example.com/realms/PROD' })],
     ['a pool', jwt({ issuer: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI' })],
     ['a host of Hetzner', jwt({ issuer: 'https://static.1.2.3.4.clients.your-server.de' })],
-    ['a name that is no URL', jwt({ issuer: 'login-service', secret: SECRET })],
+    ['a name that is not a URL', jwt({ issuer: 'login-service', secret: SECRET })],
     ['audiences', jwt({ audience: ['api://default', 'urn:orders:api', 'api://4f2f1b3a', 'my-api', 'account'] })],
     ['durations', jwt({ maxTokenAge: 36_000, clockTolerance: 300, keys: { prefetch: false, cooldown: 3_600 } })],
     ['a day', () => requireAuthentication({ maxAge: 864_000 })],

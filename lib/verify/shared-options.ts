@@ -7,7 +7,7 @@ import {
   firstMistake,
   flag,
   invalidOption,
-  parseValue,
+  reportDoubt,
   type Rule,
   type Rules,
   seconds,
@@ -188,7 +188,7 @@ export function checkIssuerUrl(
     throw invalidOption(option, { expected, fix: issuerUrlFix(issuer) }, issuer);
   }
   // Not by the rule: an issuer that is rejected causes no warning.
-  parseValue(option, { ...issuerRule, doubt: issuerDoubt }, issuer);
+  reportDoubt(option, { doubt: issuerDoubt }, issuer);
 }
 
 function issuerUrlFix(issuer: string): string {
