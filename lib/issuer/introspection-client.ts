@@ -162,7 +162,7 @@ export class IntrospectionClient implements IntrospectionSource {
           );
       if (isBusy(error)) this.#backoff.failed(error.retryAfter);
       else if (isUnreachable(error)) this.#backoff.failed();
-      else this.#backoff.succeeded();
+      else this.#backoff.reset();
       if (isBusy(error) || isUnreachable(error)) this.#report(error);
     });
   }

@@ -202,7 +202,7 @@ export class RefreshingResource<T> {
       if (!this.#isClosed) this.#aborting = new AbortController();
       const loaded = await this.#options.load(this.#aborting.signal);
       this.#store(loaded);
-      this.#backoff.succeeded();
+      this.#backoff.reset();
       this.#lastError = undefined;
       monitor.fetched(document);
       return loaded.value;

@@ -172,7 +172,7 @@ export class SharedIntrospectionCache implements IntrospectionSource {
     if (this.#backoff.wait > 0) return undefined;
     try {
       const value = await withTimeout(use(this.#options.store), STORE_TIMEOUT, 'the store');
-      if (this.#monitor.succeeded(called)) this.#backoff.succeeded();
+      if (this.#monitor.succeeded(called)) this.#backoff.reset();
       return value;
     } catch (error) {
       // Requests do not depend on the store.

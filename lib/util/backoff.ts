@@ -47,10 +47,6 @@ export class Backoff {
     return this.wait;
   }
 
-  succeeded(): void {
-    this.#failures = 0;
-  }
-
   /** Ends the pause, and begins again with the shortest one. */
   reset(): void {
     this.#failures = 0;

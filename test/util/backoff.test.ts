@@ -21,7 +21,7 @@ it('counts the failures of concurrent attempts as one', () => {
 it('starts again from the beginning after a success', () => {
   const backoff = new Backoff(() => 0);
   backoff.failed();
-  backoff.succeeded();
+  backoff.reset();
   expect([backoff.failures, backoff.wait, backoff.failed()]).toEqual([0, 0, 1]);
 });
 
