@@ -60,6 +60,7 @@ interface JwtParts extends JwtSettings {
   /** Limits the requests that tokens with an unknown key cause. */
   readonly budget: RequestBudget | undefined;
   readonly watchExpiry: ExpiryWatch;
+  readonly prefetch: Prefetch;
 }
 
 /** The same for another function of the package; mistakes in the options name that function. */
@@ -67,12 +68,12 @@ export function createJwtVerifier(options: JwtVerifierOptions, where: string, bu
   const read = readJwtVerifierOptions(options, where);
   const watchExpiry = createExpiryWatch(read.rules.issuer);
   const keySource = createKeySource(read.keyOrigin, read.clock, budget?.reports);
-  const settings: JwtParts = { ...read, keys: keySource, budget, watchExpiry };
+  const endRecord = recordInstance(where, read.rules.issuer);
+  const prefetch = startPrefetch(keySource, read.prefetchTimeout);
+  const settings: JwtParts = { ...read, keys: keySource, budget, watchExpiry, prefetch };
   const { rules, keys, clock, cache } = settings;
-  const endRecord = recordInstance(where, rules.issuer);
-  const prefetch = startPrefetch(keys, settings.prefetchTimeout);
   const verifyNow = (token: string): JwtVerificationResult | PromiseLike<JwtVerificationResult> =>
-    verifyToken(token, settings, prefetch);
+    verifyToken(token, settings);
   const verifier: JwtVerifier = {
     issuer: rules.issuer,
     profile: rules.profile,
@@ -124,13 +125,9 @@ interface JwtVerificationResult {
 }
 
 /** A promise only if keys are fetched, or another thread verifies the signature. */
-function verifyToken(
-  token: string,
-  settings: JwtParts,
-  prefetch: Prefetch,
-): JwtVerificationResult | PromiseLike<JwtVerificationResult> {
+function verifyToken(token: string, settings: JwtParts): JwtVerificationResult | PromiseLike<JwtVerificationResult> {
   noteServed();
-  const { rules, maxTokenBytes, clock } = settings;
+  const { rules, maxTokenBytes, clock, prefetch } = settings;
   const jwt = parseToken(token, maxTokenBytes);
   const { header, claims } = jwt;
   runChecks(JWT_CHECKS, { header, claims, rules, now: clock() });
