@@ -6,6 +6,7 @@ import { ageClockOf, type Clock } from '../util/clock.js';
 import { warnOfDoubt } from '../option-doubts.js';
 import { secretDoubt } from '../util/doubt.js';
 import { withTimeout } from '../util/timeout.js';
+import { systemCodeOf } from './fetch-failure.js';
 import type { ClientAuthentication, ClientSecret } from './client-authentication-options.js';
 
 /** What client authentication adds to a request. */
@@ -113,7 +114,7 @@ export class ClientAuthenticator {
     const start = this.#ageClock();
     try {
       const secret = await callFor(read, this.#options.timeout, 'clientSecret');
-      this.#pause.succeeded();
+      this.#pause.reset();
       if (typeof this.#options.clientSecret === 'function') warnAboutSecret(secret);
       return secret;
     } catch (error) {
@@ -169,9 +170,7 @@ async function callHidden(read: () => string | Promise<string>, what: string): P
     return await read();
   } catch (error) {
     const failure = error instanceof Error ? error : new Error(`${what} failed`, { cause: error });
-    const code = 'code' in failure ? failure.code : undefined;
-    const isCode = typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code);
-    hideMessage(failure, `${what} failed (${isCode ? code : failure.name})`);
+    hideMessage(failure, `${what} failed (${systemCodeOf(failure) ?? failure.name})`);
     throw failure;
   }
 }

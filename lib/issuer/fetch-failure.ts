@@ -49,7 +49,8 @@ function memberOf(value: unknown, name: string): unknown {
   return isPlainObject(value) ? value[name] : undefined;
 }
 
-function systemCodeOf(error: unknown): string | undefined {
+/** The code of an error, if it can be shown: other text may quote a request or a secret. */
+export function systemCodeOf(error: unknown): string | undefined {
   const code = memberOf(error, 'code');
   return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,59}$/.test(code) ? code : undefined;
 }

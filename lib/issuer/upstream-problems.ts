@@ -1,6 +1,6 @@
 import type { UpstreamError } from '../errors.js';
 import type { UpstreamReason } from '../reasons.js';
-import { describeCauses } from '../util/causes.js';
+import { describeCauses, messageOf } from '../util/causes.js';
 import { HttpError, type HttpMistake } from './http-error.js';
 import type { IssuerDocument } from './upstream-monitor.js';
 
@@ -101,7 +101,8 @@ export function upstreamProblem(error: unknown, subject: UpstreamSubject): Upstr
   }
   const code = codeOf(failure, subject);
   // Two addresses without a document are one cause.
-  const text = error instanceof AggregateError && failure.failure === 'status' ? describeAll(error) : textOf(failure);
+  const text =
+    error instanceof AggregateError && failure.failure === 'status' ? describeAll(error) : messageOf(failure);
   const { origin = '', status, message, systemCode } = failure;
   const isUnreachable = failure.failure === 'unreachable' || failure.failure === 'timeout';
   // All documents of an origin that is not reachable have one cause.
@@ -116,10 +117,6 @@ export function upstreamProblem(error: unknown, subject: UpstreamSubject): Upstr
 function fixOf({ status, systemCode = '' }: HttpError, code: string, subject: UpstreamSubject): string {
   if (code === 'ERS_STATUS') return statusFix(status ?? 0, subject);
   return SYSTEM_FIXES.find(([codes]) => codes.test(systemCode))?.[1] ?? FIXES[code] ?? '';
-}
-
-function textOf({ message, code }: HttpError): string {
-  return code === undefined ? message : `${message} (${code})`;
 }
 
 const SUBJECTS: Readonly<Record<Exclude<UpstreamReason, 'store_unavailable'>, UpstreamSubject>> = {

@@ -18,7 +18,8 @@ export function causesOf(error: unknown): Error[] {
   return found;
 }
 
-function messageOf(error: Error): string {
+/** The message of an error, with its code. */
+export function messageOf(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   return code === undefined || error.message.includes(code) ? error.message : `${error.message} (${code})`;
 }
