@@ -37,7 +37,6 @@ export function bearer(verifier: TokenVerifier, options: BearerOptions = {}, ...
 
 /** The same for another function of the package; mistakes in the options name that function. */
 export function createBearer(where: string, verifier: TokenVerifier, given: BearerOptions): Middleware {
-  assertNotRequest(where, verifier);
   const options = readOptions<BearerOptions>(where, given, bearerRules);
   assertVerifier(where, verifier);
   const { optional = false, property = 'auth', errors = 'respond', tokenFrom, baseUrl } = options;
